@@ -1,0 +1,82 @@
+//! What is known when an allocation is asked for: the request, the stored profile and the time,
+//! made into the facts that targeting looks at.
+
+use super::{Profile, Request};
+use crate::{Instant, Label, Store, TimeZoneName, Version, targeting::Facts};
+
+/// All that an allocation depends on, besides the campaigns and chance.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// What was asked.
+    pub request: &'a Request,
+    /// What is stored of the device; its own fields count where the request has none, its interests
+    /// besides the request's.
+    pub profile: Option<&'a Profile>,
+    /// The store that the app came from (it is not in the request's body).
+    pub store: Option<Store>,
+    /// The time.
+    pub now: Instant,
+}
+
+impl<'a> Given<'a> {
+    /// Whether what needs consent may be shown.
+    pub fn consented(&self) -> bool {
+        self.request.consent == Some(true) && self.request.device.lmt != Some(true)
+    }
+
+    /// The facts for targeting.
+    pub fn facts(&self) -> Facts<'a> {
+        let Request {
+            device,
+            user,
+            interests,
+            keywords,
+            ..
+        } = self.request;
+        let user = user.as_ref();
+        let profile = self.profile;
+        let zone: Option<TimeZoneName> = device.tz.as_ref().and_then(|tz| tz.parse().ok());
+        let local = zone.map(|zone| zone.wall_time(self.now));
+        let birth_year = user
+            .and_then(|user| user.birth_year)
+            .or_else(|| profile?.birth_year);
+        Facts {
+            platform: Some(device.platform),
+            store: self.store,
+            app_version: device.app_version.as_deref().and_then(Version::parse),
+            os_version: device.os_version.as_deref().and_then(Version::parse),
+            country: device.country.or_else(|| profile?.country),
+            locale: device.locale.as_ref(),
+            carrier: device.carrier.as_deref(),
+            model: device.model.as_deref(),
+            age: birth_year.and_then(|year| self.age(year)),
+            gender: user
+                .and_then(|user| user.gender)
+                .or_else(|| profile?.gender),
+            interests: united(
+                interests.as_deref(),
+                profile.map(|profile| &*profile.interests),
+            ),
+            segments: united(None, profile.map(|profile| &*profile.segments)),
+            keywords: united(keywords.as_deref(), None),
+            hour: local.map(|local| local.hour),
+            weekday: local.map(|local| local.weekday),
+            attributes: profile.map(|profile| &profile.attributes),
+            device_id: device.id.as_ref(),
+        }
+    }
+
+    /// The age reached within this year (UTC); `None` for who is yet to be born.
+    fn age(&self, birth_year: u16) -> Option<u16> {
+        let year = TimeZoneName::utc().wall_time(self.now).day.year();
+        u16::try_from(year).ok()?.checked_sub(birth_year)
+    }
+}
+
+fn united<'a>(ours: Option<&'a [Label]>, theirs: Option<&'a [Label]>) -> Option<Vec<&'a str>> {
+    if ours.is_none() && theirs.is_none() {
+        return None;
+    }
+    let labels = ours.into_iter().chain(theirs).flatten();
+    Some(labels.map(Label::as_str).collect())
+}

@@ -1,0 +1,22 @@
+//! Allocation: which ads or contents a device sees now.
+//!
+//! [`allocate`] takes the published campaigns ([`Snapshot`]), what is asked and known ([`Given`]) and
+//! randomness, and says what goes into which slot. Its order: who is eligible at all; of those the
+//! best tier; within it a draw by weight; house items where nothing else is left.
+
+mod answer;
+mod draw;
+mod given;
+mod profile;
+mod request;
+mod snapshot;
+
+pub use answer::{Answer, Item};
+pub use draw::{Allocation, Placed, allocate};
+pub use given::Given;
+pub use profile::{NewProfile, Profile, StoredProfile};
+pub use request::{Device, Exclude, MOST_PLACEMENTS, MOST_SLOTS, PlacementRequest, Request, User};
+pub use snapshot::{Campaign, Creative, Price, Snapshot};
+
+#[cfg(test)]
+mod tests;

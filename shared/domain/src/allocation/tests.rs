@@ -1,0 +1,563 @@
+//! Who is eligible, in which order tiers and house items come, and that draws follow the weights.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    Id, Instant,
+    content::{Kind, compile, format},
+    validation::{parse_value, schema_of, unknown_keywords},
+};
+
+fn campaign(changes: Value) -> Value {
+    let mut campaign = json!({
+        "advertiser": "acme", "name": "n", "starts_at": "2026-01-01T00:00:00Z", "tier": 1, "weight": 1,
+        "placements": ["top"], "types": ["banner"], "consent": "not_required", "no_device": "serve",
+        "pacing": "even", "sampling": "weighted", "click_url": "https://example.com/",
+        "creatives": [{"id": "c", "type": "banner", "weight": 1, "assets": {}}],
+    });
+    campaign
+        .as_object_mut()
+        .unwrap()
+        .extend(changes.as_object().unwrap().clone());
+    campaign
+}
+
+fn snapshot(campaigns: &[(&str, Value)]) -> Snapshot {
+    let items: Vec<(Id, Value)> = campaigns
+        .iter()
+        .map(|(id, changes)| (id.parse().unwrap(), campaign(changes.clone())))
+        .collect();
+    let artefact = compile(Kind::Campaigns, &items).unwrap();
+    Snapshot::load(format(Kind::Campaigns), &artefact).unwrap()
+}
+
+fn request(changes: Value) -> Request {
+    let mut request = json!({
+        "placements": [{"id": "top", "count": 20}],
+        "device": {"id": "d", "platform": "ios"},
+    });
+    request
+        .as_object_mut()
+        .unwrap()
+        .extend(changes.as_object().unwrap().clone());
+    parse_value(&request).unwrap()
+}
+
+fn now() -> Instant {
+    "2026-06-01T00:00:00Z".parse().unwrap()
+}
+
+fn given<'a>(request: &'a Request, profile: Option<&'a Profile>) -> Given<'a> {
+    Given {
+        request,
+        profile,
+        store: None,
+        now: now(),
+    }
+}
+
+/// The campaigns given, in the order of their slots.
+fn placed(snapshot: &Snapshot, request: &Request, seed: u64) -> Vec<String> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let allocation = allocate(snapshot, &given(request, None), &mut rng);
+    allocation
+        .placed
+        .iter()
+        .map(|placed| placed.campaign.id.to_string())
+        .collect()
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
+#[test]
+fn only_the_eligible_are_given() {
+    let yes = json!({});
+    for (changes, asked, eligible) in [
+        (yes.clone(), yes.clone(), true),
+        (
+            json!({"starts_at": "2026-06-01T00:00:00Z"}),
+            yes.clone(),
+            true,
+        ),
+        (
+            json!({"starts_at": "2026-06-01T00:00:00.001Z"}),
+            yes.clone(),
+            false,
+        ),
+        (
+            json!({"ends_at": "2026-06-01T00:00:00Z"}),
+            yes.clone(),
+            false,
+        ),
+        (
+            json!({"ends_at": "2026-06-01T00:00:00.001Z"}),
+            yes.clone(),
+            true,
+        ),
+        (json!({"placements": ["end"]}), yes.clone(), false),
+        (json!({"consent": "required"}), yes.clone(), false),
+        (
+            json!({"consent": "required"}),
+            json!({"consent": false}),
+            false,
+        ),
+        (
+            json!({"consent": "required"}),
+            json!({"consent": true}),
+            true,
+        ),
+        (
+            json!({"consent": "required"}),
+            json!({"consent": true, "device": {"platform": "ios", "lmt": true}}),
+            false,
+        ),
+        (json!({"no_device": "skip"}), yes.clone(), true),
+        (
+            json!({"no_device": "skip"}),
+            json!({"device": {"platform": "ios"}}),
+            false,
+        ),
+        (yes.clone(), json!({"exclude": {"campaigns": ["a"]}}), false),
+        (
+            yes.clone(),
+            json!({"exclude": {"advertisers": ["acme"]}}),
+            false,
+        ),
+        (
+            json!({"categories": ["x", "y"]}),
+            json!({"exclude": {"categories": ["y"]}}),
+            false,
+        ),
+        (
+            json!({"categories": ["x"]}),
+            json!({"exclude": {"categories": ["y"]}}),
+            true,
+        ),
+        (
+            json!({"targeting": {"all": [{"field": "platform", "in": ["android"]}]}}),
+            yes.clone(),
+            false,
+        ),
+        (
+            yes.clone(),
+            json!({"placements": [{"id": "top", "count": 1, "types": ["video"]}]}),
+            false,
+        ),
+        (
+            yes.clone(),
+            json!({"placements": [{"id": "top", "count": 1, "types": ["video", "banner"]}]}),
+            true,
+        ),
+        (
+            json!({"creatives": [{"id": "c", "type": "banner", "weight": 1, "assets": {}, "locale": "ko"}]}),
+            yes.clone(),
+            false,
+        ),
+        (
+            json!({"creatives": [{"id": "c", "type": "banner", "weight": 1, "assets": {}, "locale": "ko"}]}),
+            json!({"device": {"platform": "ios", "locale": "ko-KR"}}),
+            true,
+        ),
+    ] {
+        let found = placed(
+            &snapshot(&[("a", changes.clone())]),
+            &request(asked.clone()),
+            1,
+        );
+        assert_eq!(found.len(), usize::from(eligible), "{changes} {asked}");
+    }
+}
+
+#[test]
+fn the_profile_fills_in_what_the_request_leaves_open() {
+    let targeting = |rules: Value| json!({"targeting": {"all": rules}});
+    let snapshot = snapshot(&[
+        (
+            "country",
+            targeting(json!([{"field": "country", "in": ["KR"]}])),
+        ),
+        (
+            "age",
+            targeting(json!([{"field": "age", "gte": 26, "lt": 27}])),
+        ),
+        (
+            "interests",
+            targeting(json!([{"field": "interests", "all_of": ["a", "b"]}])),
+        ),
+        (
+            "segments",
+            targeting(json!([{"field": "segments", "any_of": ["s"]}])),
+        ),
+        (
+            "attribute",
+            targeting(json!([{"field": "attributes.x", "in": [1]}])),
+        ),
+        (
+            "hour",
+            targeting(json!([{"field": "hour", "in": [9]}, {"field": "weekday", "in": ["mon"]}])),
+        ),
+    ]);
+    let profile: Profile = parse_value(&json!({
+        "country": "KR", "birth_year": 2000, "interests": ["a"], "segments": ["s"],
+        "attributes": {"x": 1},
+    }))
+    .unwrap();
+    let names = |request: &Request, profile| {
+        let mut rng = StdRng::seed_from_u64(1);
+        let found = allocate(&snapshot, &given(request, profile), &mut rng);
+        sorted(
+            found
+                .placed
+                .iter()
+                .map(|placed| placed.campaign.id.to_string())
+                .collect(),
+        )
+    };
+    let device = json!({"platform": "ios", "tz": "Asia/Seoul", "country": "JP"});
+    let asked =
+        request(json!({"interests": ["b"], "device": device, "user": {"birth_year": 1990}}));
+    assert_eq!(
+        names(&asked, Some(&profile)),
+        ["attribute", "hour", "interests", "segments"]
+    );
+    assert_eq!(
+        names(&request(json!({})), Some(&profile)),
+        ["age", "attribute", "country", "segments"]
+    );
+    assert_eq!(names(&request(json!({})), None), [""; 0]);
+    let lost = request(json!({"device": {"platform": "ios", "tz": "Mars/Olympus"}}));
+    assert_eq!(names(&lost, None), [""; 0]);
+}
+
+#[test]
+fn better_tiers_go_first_and_house_items_last() {
+    let snapshot = snapshot(&[
+        ("house-1", json!({"house": true, "tier": 1})),
+        ("house-9", json!({"house": true, "tier": 9})),
+        ("tier-2", json!({"tier": 2, "weight": 10_000})),
+        ("tier-1a", json!({"tier": 1})),
+        ("tier-1b", json!({"tier": 1})),
+    ]);
+    for seed in 0..20 {
+        let found = placed(&snapshot, &request(json!({})), seed);
+        assert_eq!(sorted(found[..2].to_vec()), ["tier-1a", "tier-1b"]);
+        assert_eq!(found[2..], ["tier-2", "house-1", "house-9"]);
+        let two = request(json!({"placements": [{"id": "top", "count": 2}]}));
+        assert_eq!(
+            sorted(placed(&snapshot, &two, seed)),
+            ["tier-1a", "tier-1b"]
+        );
+    }
+}
+
+#[test]
+fn fallback_says_that_no_campaign_could_be_given() {
+    let house = ("house", json!({"house": true}));
+    let real = ("real", json!({}));
+    for (campaigns, fallback) in [
+        (vec![], true),
+        (vec![house.clone()], true),
+        (vec![real.clone()], false),
+        (vec![house, real], false),
+    ] {
+        let snapshot = snapshot(&campaigns);
+        let request = request(json!({}));
+        let found = allocate(
+            &snapshot,
+            &given(&request, None),
+            &mut StdRng::seed_from_u64(1),
+        );
+        assert_eq!(found.fallback, fallback);
+        assert_eq!(found.placed.len(), campaigns.len());
+    }
+}
+
+#[test]
+fn a_campaign_is_given_once_in_a_request() {
+    let both = json!({"placements": ["top", "end"]});
+    let snapshot = snapshot(&[("a", both.clone()), ("b", both.clone()), ("c", both)]);
+    let asked =
+        request(json!({"placements": [{"id": "top", "count": 2}, {"id": "end", "count": 2}]}));
+    for seed in 0..20 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let found = allocate(&snapshot, &given(&asked, None), &mut rng).placed;
+        let slots: Vec<_> = found
+            .iter()
+            .map(|placed| (placed.placement, placed.slot))
+            .collect();
+        assert_eq!(slots, [(0, 0), (0, 1), (1, 0)]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|placed| placed.campaign.key)
+                .collect::<BTreeSet<_>>()
+                .len(),
+            3
+        );
+    }
+}
+
+/// Pearson's statistic of observed against expected shares.
+fn chi_square(observed: &[f64], shares: &[f64]) -> f64 {
+    let total: f64 = observed.iter().sum();
+    let parts = observed.iter().zip(shares);
+    parts
+        .map(|(seen, share)| (seen - share * total).powi(2) / (share * total))
+        .sum()
+}
+
+#[test]
+fn draws_without_replacement_follow_the_weights() {
+    let snapshot = snapshot(&[
+        ("a", json!({"weight": 1})),
+        ("b", json!({"weight": 2})),
+        ("c", json!({"weight": 7})),
+    ]);
+    let weights = BTreeMap::from([('a', 1.0), ('b', 2.0), ('c', 7.0)]);
+    let asked = request(json!({"placements": [{"id": "top", "count": 2}]}));
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut seen: BTreeMap<String, f64> = BTreeMap::new();
+    for _ in 0..20_000 {
+        let found = allocate(&snapshot, &given(&asked, None), &mut rng).placed;
+        let order = found
+            .iter()
+            .map(|placed| placed.campaign.id.as_str())
+            .collect();
+        *seen.entry(order).or_default() += 1.0;
+    }
+    let share = |order: &String| {
+        let [first, second] = [0, 1].map(|at| weights[&order.chars().nth(at).unwrap()]);
+        first / 10.0 * second / (10.0 - first)
+    };
+    let shares: Vec<f64> = seen.keys().map(share).collect();
+    assert_eq!(seen.len(), 6);
+    // The 0.999 quantile with 5 degrees of freedom.
+    let found = chi_square(&seen.into_values().collect::<Vec<_>>(), &shares);
+    assert!(found < 20.52, "{found}");
+}
+
+#[test]
+fn creatives_are_drawn_by_weight_among_those_that_fit() {
+    let snapshot = snapshot(&[(
+        "a",
+        json!({"types": ["banner", "video"], "creatives": [
+            {"id": "b1", "type": "banner", "weight": 1, "assets": {}},
+            {"id": "b3", "type": "banner", "weight": 3, "assets": {}},
+            {"id": "v9", "type": "video", "weight": 9, "assets": {}},
+            {"id": "ja", "type": "banner", "weight": 9, "assets": {}, "locale": "ja"},
+        ]}),
+    )]);
+    let asked = request(json!({"placements": [{"id": "top", "count": 1, "types": ["banner"]}]}));
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut seen: BTreeMap<&str, f64> = BTreeMap::new();
+    for _ in 0..10_000 {
+        let found = allocate(&snapshot, &given(&asked, None), &mut rng).placed;
+        *seen.entry(&found[0].creative.id).or_default() += 1.0;
+    }
+    assert_eq!(seen.keys().copied().collect::<Vec<_>>(), ["b1", "b3"]);
+    // The 0.999 quantile with 1 degree of freedom.
+    let found = chi_square(&seen.into_values().collect::<Vec<_>>(), &[0.25, 0.75]);
+    assert!(found < 10.83, "{found}");
+}
+
+#[test]
+fn a_snapshot_finds_things_by_their_keys() {
+    let snapshot = snapshot(&[("a", json!({})), ("b", json!({"placements": ["end"]}))]);
+    let campaign = snapshot.campaign_by_key(crate::key_of("b")).unwrap();
+    assert_eq!(campaign.id.as_str(), "b");
+    assert_eq!(
+        campaign
+            .creative_by_key(crate::key_of("c"))
+            .unwrap()
+            .id
+            .as_str(),
+        "c"
+    );
+    assert_eq!(
+        snapshot
+            .placement_by_key(crate::key_of("end"))
+            .unwrap()
+            .as_str(),
+        "end"
+    );
+    assert!(snapshot.campaign_by_key(1).is_none());
+}
+
+#[test]
+fn a_damaged_or_unknown_artefact_is_not_loaded() {
+    assert!(Snapshot::load(2, b"{\"items\":[]}").is_err());
+    assert!(Snapshot::load(1, b"{\"items\":[").is_err());
+    assert!(Snapshot::load(1, b"{\"items\":[{\"id\":\"a\",\"item\":{}}]}").is_err());
+    assert!(Snapshot::load(1, b"{\"items\":[]}").unwrap().is_empty());
+}
+
+#[test]
+fn the_schemas_have_only_keywords_that_are_checked() {
+    assert_eq!(unknown_keywords(&schema_of::<Request>()), []);
+    assert_eq!(unknown_keywords(&schema_of::<Profile>()), []);
+    assert_eq!(unknown_keywords(&schema_of::<NewProfile>()), []);
+}
+
+#[test]
+fn requests_are_bounded() {
+    let faults = |changes: Value| -> Vec<(String, &str)> {
+        let mut body =
+            json!({"placements": [{"id": "top", "count": 1}], "device": {"platform": "ios"}});
+        body.as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
+        match parse_value::<Request>(&body) {
+            Err(crate::Rejection::Faults(faults)) => faults
+                .into_iter()
+                .map(|f| (f.pointer, f.code.as_str()))
+                .collect(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let top = json!({"id": "top", "count": 1});
+    for (changes, at, code) in [
+        (json!({"placements": []}), "/placements", "too_few"),
+        (
+            json!({"placements": [top, top]}),
+            "/placements/1/id",
+            "duplicate",
+        ),
+        (
+            json!({"placements": [{"id": "top", "count": 0}]}),
+            "/placements/0/count",
+            "out_of_range",
+        ),
+        (
+            json!({"placements": [{"id": "top", "count": 21}]}),
+            "/placements/0/count",
+            "out_of_range",
+        ),
+        (json!({"device": {}}), "/device/platform", "required"),
+        (
+            json!({"device": {"platform": "ios", "country": "XX"}}),
+            "/device/country",
+            "not_allowed",
+        ),
+        (
+            json!({"user": {"birth_year": 1899}}),
+            "/user/birth_year",
+            "out_of_range",
+        ),
+        (
+            json!({"interests": vec!["x"; 101]}),
+            "/interests",
+            "too_many",
+        ),
+        (json!({"consent": "yes"}), "/consent", "wrong_type"),
+        (json!({"extra": 1}), "/extra", "unknown_field"),
+    ] {
+        assert_eq!(
+            faults(changes.clone()),
+            [(at.to_owned(), code)],
+            "{changes}"
+        );
+    }
+}
+
+/// A campaign by what makes it eligible, in a form of its own: the oracle does not read campaigns.
+#[derive(Debug, Clone)]
+struct Made {
+    tier: u8,
+    house: bool,
+    in_flight: bool,
+    on_top: bool,
+    country: Option<&'static str>,
+    any_interest: Vec<&'static str>,
+    no_interest: Vec<&'static str>,
+    min_app: Option<u8>,
+}
+
+prop_compose! {
+    fn made()(
+        tier in 1u8..4, house in prop::bool::weighted(0.2), in_flight in prop::bool::weighted(0.9),
+        on_top in prop::bool::weighted(0.9),
+        country in prop::option::of(prop::sample::select(vec!["KR", "JP"])),
+        any_interest in prop::sample::subsequence(vec!["a", "b", "c"], 0..3),
+        no_interest in prop::sample::subsequence(vec!["a", "b", "c"], 0..2),
+        min_app in prop::option::of(0u8..12),
+    ) -> Made {
+        Made { tier, house, in_flight, on_top, country, any_interest, no_interest, min_app }
+    }
+}
+
+impl Made {
+    fn document(&self) -> Value {
+        let mut rules = Vec::new();
+        rules.extend(
+            self.country
+                .map(|country| json!({"field": "country", "in": [country]})),
+        );
+        if !self.any_interest.is_empty() {
+            rules.push(json!({"field": "interests", "any_of": self.any_interest}));
+        }
+        if !self.no_interest.is_empty() {
+            rules.push(json!({"field": "interests", "none_of": self.no_interest}));
+        }
+        rules.extend(
+            self.min_app
+                .map(|min| json!({"field": "app_version", "gte": format!("1.{min}")})),
+        );
+        json!({
+            "tier": self.tier, "house": self.house,
+            "starts_at": if self.in_flight { "2026-01-01T00:00:00Z" } else { "2027-01-01T00:00:00Z" },
+            "placements": if self.on_top { ["top"] } else { ["end"] },
+            "targeting": {"all": rules},
+        })
+    }
+
+    fn is_for(&self, country: Option<&str>, interests: Option<&[&str]>, app: Option<u8>) -> bool {
+        let meets = |wanted: &[&str]| wanted.iter().any(|one| interests.unwrap().contains(one));
+        self.in_flight
+            && self.on_top
+            && (self.country.is_none() || self.country == country)
+            && (self.any_interest.is_empty() || interests.is_some() && meets(&self.any_interest))
+            && (self.no_interest.is_empty() || interests.is_some() && !meets(&self.no_interest))
+            && (self.min_app.is_none() || app.is_some() && app >= self.min_app)
+    }
+}
+
+proptest! {
+    #[test]
+    fn exactly_the_eligible_are_given_in_the_order_of_tiers(
+        campaigns in prop::collection::vec(made(), 0..20),
+        country in prop::option::of(prop::sample::select(vec!["KR", "JP", "US"])),
+        interests in prop::option::of(prop::sample::subsequence(vec!["a", "b", "c"], 0..4)),
+        app in prop::option::of(0u8..12),
+        seed: u64,
+    ) {
+        let named: Vec<(String, Value)> =
+            campaigns.iter().enumerate().map(|(n, made)| (format!("c{n:02}"), made.document())).collect();
+        let items: Vec<(&str, Value)> = named.iter().map(|(id, doc)| (&**id, doc.clone())).collect();
+        let version = app.map(|app| format!("1.{app}"));
+        let asked = request(json!({
+            "device": {"platform": "ios", "country": country, "app_version": version},
+            "interests": interests,
+        }));
+        let found = placed(&snapshot(&items), &asked, seed);
+
+        let mut expected: Vec<(bool, u8, String)> = campaigns
+            .iter()
+            .zip(&named)
+            .filter(|(made, _)| made.is_for(country, interests.as_deref(), app))
+            .map(|(made, (id, _))| (made.house, made.tier, id.clone()))
+            .collect();
+        expected.sort();
+        let rank = |id: &String| expected.iter().find(|(_, _, known)| known == id).map(|(h, t, _)| (*h, *t));
+        prop_assert!(found.iter().map(rank).is_sorted());
+        let all: Vec<String> = expected.into_iter().map(|(_, _, id)| id).collect();
+        prop_assert_eq!(sorted(found), sorted(all));
+    }
+}

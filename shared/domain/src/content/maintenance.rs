@@ -1,0 +1,210 @@
+//! When the app is closed: for a while, for a device, or for good.
+
+use std::collections::HashMap;
+
+use garde::{Path, Report, Validate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Kind, LoadError,
+    artefact::{Entry, load},
+    set::Item,
+};
+use crate::{
+    DeviceId, Fault, FaultCode, HttpUrl, Id, Instant, Localized, Platform, Store, TimeZoneName,
+    validation::rule,
+};
+
+/// One reason to be closed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "gate", rename_all = "snake_case")]
+pub enum Gate {
+    /// Closed from one moment until another.
+    Window(Window),
+    /// Closed to one device.
+    BlockedDevice(BlockedDevice),
+    /// Closed for good.
+    ServiceEnd(ServiceEnd),
+}
+
+/// Closed while `starts_at` ≤ now < `ends_at`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[garde(custom(ends_after_it_starts))]
+#[schemars(rename = "MaintenanceWindow")]
+pub struct Window {
+    /// The first moment.
+    pub starts_at: Instant,
+    /// The first moment after.
+    pub ends_at: Instant,
+    /// The zone the author thinks in, for whoever shows the window to operators; the two moments
+    /// carry their own offsets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZoneName>,
+    /// Closed on these platforms only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(length(min = 1, max = 3))]
+    pub platforms: Option<Vec<Platform>>,
+    /// Closed to apps from these stores only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(length(min = 1, max = 5))]
+    pub stores: Option<Vec<Store>>,
+    /// What to tell the user.
+    pub message: Localized,
+    /// Where the user can read more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<HttpUrl>,
+}
+
+/// A device that may not come in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BlockedDevice {
+    /// The device.
+    pub device_id: DeviceId,
+    /// What to tell the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Localized>,
+}
+
+/// The end of the service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceEnd {
+    /// From this moment on.
+    pub at: Instant,
+    /// What to tell the user.
+    pub message: Localized,
+}
+
+impl Validate for Gate {
+    type Context = ();
+
+    fn validate_into(&self, ctx: &(), path: &mut dyn FnMut() -> Path, report: &mut Report) {
+        if let Self::Window(window) = self {
+            window.validate_into(ctx, path, report);
+        }
+    }
+}
+
+fn ends_after_it_starts(window: &Window, _: &()) -> garde::Result {
+    let mut faults = Vec::new();
+    if window.ends_at <= window.starts_at {
+        faults.push(Fault::new(
+            "/ends_at",
+            FaultCode::OutOfRange,
+            "must be after starts_at",
+        ));
+    }
+    rule(faults)
+}
+
+impl Item for Gate {
+    fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
+        let mut faults = Vec::new();
+        let mut ended = false;
+        let mut blocked = HashMap::new();
+        for Entry { id, item } in items {
+            match item {
+                Self::ServiceEnd(_) if ended => {
+                    let message = "another item ends the service";
+                    faults.push((id, Fault::new("/gate", FaultCode::Duplicate, message)));
+                }
+                Self::ServiceEnd(_) => ended = true,
+                Self::BlockedDevice(BlockedDevice { device_id, .. }) => {
+                    if let Some(other) = blocked.insert(device_id, id) {
+                        let message = format!("the item {other} blocks this device");
+                        faults.push((id, Fault::new("/device_id", FaultCode::Duplicate, message)));
+                    }
+                }
+                Self::Window(_) => {}
+            }
+        }
+        faults
+    }
+}
+
+impl Window {
+    /// Whether the app is closed at `now` to an app on this platform, from this store. A window for
+    /// some platforms or stores does not close an app that does not say where it belongs.
+    pub fn closes(&self, now: Instant, platform: Option<Platform>, store: Option<Store>) -> bool {
+        fn concerns<T: PartialEq>(listed: &Option<Vec<T>>, given: Option<T>) -> bool {
+            listed
+                .as_ref()
+                .is_none_or(|listed| given.is_some_and(|given| listed.contains(&given)))
+        }
+        self.starts_at <= now
+            && now < self.ends_at
+            && concerns(&self.platforms, platform)
+            && concerns(&self.stores, store)
+    }
+
+    /// Whether it closes the app to everybody.
+    pub fn is_for_all(&self) -> bool {
+        self.platforms.is_none() && self.stores.is_none()
+    }
+}
+
+/// The published reasons to be closed.
+#[derive(Debug, Default)]
+pub struct Maintenance {
+    windows: Vec<Window>,
+    blocked: HashMap<DeviceId, Option<Localized>>,
+    end: Option<ServiceEnd>,
+}
+
+impl Maintenance {
+    /// Loads an artefact.
+    ///
+    /// # Errors
+    /// When the format is unknown or the bytes are not of it.
+    pub fn load(format: u16, artefact: &[u8]) -> Result<Self, LoadError> {
+        let mut maintenance = Self::default();
+        for (_, gate) in load(Kind::Maintenance, format, artefact)? {
+            match gate {
+                Gate::Window(window) => maintenance.windows.push(window),
+                Gate::BlockedDevice(BlockedDevice { device_id, message }) => {
+                    maintenance.blocked.insert(device_id, message);
+                }
+                Gate::ServiceEnd(end) => maintenance.end = Some(end),
+            }
+        }
+        Ok(maintenance)
+    }
+
+    /// The end of the service, if it has come.
+    pub fn ended(&self, now: Instant) -> Option<&ServiceEnd> {
+        self.end.as_ref().filter(|end| end.at <= now)
+    }
+
+    /// Whether a device may not come in, and what to tell it.
+    pub fn blocks(&self, device_id: &DeviceId) -> Option<Option<&Localized>> {
+        self.blocked.get(device_id).map(Option::as_ref)
+    }
+
+    /// The window that closes the app now: one for everybody before others, the last to end first.
+    pub fn window(
+        &self,
+        now: Instant,
+        platform: Option<Platform>,
+        store: Option<Store>,
+    ) -> Option<&Window> {
+        let open = self
+            .windows
+            .iter()
+            .filter(|window| window.closes(now, platform, store));
+        open.max_by_key(|window| (window.is_for_all(), window.ends_at))
+    }
+
+    /// The next moment at which anything here begins or ends.
+    pub fn next_boundary(&self, now: Instant) -> Option<Instant> {
+        let windows = self
+            .windows
+            .iter()
+            .flat_map(|window| [window.starts_at, window.ends_at]);
+        let ends = self.end.iter().map(|end| end.at);
+        windows.chain(ends).filter(|boundary| *boundary > now).min()
+    }
+}

@@ -1,0 +1,38 @@
+//! Published content: what operators write, when it is right, and what readers are given.
+//!
+//! An operator writes **items**, each by itself ([`check_item`]). A publish freezes the set of a
+//! kind's items, holds them against each other ([`validate_set`]) and compiles them to an
+//! **artefact** ([`compile`]), which readers load: [`AppVersions`], [`Maintenance`], [`Testers`] and
+//! [`allocation::Snapshot`](crate::allocation::Snapshot).
+
+mod app_versions;
+mod artefact;
+pub mod campaigns;
+mod maintenance;
+mod set;
+mod testers;
+
+pub use app_versions::{AppVersion, AppVersions};
+pub(crate) use artefact::load as load_artefact;
+pub use artefact::{LoadError, format};
+pub use campaigns::Campaign;
+pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
+pub use set::{Changes, SetFault, changes, check_item, compile, validate_set};
+pub use testers::{Testers, TestersItem};
+
+closed_set! {
+    /// What can be published.
+    pub enum Kind {
+        /// Which versions of the app there are, and which are too old.
+        AppVersions = "app_versions",
+        /// When the app is closed, to whom, and why.
+        Maintenance = "maintenance",
+        /// Who may come in while it is closed.
+        Testers = "testers",
+        /// What `POST /v1/allocations` gives out.
+        Campaigns = "campaigns",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Countries by their ISO 3166-1 alpha-2 codes.
+
+use std::{fmt, str::FromStr};
+
+use crate::define::BadText;
+
+/// An officially assigned ISO 3166-1 alpha-2 code, kept in capitals; lower case is accepted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Country([u8; 2]);
+
+/// The officially assigned codes (ISO 3166-1), in order.
+const CODES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL \
+BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK \
+DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU \
+GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ \
+LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY \
+MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU \
+RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO \
+TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
+
+impl Country {
+    /// The code, in capitals.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Country {
+    type Err = BadText;
+
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        <[u8; 2]>::try_from(text.as_bytes())
+            .map(|code| code.map(|letter| letter.to_ascii_uppercase()))
+            .ok()
+            .filter(|code| {
+                CODES
+                    .as_bytes()
+                    .chunks(3)
+                    .any(|known| known.starts_with(code))
+            })
+            .map(Self)
+            .ok_or(BadText {
+                expected: "an ISO 3166-1 alpha-2 country code",
+            })
+    }
+}
+
+text_in_json!(Country);
+
+impl schemars::JsonSchema for Country {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Country".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let codes: Vec<String> = CODES
+            .split(' ')
+            .flat_map(|code| [code.to_owned(), code.to_ascii_lowercase()])
+            .collect();
+        schemars::json_schema!({
+            "description": "ISO 3166-1 alpha-2; kept in capitals, lower case is accepted.",
+            "type": "string",
+            "enum": codes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_249_codes_and_nothing_else_is_one() {
+        assert_eq!(CODES.split(' ').count(), 249);
+        for code in CODES.split(' ') {
+            assert_eq!(code.parse::<Country>().unwrap().as_str(), code);
+            assert_eq!(
+                code.to_ascii_lowercase()
+                    .parse::<Country>()
+                    .unwrap()
+                    .as_str(),
+                code
+            );
+        }
+        for bad in ["", "K", "KOR", "ZZ", "EU", "UK", "D A", "K ", " K"] {
+            assert!(bad.parse::<Country>().is_err(), "{bad}");
+        }
+    }
+}

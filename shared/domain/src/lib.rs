@@ -1,0 +1,38 @@
+//! What is true: content, targeting, allocation, tracking. No I/O, no clock, no randomness of its own.
+//!
+//! Everything here is a value or a function of values. Whoever calls brings the time (an
+//! [`Instant`]) and the randomness (a [`rand::Rng`]), so a rule can be tried at any moment of any
+//! day, twice with the same end.
+#![forbid(unsafe_code)]
+
+#[macro_use]
+mod define;
+
+pub mod allocation;
+pub mod app_status;
+pub mod content;
+pub mod country;
+pub mod ids;
+pub mod instant;
+pub mod marks;
+pub mod network;
+pub mod random_id;
+pub mod reports;
+pub mod targeting;
+pub mod text;
+pub mod tracking;
+pub mod url;
+pub mod validation;
+pub mod version;
+pub mod zone;
+
+pub use country::Country;
+pub use define::BadText;
+pub use ids::{DeviceId, Gender, Id, Label, Platform, Store, key_of};
+pub use instant::Instant;
+pub use random_id::RandomId;
+pub use text::{Locale, Localized};
+pub use url::HttpUrl;
+pub use validation::{Fault, FaultCode, Rejection};
+pub use version::Version;
+pub use zone::{Day, TimeZoneName, Weekday};

@@ -1,0 +1,207 @@
+//! Marks: the facts that something was seen, clicked or led to something, and the sums derived from
+//! them.
+
+use std::{collections::BTreeMap, ops::AddAssign};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::content::campaigns::Pricing;
+
+closed_set! {
+    /// What happened.
+    pub enum MarkKind {
+        /// It was seen.
+        Impression = "imp",
+        /// It was clicked.
+        Click = "clk",
+        /// It led to what the advertiser hoped for.
+        Conversion = "cv",
+    }
+}
+
+/// One mark, as far as sums need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// What happened.
+    pub kind: MarkKind,
+    /// The creative's key (`key_of` its id).
+    pub creative: u64,
+    /// The placement's key.
+    pub placement: u64,
+    /// What is paid for; `None` if nothing is.
+    pub pricing: Option<Pricing>,
+    /// The price in micros.
+    pub price_micros: u64,
+    /// Whether it came after a cap or a budget was used up: kept, and neither counted nor billed.
+    pub over_cap: bool,
+}
+
+/// Sums of marks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// How often it was seen.
+    pub impressions: u64,
+    /// How often it was clicked.
+    pub clicks: u64,
+    /// How often it led to what was hoped for.
+    pub conversions: u64,
+    /// What it cost, in micros of the currency; fractions of a micro are dropped.
+    pub spend_micros: u64,
+    /// Marks that came after a cap or a budget was used up; they are in no other sum.
+    pub over_cap: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.impressions += other.impressions;
+        self.clicks += other.clicks;
+        self.conversions += other.conversions;
+        self.spend_micros = self.spend_micros.saturating_add(other.spend_micros);
+        self.over_cap += other.over_cap;
+    }
+}
+
+/// The sums of some marks, by creative and placement. It does not matter in which order or in how
+/// many portions they are added; that no mark is added twice is up to whoever adds them.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(BTreeMap<(u64, u64), Sums>);
+
+/// A thousand impressions have one price, so a single one costs thousandths of a micro: these are
+/// added up exactly and divided once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    counts: Counts,
+    spend_thousandths: u128,
+}
+
+impl Tally {
+    /// Adds a mark.
+    pub fn add(&mut self, mark: &Mark) {
+        let sums = self.0.entry((mark.creative, mark.placement)).or_default();
+        if mark.over_cap {
+            sums.counts.over_cap += 1;
+            return;
+        }
+        match mark.kind {
+            MarkKind::Impression => sums.counts.impressions += 1,
+            MarkKind::Click => sums.counts.clicks += 1,
+            MarkKind::Conversion => sums.counts.conversions += 1,
+        }
+        sums.spend_thousandths += cost_in_thousandths(mark);
+    }
+
+    /// The sums by (creative, placement), in the order of their keys.
+    pub fn counts(&self) -> impl Iterator<Item = ((u64, u64), Counts)> {
+        self.0.iter().map(|(key, sums)| {
+            let micros = u64::try_from(sums.spend_thousandths / 1000).unwrap_or(u64::MAX);
+            (
+                *key,
+                Counts {
+                    spend_micros: micros,
+                    ..sums.counts
+                },
+            )
+        })
+    }
+}
+
+impl<'m> FromIterator<&'m Mark> for Tally {
+    fn from_iter<T: IntoIterator<Item = &'m Mark>>(marks: T) -> Self {
+        let mut tally = Self::default();
+        marks.into_iter().for_each(|mark| tally.add(mark));
+        tally
+    }
+}
+
+/// What a mark costs, in thousandths of a micro.
+fn cost_in_thousandths(mark: &Mark) -> u128 {
+    let price = u128::from(mark.price_micros);
+    match (mark.pricing, mark.kind) {
+        (Some(Pricing::Cpm), MarkKind::Impression) => price,
+        (Some(Pricing::Cpc), MarkKind::Click) | (Some(Pricing::Cpa), MarkKind::Conversion) => {
+            price * 1000
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mark(kind: MarkKind, pricing: Option<Pricing>, price_micros: u64) -> Mark {
+        Mark {
+            kind,
+            creative: 1,
+            placement: 2,
+            pricing,
+            price_micros,
+            over_cap: false,
+        }
+    }
+
+    #[test]
+    fn each_pricing_bills_its_own_kind_of_mark() {
+        use MarkKind::{Click, Conversion, Impression};
+        for (pricing, imp, clk, cv) in [
+            (Some(Pricing::Cpm), 5, 0, 0),
+            (Some(Pricing::Cpc), 0, 5000, 0),
+            (Some(Pricing::Cpa), 0, 0, 5000),
+            (Some(Pricing::Flat), 0, 0, 0),
+            (Some(Pricing::Impressions), 0, 0, 0),
+            (None, 0, 0, 0),
+        ] {
+            for (kind, spend) in [(Impression, imp), (Click, clk), (Conversion, cv)] {
+                let tally = Tally::from_iter([&mark(kind, pricing, 5000)]);
+                let (_, counts) = tally.counts().next().unwrap();
+                assert_eq!(counts.spend_micros, spend, "{pricing:?} {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn fractions_of_a_micro_add_up_before_they_are_dropped() {
+        let impression = mark(MarkKind::Impression, Some(Pricing::Cpm), 1);
+        let tally = Tally::from_iter(std::iter::repeat_n(&impression, 2999));
+        assert_eq!(tally.counts().next().unwrap().1.spend_micros, 2);
+    }
+
+    #[test]
+    fn marks_over_the_cap_are_kept_apart() {
+        let over = Mark {
+            over_cap: true,
+            ..mark(MarkKind::Click, Some(Pricing::Cpc), 7)
+        };
+        let tally = Tally::from_iter([&over]);
+        let expected = Counts {
+            over_cap: 1,
+            ..Counts::default()
+        };
+        assert_eq!(tally.counts().collect::<Vec<_>>(), [((1, 2), expected)]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_marks_does_not_matter(
+            kinds in prop::collection::vec((0usize..3, 0u64..3, 0u64..10_000), 0..50),
+            turn in 0usize..50,
+        ) {
+            let mut marks: Vec<Mark> = kinds
+                .into_iter()
+                .map(|(kind, creative, price)| Mark {
+                    creative,
+                    ..mark(MarkKind::ALL[kind], Some(Pricing::Cpm), price)
+                })
+                .collect();
+            let once: Vec<_> = Tally::from_iter(&marks).counts().collect();
+            if !marks.is_empty() {
+                let middle = turn % marks.len();
+                marks.rotate_left(middle);
+            }
+            prop_assert_eq!(Tally::from_iter(&marks).counts().collect::<Vec<_>>(), once);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What is known of a device and its user at the time of a request.
+
+use super::Attributes;
+use crate::{Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday};
+
+/// What targeting looks at. `None` is "not known", which no rule matches; an empty list is known.
+#[derive(Debug, Clone, Default)]
+pub struct Facts<'a> {
+    /// What the app runs on.
+    pub platform: Option<Platform>,
+    /// Where the app came from.
+    pub store: Option<Store>,
+    /// The app's version.
+    pub app_version: Option<Version>,
+    /// The operating system's version.
+    pub os_version: Option<Version>,
+    /// Where the user is.
+    pub country: Option<Country>,
+    /// The user's language.
+    pub locale: Option<&'a Locale>,
+    /// The mobile carrier, as the device names it.
+    pub carrier: Option<&'a str>,
+    /// The device's model, as it names itself.
+    pub model: Option<&'a str>,
+    /// The user's age in years.
+    pub age: Option<u16>,
+    /// The user's gender.
+    pub gender: Option<Gender>,
+    /// The user's interests.
+    pub interests: Option<Vec<&'a str>>,
+    /// The segments the user is in.
+    pub segments: Option<Vec<&'a str>>,
+    /// What the app's screen is about.
+    pub keywords: Option<Vec<&'a str>>,
+    /// The hour on the device's clock, 0–23.
+    pub hour: Option<u8>,
+    /// The day of the week on the device's calendar.
+    pub weekday: Option<Weekday>,
+    /// The profile's free attributes.
+    pub attributes: Option<&'a Attributes>,
+    /// The device.
+    pub device_id: Option<&'a DeviceId>,
+}

@@ -1,0 +1,230 @@
+//! Compiled targeting: typed values, ready to be held against [`Facts`].
+
+use serde_json::Number;
+use sha2::{Digest, Sha256};
+
+use super::{AttributeValue, Facts, Scalar};
+use crate::{Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday};
+
+/// Targeting that obeys the rules.
+#[derive(Debug, Clone, Default)]
+pub struct Matcher(pub(super) Box<[Test]>);
+
+impl Matcher {
+    /// Whether all rules match. A rule that cannot be evaluated does not.
+    pub fn matches(&self, facts: &Facts<'_>) -> bool {
+        self.0.iter().all(|test| test.matches(facts))
+    }
+
+    /// The field of the first rule that does not match: a field's name, `percent` or `any`.
+    pub fn failing_dimension(&self, facts: &Facts<'_>) -> Option<&str> {
+        let failing = self.0.iter().find(|test| !test.matches(facts))?;
+        Some(failing.dimension())
+    }
+}
+
+/// The bucket, of 10,000, that a device is in for a seed: the first eight bytes of the SHA-256 of
+/// `seed`, a zero byte and the device id, as a big-endian number, modulo 10,000. A rule of *p* percent
+/// takes the buckets below *p* × 100, so that a raise keeps all who were in.
+pub fn bucket(seed: &str, device_id: &DeviceId) -> u16 {
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(seed.as_bytes())
+        .chain_update([0])
+        .chain_update(device_id.as_bytes())
+        .finalize()
+        .into();
+    let number = digest
+        .first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first));
+    u16::try_from(number % 10_000).unwrap_or(0)
+}
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    Platform(OneOf<Platform>),
+    Store(OneOf<Store>),
+    Country(OneOf<Country>),
+    Gender(OneOf<Gender>),
+    Weekday(OneOf<Weekday>),
+    Hour(OneOf<u8>),
+    HourRange(Range<u8>),
+    Age(OneOf<u16>),
+    AgeRange(Range<u16>),
+    Locale(OneOf<Locale>),
+    AppVersion(OneOf<Version>),
+    AppVersionRange(Range<Version>),
+    OsVersion(OneOf<Version>),
+    OsVersionRange(Range<Version>),
+    Carrier(OneOf<Box<str>>),
+    Model(OneOf<Box<str>>),
+    Interests(Within),
+    Segments(Within),
+    Keywords(Within),
+    Attribute {
+        field: Box<str>,
+        test: AttributeTest,
+    },
+    /// Buckets below the first, of the seed.
+    Percent(u16, Box<str>),
+    Any(Box<[Test]>),
+}
+
+/// A test of one attribute.
+#[derive(Debug, Clone)]
+pub(super) enum AttributeTest {
+    OneOf(OneOf<Scalar>),
+    Within(Within),
+    Range(Range<f64>),
+}
+
+/// `in`, or with `negated` `not_in`.
+#[derive(Debug, Clone)]
+pub(super) struct OneOf<T> {
+    pub(super) negated: bool,
+    pub(super) values: Box<[T]>,
+}
+
+/// `gte` and `lt`.
+#[derive(Debug, Clone)]
+pub(super) struct Range<T> {
+    pub(super) gte: Option<T>,
+    pub(super) lt: Option<T>,
+}
+
+/// `any_of`, `all_of` or `none_of`.
+#[derive(Debug, Clone)]
+pub(super) struct Within {
+    pub(super) quantity: Quantity,
+    pub(super) values: Box<[Box<str>]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Quantity {
+    Any,
+    All,
+    None,
+}
+
+impl Test {
+    fn matches(&self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::Platform(values) => values.hold(facts.platform.as_ref(), PartialEq::eq),
+            Self::Store(values) => values.hold(facts.store.as_ref(), PartialEq::eq),
+            Self::Country(values) => values.hold(facts.country.as_ref(), PartialEq::eq),
+            Self::Gender(values) => values.hold(facts.gender.as_ref(), PartialEq::eq),
+            Self::Weekday(values) => values.hold(facts.weekday.as_ref(), PartialEq::eq),
+            Self::Hour(values) => values.hold(facts.hour.as_ref(), PartialEq::eq),
+            Self::HourRange(range) => range.holds(facts.hour.as_ref()),
+            Self::Age(values) => values.hold(facts.age.as_ref(), PartialEq::eq),
+            Self::AgeRange(range) => range.holds(facts.age.as_ref()),
+            Self::Locale(values) => values.hold(facts.locale, Locale::covers),
+            Self::AppVersion(values) => values.hold(facts.app_version.as_ref(), PartialEq::eq),
+            Self::AppVersionRange(range) => range.holds(facts.app_version.as_ref()),
+            Self::OsVersion(values) => values.hold(facts.os_version.as_ref(), PartialEq::eq),
+            Self::OsVersionRange(range) => range.holds(facts.os_version.as_ref()),
+            Self::Carrier(values) => values.hold(facts.carrier, |value, fact| **value == *fact),
+            Self::Model(values) => values.hold(facts.model, |value, fact| **value == *fact),
+            Self::Interests(values) => values.hold_list(facts.interests.as_deref()),
+            Self::Segments(values) => values.hold_list(facts.segments.as_deref()),
+            Self::Keywords(values) => values.hold_list(facts.keywords.as_deref()),
+            Self::Attribute { field, test } => {
+                let name = field.strip_prefix(ATTRIBUTES).unwrap_or(field);
+                let value = facts.attributes.and_then(|attributes| attributes.get(name));
+                value.is_some_and(|value| test.matches(value))
+            }
+            Self::Percent(below, seed) => facts
+                .device_id
+                .is_some_and(|device_id| bucket(seed, device_id) < *below),
+            Self::Any(tests) => tests.iter().any(|test| test.matches(facts)),
+        }
+    }
+
+    fn dimension(&self) -> &str {
+        match self {
+            Self::Platform(_) => "platform",
+            Self::Store(_) => "store",
+            Self::Country(_) => "country",
+            Self::Gender(_) => "gender",
+            Self::Weekday(_) => "weekday",
+            Self::Hour(_) | Self::HourRange(_) => "hour",
+            Self::Age(_) | Self::AgeRange(_) => "age",
+            Self::Locale(_) => "locale",
+            Self::AppVersion(_) | Self::AppVersionRange(_) => "app_version",
+            Self::OsVersion(_) | Self::OsVersionRange(_) => "os_version",
+            Self::Carrier(_) => "carrier",
+            Self::Model(_) => "model",
+            Self::Interests(_) => "interests",
+            Self::Segments(_) => "segments",
+            Self::Keywords(_) => "keywords",
+            Self::Attribute { field, .. } => field,
+            Self::Percent(..) => "percent",
+            Self::Any(_) => "any",
+        }
+    }
+}
+
+/// What the names of attribute fields begin with.
+pub(super) const ATTRIBUTES: &str = "attributes.";
+
+impl AttributeTest {
+    fn matches(&self, value: &AttributeValue) -> bool {
+        match self {
+            Self::OneOf(values) => match value {
+                AttributeValue::List(_) => false,
+                value => values.hold(Some(value), same),
+            },
+            // One text is a list of one.
+            Self::Within(values) => match value {
+                AttributeValue::List(texts) => {
+                    values.hold_by(|text| texts.iter().any(|t| t == text))
+                }
+                AttributeValue::Text(text) => values.hold_by(|value| value == text),
+                AttributeValue::Bool(_) | AttributeValue::Number(_) => false,
+            },
+            Self::Range(range) => match value {
+                AttributeValue::Number(number) => range.holds(number.as_f64().as_ref()),
+                _ => false,
+            },
+        }
+    }
+}
+
+fn same(wanted: &Scalar, value: &AttributeValue) -> bool {
+    match (wanted, value) {
+        (Scalar::Bool(a), AttributeValue::Bool(b)) => a == b,
+        (Scalar::Number(a), AttributeValue::Number(b)) => Number::as_f64(a) == Number::as_f64(b),
+        (Scalar::Text(a), AttributeValue::Text(b)) => a == b,
+        _ => false,
+    }
+}
+
+impl<T> OneOf<T> {
+    fn hold<F: ?Sized>(&self, fact: Option<&F>, same: impl Fn(&T, &F) -> bool) -> bool {
+        fact.is_some_and(|fact| self.values.iter().any(|value| same(value, fact)) != self.negated)
+    }
+}
+
+impl<T: PartialOrd> Range<T> {
+    fn holds(&self, fact: Option<&T>) -> bool {
+        fact.is_some_and(|fact| {
+            self.gte.as_ref().is_none_or(|bound| fact >= bound)
+                && self.lt.as_ref().is_none_or(|bound| fact < bound)
+        })
+    }
+}
+
+impl Within {
+    fn hold_list(&self, list: Option<&[&str]>) -> bool {
+        list.is_some_and(|list| self.hold_by(|value| list.contains(&value)))
+    }
+
+    fn hold_by(&self, has: impl Fn(&str) -> bool) -> bool {
+        let mut values = self.values.iter().map(|value| has(value));
+        match self.quantity {
+            Quantity::Any => values.any(|has| has),
+            Quantity::All => values.all(|has| has),
+            Quantity::None => !values.any(|has| has),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Tracking tokens: what a device hands back when something was seen, clicked or led to something.
+//!
+//! A token is all that is known of its mark, so nothing is stored when it is handed out, and it is
+//! signed, so nobody else can make one. It is not secret. Its bytes, big-endian:
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 1 | version of the layout: 1 |
+//! | 1 | id of the key that signs |
+//! | 16 | request |
+//! | 1 | slot |
+//! | 8 · 8 · 8 | keys ([`key_of`](crate::key_of)) of campaign, creative, placement |
+//! | 4 | minute of issue, since 1970 |
+//! | 8 | key of the device; 0 for none |
+//! | 1 · 8 | what is paid for (0 for nothing), and its price in micros |
+//! | 4 | expiry, in seconds since 1970 |
+//! | 8, or none | lease |
+//! | 16 | HMAC-SHA-256 of all before, its first 128 bits (RFC 2104, section 5) |
+//!
+//! written in base64url without padding (RFC 4648, section 5): 112 characters, with a lease 123.
+
+mod keys;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+pub use keys::{BadKeys, Key, Keys};
+
+use crate::{Instant, content::campaigns::Pricing};
+
+/// What a token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// The allocation request.
+    pub request: [u8; 16],
+    /// The slot within the placement. (A campaign is given once in a request at most, so that request
+    /// and campaign alone tell its marks from others.)
+    pub slot: u8,
+    /// The campaign's key.
+    pub campaign: u64,
+    /// The creative's key.
+    pub creative: u64,
+    /// The placement's key.
+    pub placement: u64,
+    /// When it was issued, in minutes since 1970.
+    pub issue_minute: u32,
+    /// The device's key; `None` for a device that did not say which it is.
+    pub device: Option<u64>,
+    /// What is paid for; `None` for nothing.
+    pub pricing: Option<Pricing>,
+    /// The price in micros.
+    pub price_micros: u64,
+    /// The lease that it was served under.
+    pub lease: Option<u64>,
+    /// When it stops counting, to the second.
+    pub expires_at: Instant,
+}
+
+/// An authentic token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// What it says.
+    pub token: Token,
+    /// Whether it has stopped counting.
+    pub expired: bool,
+}
+
+/// The token is forged, altered, or no token at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a token of ours")]
+pub struct TokenInvalid;
+
+/// How many shards the marks of a campaign's minute are spread over.
+pub const SHARDS: u8 = 8;
+
+/// The shard of a request's marks: by the last byte of its id, which is random.
+pub const fn shard(request: &[u8; 16]) -> u8 {
+    let [.., last] = request;
+    *last % SHARDS
+}
+
+const LAYOUT: u8 = 1;
+const WITHOUT_LEASE: usize = 68;
+const WITH_LEASE: usize = WITHOUT_LEASE + 8;
+const SIGNATURE: usize = 16;
+
+/// Signs a token with the current key.
+pub fn sign(keys: &Keys, token: &Token) -> String {
+    let key = keys.current();
+    let mut bytes = Vec::with_capacity(WITH_LEASE + SIGNATURE);
+    bytes.extend([LAYOUT, key.id()]);
+    bytes.extend(token.request);
+    bytes.push(token.slot);
+    bytes.extend(token.campaign.to_be_bytes());
+    bytes.extend(token.creative.to_be_bytes());
+    bytes.extend(token.placement.to_be_bytes());
+    bytes.extend(token.issue_minute.to_be_bytes());
+    bytes.extend(token.device.unwrap_or(0).to_be_bytes());
+    bytes.push(pricing_to_byte(token.pricing));
+    bytes.extend(token.price_micros.to_be_bytes());
+    bytes.extend(seconds(token.expires_at).to_be_bytes());
+    if let Some(lease) = token.lease {
+        bytes.extend(lease.to_be_bytes());
+    }
+    let signature = mac(key, &bytes).finalize().into_bytes();
+    bytes.extend(signature.iter().take(SIGNATURE));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads a token that came back at `now`. Of all spellings only the one that [`sign`] gave is right;
+/// the signature is compared in constant time.
+///
+/// # Errors
+/// [`TokenInvalid`], whatever the reason.
+pub fn verify(keys: &Keys, text: &str, now: Instant) -> Result<Verified, TokenInvalid> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenInvalid)?;
+    let (signed, signature) = bytes.split_last_chunk::<SIGNATURE>().ok_or(TokenInvalid)?;
+    let [LAYOUT, key, rest @ ..] = signed else {
+        return Err(TokenInvalid);
+    };
+    let key = keys.by_id(*key).ok_or(TokenInvalid)?;
+    mac(key, signed)
+        .verify_truncated_left(signature)
+        .map_err(|_| TokenInvalid)?;
+    let token = read(rest).ok_or(TokenInvalid)?;
+    Ok(Verified {
+        token,
+        expired: token.expires_at <= now,
+    })
+}
+
+fn mac(key: &Key, bytes: &[u8]) -> Hmac<Sha256> {
+    // A key shorter than SHA-256's block is filled up with zeros (RFC 2104, section 2).
+    let mut block = [0; 64];
+    block
+        .iter_mut()
+        .zip(key.bytes())
+        .for_each(|(to, from)| *to = *from);
+    Hmac::<Sha256>::new(&block.into()).chain_update(bytes)
+}
+
+fn read(bytes: &[u8]) -> Option<Token> {
+    let mut rest = Fields(bytes);
+    let token = Token {
+        request: rest.take()?,
+        slot: u8::from_be_bytes(rest.take()?),
+        campaign: u64::from_be_bytes(rest.take()?),
+        creative: u64::from_be_bytes(rest.take()?),
+        placement: u64::from_be_bytes(rest.take()?),
+        issue_minute: u32::from_be_bytes(rest.take()?),
+        device: Some(u64::from_be_bytes(rest.take()?)).filter(|device| *device != 0),
+        pricing: pricing_from_byte(u8::from_be_bytes(rest.take()?))?,
+        price_micros: u64::from_be_bytes(rest.take()?),
+        expires_at: Instant::from_seconds(u32::from_be_bytes(rest.take()?).into()),
+        lease: None,
+    };
+    match rest.0.len() {
+        0 => Some(token),
+        8 => Some(Token {
+            lease: Some(u64::from_be_bytes(rest.take()?)),
+            ..token
+        }),
+        _ => None,
+    }
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (field, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*field)
+    }
+}
+
+fn seconds(instant: Instant) -> u32 {
+    u32::try_from(instant.as_seconds().max(0)).unwrap_or(u32::MAX)
+}
+
+const fn pricing_to_byte(pricing: Option<Pricing>) -> u8 {
+    match pricing {
+        None => 0,
+        Some(Pricing::Cpm) => 1,
+        Some(Pricing::Cpc) => 2,
+        Some(Pricing::Cpa) => 3,
+        Some(Pricing::Flat) => 4,
+        Some(Pricing::Impressions) => 5,
+    }
+}
+
+/// `None` for a byte that no pricing has.
+const fn pricing_from_byte(byte: u8) -> Option<Option<Pricing>> {
+    Some(match byte {
+        0 => None,
+        1 => Some(Pricing::Cpm),
+        2 => Some(Pricing::Cpc),
+        3 => Some(Pricing::Cpa),
+        4 => Some(Pricing::Flat),
+        5 => Some(Pricing::Impressions),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
