@@ -1,0 +1,117 @@
+//! One request, as a handler gets it: parameters, query and body already parsed, and the facts of
+//! the call beside them.
+
+use std::{net::IpAddr, sync::Arc};
+
+use domain::{DeviceId, Instant};
+use http::HeaderMap;
+use rand::rngs::StdRng;
+
+use crate::{
+    endpoint::Endpoint,
+    problem::{Code, Problem},
+    random::Random,
+    trace::Trace,
+};
+
+/// What the middleware learnt of a request before its handler runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The route's declaration.
+    pub endpoint: Endpoint,
+    /// When the request came in.
+    pub received_at: Instant,
+    /// When the platform stops waiting for the answer.
+    pub deadline: Instant,
+    /// The trace it belongs to.
+    pub trace: Trace,
+    /// The gateway's id of it.
+    pub request_id: String,
+    /// Where it came from: API Gateway's `sourceIp`, or the trusted header of a CDN.
+    pub address: Option<IpAddr>,
+    /// Scheme and host by which the caller reached us.
+    pub origin: String,
+    /// The path as it arrived, decoded; for messages only.
+    pub path: String,
+    /// The query string as it was sent.
+    pub query: String,
+}
+
+/// Who the caller proved to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// Nobody in particular.
+    Anonymous,
+    /// A service key, by its id.
+    Service {
+        /// The key's id.
+        id: String,
+        /// What it may do; `*` is everything.
+        scopes: Vec<String>,
+    },
+}
+
+impl Principal {
+    /// A short name for logs and authorship: `service:ops`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Anonymous => "anonymous".to_owned(),
+            Self::Service { id, .. } => format!("service:{id}"),
+        }
+    }
+}
+
+/// A parsed request.
+#[derive(Debug)]
+pub struct Call<P, Q, B> {
+    /// The path's parameters.
+    pub path: P,
+    /// The query's.
+    pub query: Q,
+    /// The body.
+    pub body: B,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// Who calls.
+    pub principal: Principal,
+    /// The rest.
+    pub facts: Arc<Facts>,
+    pub(crate) random: Random,
+}
+
+impl<P, Q, B> Call<P, Q, B> {
+    /// The instant the request is answered at: one for all of it.
+    pub fn now(&self) -> Instant {
+        self.facts.received_at
+    }
+
+    /// A random generator of this request's own.
+    pub fn rng(&self) -> StdRng {
+        self.random.rng()
+    }
+
+    /// A header's text; `None` when it is absent or not text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// `X-App-Store`, where the app named a store we know.
+    pub fn app_store(&self) -> Option<domain::Store> {
+        self.header("x-app-store")?.parse().ok()
+    }
+
+    /// `X-Device-Id`, where the app sent one.
+    pub fn device_id(&self) -> Result<Option<DeviceId>, Problem> {
+        match self.headers.get("x-device-id") {
+            None => Ok(None),
+            Some(value) => value
+                .to_str()
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .map(Some)
+                .ok_or_else(|| {
+                    Problem::new(Code::InvalidHeader).detail("X-Device-Id is not a device id")
+                }),
+        }
+    }
+}

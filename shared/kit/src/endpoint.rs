@@ -1,0 +1,183 @@
+//! What an endpoint declares of itself, as data: the OpenAPI document, the middleware and the
+//! contract tests all read it here. Routing is the template's alone.
+
+use std::fmt;
+
+use crate::problem::Code;
+
+/// The HTTP methods that routes use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates, or does something.
+    Post,
+    /// Writes the whole of a resource.
+    Put,
+    /// Takes a resource away.
+    Delete,
+    /// Whatever no route took (`$default`).
+    Any,
+}
+
+impl Method {
+    /// As it stands in a route key.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Any => "ANY",
+        }
+    }
+}
+
+/// Who may call, by the names of the platform's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Anyone.
+    Public,
+    /// An access token of a session bound to the device, or a service key with this scope.
+    Device(&'static str),
+    /// An operator's session, or a service key with this scope.
+    Operator(&'static str),
+}
+
+/// How often one caller may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// As often as they like: health checks.
+    Unlimited,
+    /// The address's share, counted in this process: no database write.
+    Address,
+    /// The address's share, and so many calls a minute for the device in the path or the key that
+    /// calls, counted in the database.
+    Caller {
+        /// Calls a minute.
+        per_minute: u32,
+    },
+}
+
+/// Whether a repeated call is answered as the first one was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idempotency {
+    /// The method's own meaning makes it safe, or repeats are wanted.
+    Natural,
+    /// `Idempotency-Key` is honoured where a caller sends one.
+    Key,
+}
+
+/// One route's declaration.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// The method.
+    pub method: Method,
+    /// The path as the template has it, `{parameters}` included.
+    pub path: &'static str,
+    /// The OpenAPI operation id.
+    pub operation: &'static str,
+    /// One line for the OpenAPI document.
+    pub summary: &'static str,
+    /// Who may call.
+    pub caller: Caller,
+    /// How often.
+    pub rate: Rate,
+    /// What a repeat does.
+    pub idempotency: Idempotency,
+    /// The statuses of its good answers.
+    pub answers: &'static [u16],
+    /// The refusals that are its own, beyond those that follow from the rest of this declaration.
+    pub problems: &'static [Code],
+    /// Request headers that it reads, beside the shared ones.
+    pub headers: &'static [&'static str],
+    /// Whether its access lines are sampled (`ACCESS_LOG_SAMPLE`).
+    pub sampled: bool,
+}
+
+impl Endpoint {
+    /// A public endpoint that answers 200 and limits by address; the rest is added.
+    pub const fn new(
+        method: Method,
+        path: &'static str,
+        operation: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            operation,
+            summary,
+            caller: Caller::Public,
+            rate: Rate::Address,
+            idempotency: Idempotency::Natural,
+            answers: &[200],
+            problems: &[],
+            headers: &[],
+            sampled: false,
+        }
+    }
+
+    /// Who may call.
+    #[must_use]
+    pub const fn caller(mut self, caller: Caller) -> Self {
+        self.caller = caller;
+        self
+    }
+
+    /// How often.
+    #[must_use]
+    pub const fn rate(mut self, rate: Rate) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// Honours `Idempotency-Key`.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotency = Idempotency::Key;
+        self
+    }
+
+    /// The statuses of its good answers.
+    #[must_use]
+    pub const fn answers(mut self, answers: &'static [u16]) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    /// Its own refusals.
+    #[must_use]
+    pub const fn problems(mut self, problems: &'static [Code]) -> Self {
+        self.problems = problems;
+        self
+    }
+
+    /// Request headers it reads.
+    #[must_use]
+    pub const fn headers(mut self, headers: &'static [&'static str]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Samples its access lines.
+    #[must_use]
+    pub const fn sampled(mut self) -> Self {
+        self.sampled = true;
+        self
+    }
+
+    /// `GET /health`; `$default` for what no route took.
+    pub fn route_key(&self) -> String {
+        match self.method {
+            Method::Any => self.path.to_owned(),
+            method => format!("{} {}", method.as_str(), self.path),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method.as_str(), self.path)
+    }
+}

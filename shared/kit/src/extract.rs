@@ -1,0 +1,337 @@
+//! From the text of a request to the types a handler wants, or every fault at once.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    Fault, FaultCode, Rejection,
+    validation::{self},
+};
+use http::StatusCode;
+use percent_encoding::percent_decode_str;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::problem::{Code, Problem};
+
+/// The largest body that a route takes, in bytes.
+pub const BODY_LIMIT_BYTES: usize = 256 * 1024;
+
+/// No parameters, or no body: whatever came is not looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+/// The names whose text stands for a number or a truth value, taken from the type's schema.
+#[derive(Debug, Default)]
+pub struct Coercions {
+    numbers: BTreeSet<String>,
+    booleans: BTreeSet<String>,
+}
+
+/// Parameters of a path or a query.
+pub trait Params: Sized + Send + 'static {
+    /// Reads them from decoded pairs.
+    fn read(pairs: Vec<(String, String)>, coercions: &Coercions) -> Result<Self, Vec<Fault>>;
+
+    /// The schema of the whole, an object; `None` where there are no parameters.
+    fn describe(generator: &mut SchemaGenerator) -> Option<Schema>;
+
+    /// Which of them are numbers.
+    fn coercions() -> Coercions {
+        let schema = Self::describe(&mut SchemaGenerator::default());
+        let mut coercions = Coercions::default();
+        let properties = schema
+            .as_ref()
+            .and_then(|schema| schema.get("properties"))
+            .and_then(Value::as_object);
+        for (name, property) in properties.into_iter().flatten() {
+            let kinds = type_names(property);
+            if kinds
+                .iter()
+                .any(|kind| kind == "integer" || kind == "number")
+            {
+                coercions.numbers.insert(name.clone());
+            } else if kinds.iter().any(|kind| kind == "boolean") {
+                coercions.booleans.insert(name.clone());
+            }
+        }
+        coercions
+    }
+}
+
+impl Params for Nothing {
+    fn read(_: Vec<(String, String)>, _: &Coercions) -> Result<Self, Vec<Fault>> {
+        Ok(Self)
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+}
+
+impl<T> Params for T
+where
+    T: DeserializeOwned + JsonSchema + garde::Validate<Context = ()> + Send + 'static,
+{
+    fn read(pairs: Vec<(String, String)>, coercions: &Coercions) -> Result<Self, Vec<Fault>> {
+        let mut object = Map::new();
+        for (name, text) in pairs {
+            let value = coercions.value(&name, text);
+            if object.insert(name.clone(), value).is_some() {
+                let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+                let fault = Fault::new(pointer, FaultCode::Duplicate, "is given more than once");
+                return Err(vec![fault]);
+            }
+        }
+        validation::parse_value(&Value::Object(object)).map_err(|rejection| match rejection {
+            Rejection::Faults(faults) => faults,
+            other => vec![Fault::new("", FaultCode::Invalid, other)],
+        })
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(T::json_schema(generator))
+    }
+}
+
+impl Coercions {
+    fn value(&self, name: &str, text: String) -> Value {
+        if self.numbers.contains(name)
+            && let Ok(number) = serde_json::from_str::<serde_json::Number>(&text)
+        {
+            return Value::Number(number);
+        }
+        if self.booleans.contains(name) {
+            match text.as_str() {
+                "1" | "true" => return Value::Bool(true),
+                "0" | "false" => return Value::Bool(false),
+                _ => {}
+            }
+        }
+        Value::String(text)
+    }
+}
+
+fn type_names(property: &Value) -> Vec<String> {
+    match property.get("type") {
+        Some(Value::String(name)) => vec![name.clone()],
+        Some(Value::Array(names)) => names
+            .iter()
+            .filter_map(|name| name.as_str().map(ToOwned::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A request's body.
+pub trait Incoming: Sized + Send + 'static {
+    /// The media types it may come as; `None` where a body is not looked at.
+    const MEDIA_TYPES: Option<&'static [&'static str]>;
+
+    /// Whether it must be there, where it is looked at.
+    const REQUIRED: bool = true;
+
+    /// Parses it.
+    fn read(bytes: &[u8]) -> Result<Self, Problem>;
+
+    /// Its schema; `None` for text that has none.
+    fn describe(generator: &mut SchemaGenerator) -> Option<Schema>;
+}
+
+impl Incoming for Nothing {
+    const MEDIA_TYPES: Option<&'static [&'static str]> = None;
+
+    fn read(_: &[u8]) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+}
+
+/// A JSON body of a known type.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T> Incoming for Json<T>
+where
+    T: DeserializeOwned + JsonSchema + garde::Validate<Context = ()> + Send + 'static,
+{
+    const MEDIA_TYPES: Option<&'static [&'static str]> = Some(&["application/json"]);
+
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        validation::parse(bytes).map(Self).map_err(Problem::from)
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<T>())
+    }
+}
+
+/// A JSON body of a known type that may be left out.
+#[derive(Debug)]
+pub struct Optional<T>(pub Option<T>);
+
+impl<T> Incoming for Optional<T>
+where
+    T: DeserializeOwned + JsonSchema + garde::Validate<Context = ()> + Send + 'static,
+{
+    const MEDIA_TYPES: Option<&'static [&'static str]> = Json::<T>::MEDIA_TYPES;
+    const REQUIRED: bool = false;
+
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        Json::read(bytes).map(|Json(body)| Self(Some(body)))
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Option<Schema> {
+        Json::<T>::describe(generator)
+    }
+}
+
+/// A JSON body whose type depends on the path: the handler validates it.
+#[derive(Debug)]
+pub struct RawJson(pub Vec<u8>);
+
+impl Incoming for RawJson {
+    const MEDIA_TYPES: Option<&'static [&'static str]> = Some(&["application/json"]);
+
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        Ok(Self(bytes.to_vec()))
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
+        Schema::try_from(serde_json::json!({"type": "object"})).ok()
+    }
+}
+
+/// Newline-delimited JSON.
+#[derive(Debug)]
+pub struct Ndjson(pub Vec<u8>);
+
+impl Incoming for Ndjson {
+    const MEDIA_TYPES: Option<&'static [&'static str]> =
+        Some(&["application/x-ndjson", "application/jsonl"]);
+
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        Ok(Self(bytes.to_vec()))
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
+        Schema::try_from(serde_json::json!({"type": "string"})).ok()
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Malformed(message) => Self::new(Code::MalformedJson).detail(message),
+            Rejection::TooDeep => Self::new(Code::BodyTooDeep),
+            Rejection::Faults(faults) => Self::new(Code::ValidationFailed).errors(faults),
+        }
+    }
+}
+
+/// Splits and decodes a query string as it was sent.
+///
+/// What a URL parser would have percent-encoded (WHATWG's query set: controls, space, `"`, `<`,
+/// `>`, non-ASCII), a broken escape, and text that is not UTF-8 are refused, not guessed at.
+pub(crate) fn query_pairs(raw: &str) -> Result<Vec<(String, String)>, Problem> {
+    let refuse = |detail: &'static str| Problem::new(Code::InvalidQuery).detail(detail);
+    if raw
+        .bytes()
+        .any(|b| b <= b' ' || b >= 0x7f || matches!(b, b'"' | b'<' | b'>'))
+    {
+        return Err(refuse(
+            "the query has a character that must be percent-encoded",
+        ));
+    }
+    raw.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decode(name)?, decode(value)?))
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| refuse("the query has a percent escape that is not one"))
+}
+
+/// Form decoding: `+` is a space; control characters are refused.
+fn decode(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let escapes = bytes.iter().enumerate().filter(|(_, b)| **b == b'%');
+    for (at, _) in escapes {
+        let digits = bytes.get(at + 1..at + 3)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    (!decoded.chars().any(char::is_control)).then(|| decoded.into_owned())
+}
+
+/// Refuses a body of the wrong media type; the type must be there whenever a body is.
+pub(crate) fn check_media_type(
+    sent: Option<&str>,
+    taken: &'static [&'static str],
+) -> Result<(), Problem> {
+    let essence = sent
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase());
+    match essence {
+        Some(essence) if taken.contains(&essence.as_str()) => Ok(()),
+        _ => {
+            Err(Problem::new(Code::UnsupportedMediaType)
+                .detail(format!("send {}", taken.join(" or "))))
+        }
+    }
+}
+
+/// The status of a good answer, for those who declare it as a number.
+pub(crate) fn status(number: u16) -> StatusCode {
+    StatusCode::from_u16(number).unwrap_or(StatusCode::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_split_and_decoded() {
+        let pairs = query_pairs("a=1&b=%EB%A7%88+x&c&&d=").unwrap();
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(pairs, [("a", "1"), ("b", "마 x"), ("c", ""), ("d", "")]);
+    }
+
+    #[test]
+    fn an_illegal_query_is_refused() {
+        for raw in [
+            "a=<", "a=\"", "a=%", "a=%zz", "a=%ff", "a=%00", "a= b", "a=마", "%0a=1",
+        ] {
+            let problem = query_pairs(raw).unwrap_err();
+            assert_eq!(problem.code, Code::InvalidQuery, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_may_have_parameters_but_must_be_there() {
+        let json = &["application/json"];
+        assert!(check_media_type(Some("Application/JSON; charset=utf-8"), json).is_ok());
+        for sent in [
+            None,
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+            Some(""),
+        ] {
+            let problem = check_media_type(sent, json).unwrap_err();
+            assert_eq!(problem.code, Code::UnsupportedMediaType);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! How often one caller may call: by address in this process, by device or key in the database.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
+
+use domain::Instant;
+use http::{HeaderName, HeaderValue};
+use lambda_http::RequestExt as _;
+
+use super::{Inner, Middleware, facts, refuse};
+use crate::{
+    Request, Response,
+    call::Principal,
+    endpoint::Rate,
+    function::BoxFuture,
+    problem::{Code, Problem},
+};
+
+const MINUTE_MS: i64 = 60_000;
+
+/// As many addresses as one process remembers (about 5 MB).
+const REMEMBERED: usize = 65_536;
+
+/// Whether one more call is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// It is.
+    pub allowed: bool,
+    /// Calls left in the window.
+    pub remaining: u32,
+    /// Seconds until the window is over.
+    pub reset_s: u64,
+}
+
+/// Counts calls where every instance sees them.
+pub trait Counter: Send + Sync + 'static {
+    /// One more call by `who`, of at most `per_minute`.
+    fn hit(
+        &self,
+        who: String,
+        per_minute: u32,
+        now: Instant,
+    ) -> BoxFuture<Result<Decision, Problem>>;
+}
+
+/// The limit by address: the generic cell rate algorithm, a minute's worth of burst.
+pub(crate) struct AddressLimit {
+    per_minute: u32,
+    /// Per address, the instant (ms) at which its allowance is whole again.
+    whole_at: Mutex<HashMap<IpAddr, i64>>,
+}
+
+impl AddressLimit {
+    pub(crate) fn new(per_minute: u32) -> Self {
+        Self {
+            per_minute: per_minute.max(1),
+            whole_at: Mutex::new(HashMap::new()),
+        }
+    }
+
+    fn hit(&self, address: IpAddr, now: Instant) -> Decision {
+        let now = now.as_millis() as f64;
+        let cost = MINUTE_MS as f64 / f64::from(self.per_minute);
+        let Ok(mut whole_at) = self.whole_at.lock() else {
+            return Decision {
+                allowed: true,
+                remaining: self.per_minute,
+                reset_s: 0,
+            };
+        };
+        if whole_at.len() >= REMEMBERED {
+            whole_at.retain(|_, at| *at as f64 > now);
+            if whole_at.len() >= REMEMBERED {
+                whole_at.clear();
+            }
+        }
+        let entry = whole_at.entry(address).or_insert(0);
+        let after = (*entry as f64).max(now) + cost;
+        let allowed = after - now <= MINUTE_MS as f64;
+        if allowed {
+            *entry = after.ceil() as i64;
+        }
+        let owed = (*entry as f64 - now).max(0.0);
+        Decision {
+            allowed,
+            remaining: ((MINUTE_MS as f64 - owed) / cost).max(0.0) as u32,
+            reset_s: (owed / 1_000.0).ceil() as u64,
+        }
+    }
+}
+
+impl Middleware for AddressLimit {
+    async fn handle<S: Inner>(self: Arc<Self>, request: Request, next: S) -> Response {
+        let facts = facts(&request);
+        if let Some(facts) = facts.as_deref()
+            && facts.endpoint.rate != Rate::Unlimited
+            && let Some(address) = facts.address
+        {
+            let decision = self.hit(address, facts.received_at);
+            if !decision.allowed {
+                return refuse(Some(facts), limited(decision, self.per_minute, "address"));
+            }
+        }
+        next.run(request).await
+    }
+}
+
+/// The limit by device or key.
+pub(crate) struct CallerLimit(pub(crate) Option<Arc<dyn Counter>>);
+
+impl Middleware for CallerLimit {
+    async fn handle<S: Inner>(self: Arc<Self>, request: Request, next: S) -> Response {
+        let (Some(counter), Some(facts)) = (&self.0, facts(&request)) else {
+            return next.run(request).await;
+        };
+        let Rate::Caller { per_minute } = facts.endpoint.rate else {
+            return next.run(request).await;
+        };
+        let who = format!("{}#{}", facts.endpoint.operation, subject(&request));
+        match counter.hit(who, per_minute, facts.received_at).await {
+            Ok(decision) if !decision.allowed => {
+                refuse(Some(&facts), limited(decision, per_minute, "caller"))
+            }
+            Ok(decision) => {
+                let mut response = next.run(request).await;
+                for (name, value) in headers(decision, per_minute, "caller") {
+                    response.headers_mut().insert(name, value);
+                }
+                response
+            }
+            Err(problem) => {
+                // The handler meets the same database: whether it can answer is its to say.
+                tracing::warn!(code = problem.code.as_str(), "calls are not counted");
+                next.run(request).await
+            }
+        }
+    }
+}
+
+/// The device in the path, else whoever calls.
+fn subject(request: &Request) -> String {
+    let device = request
+        .path_parameters_ref()
+        .and_then(|parameters| parameters.first("id"))
+        .filter(|id| id.len() <= 128);
+    match (device, request.extensions().get::<Principal>()) {
+        (Some(device), _) => device.to_owned(),
+        (None, Some(principal)) => principal.name(),
+        (None, None) => Principal::Anonymous.name(),
+    }
+}
+
+fn limited(decision: Decision, per_minute: u32, policy: &str) -> Problem {
+    let mut problem = Problem::new(Code::RateLimited).retry_after(decision.reset_s.clamp(1, 60));
+    for (name, value) in headers(decision, per_minute, policy) {
+        problem = problem.header(name, value);
+    }
+    problem
+}
+
+/// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
+fn headers(decision: Decision, per_minute: u32, policy: &str) -> Vec<(HeaderName, HeaderValue)> {
+    let state = format!(
+        "\"{policy}\";r={};t={}",
+        decision.remaining, decision.reset_s
+    );
+    let limit = format!("\"{policy}\";q={per_minute};w=60");
+    [("ratelimit", state), ("ratelimit-policy", limit)]
+        .into_iter()
+        .filter_map(|(name, value)| {
+            Some((
+                HeaderName::from_static(name),
+                HeaderValue::from_str(&value).ok()?,
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_minutes_burst_and_then_its_steady_share() {
+        let limit = AddressLimit::new(60);
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let at = |ms: i64| Instant::from_millis(1_000_000 + ms);
+        let burst = (0..100)
+            .filter(|_| limit.hit(address, at(0)).allowed)
+            .count();
+        assert_eq!(burst, 60);
+        assert!(!limit.hit(address, at(900)).allowed);
+        assert!(limit.hit(address, at(1_000)).allowed);
+        assert!(limit.hit("192.0.2.2".parse().unwrap(), at(0)).allowed);
+    }
+
+    #[test]
+    fn a_refused_call_costs_nothing() {
+        let limit = AddressLimit::new(1);
+        let address: IpAddr = "2001:db8::1".parse().unwrap();
+        let at = |s: i64| Instant::from_millis(s * 1_000);
+        assert!(limit.hit(address, at(0)).allowed);
+        assert!((1..60).all(|s| !limit.hit(address, at(s)).allowed));
+        assert!(limit.hit(address, at(60)).allowed);
+    }
+}

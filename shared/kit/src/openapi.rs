@@ -1,0 +1,249 @@
+//! The OpenAPI 3.1 document, from what the functions say of their own routes.
+//!
+//! Nothing here is written by hand per route: paths, parameters, bodies, answers and refusals follow
+//! from the endpoint's declaration and its types. `openapi.json` in the repository is this document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api::Operation,
+    endpoint::{Caller, Endpoint, Idempotency, Method, Rate},
+    extract,
+    function::Function,
+    problem::{self, Code, Document},
+};
+
+/// The document of all `functions`, its paths in alphabetical order.
+pub fn document<'a>(functions: impl IntoIterator<Item = &'a Function>, version: &str) -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let problem = generator.subschema_for::<Document<'static>>();
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for function in functions {
+        for operation in function.operations(&mut generator) {
+            if operation.endpoint.method == Method::Any {
+                continue;
+            }
+            let method = operation.endpoint.method.as_str().to_ascii_lowercase();
+            let path = operation.endpoint.path;
+            let described = describe(operation, &problem);
+            paths.entry(path).or_default().insert(method, described);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Madang",
+            "version": version,
+            "description": "The backend that stands in front of an app's own.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions(&mut generator),
+            "securitySchemes": {
+                "serviceKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A service key, `msk_…`.",
+                },
+            },
+        },
+    })
+}
+
+/// In alphabetical order, so that the document is the same whatever order the functions came in.
+fn definitions(generator: &mut SchemaGenerator) -> BTreeMap<String, Value> {
+    generator.take_definitions(true).into_iter().collect()
+}
+
+fn describe(operation: Operation, problem: &Schema) -> Value {
+    let endpoint = operation.endpoint;
+    let mut described = json!({
+        "operationId": endpoint.operation,
+        "summary": endpoint.summary,
+        "tags": [tag(endpoint.path)],
+        "responses": responses(&operation, problem),
+    });
+    let mut parameters = Vec::new();
+    parameters.extend(parameters_of(operation.path.as_ref(), "path"));
+    parameters.extend(parameters_of(operation.query.as_ref(), "query"));
+    parameters.extend(header_parameters(&endpoint));
+    if !parameters.is_empty() {
+        set(&mut described, "parameters", Value::Array(parameters));
+    }
+    if let Some(body) = operation.body {
+        let content: Map<String, Value> = body
+            .media_types
+            .iter()
+            .map(|media_type| ((*media_type).to_owned(), media(body.schema.as_ref())))
+            .collect();
+        let request_body = json!({"required": body.required, "content": content});
+        set(&mut described, "requestBody", request_body);
+    }
+    if endpoint.caller != Caller::Public {
+        set(&mut described, "security", json!([{"serviceKey": []}]));
+    }
+    described
+}
+
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+}
+
+/// `/v1/devices/{id}` belongs to `devices`; `/admin/v1/content` to `admin`.
+fn tag(path: &str) -> &str {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    match (segments.next(), segments.next()) {
+        (Some("v1"), Some(resource)) => resource,
+        (Some("admin"), _) => "admin",
+        _ => "platform",
+    }
+}
+
+fn media(schema: Option<&Schema>) -> Value {
+    match schema {
+        Some(schema) => json!({"schema": schema}),
+        None => json!({}),
+    }
+}
+
+/// One parameter per property of an object schema.
+fn parameters_of(object: Option<&Schema>, place: &str) -> Vec<Value> {
+    let properties = object
+        .and_then(|schema| schema.get("properties"))
+        .and_then(Value::as_object);
+    let required: BTreeSet<&str> = object
+        .and_then(|schema| schema.get("required"))
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(name, schema)| {
+            let mut schema = schema.clone();
+            let description = schema
+                .as_object_mut()
+                .and_then(|schema| schema.remove("description"));
+            let mut parameter = json!({
+                "name": name,
+                "in": place,
+                "required": place == "path" || required.contains(name.as_str()),
+                "schema": schema,
+            });
+            if let Some(description) = description {
+                set(&mut parameter, "description", description);
+            }
+            parameter
+        })
+        .collect()
+}
+
+fn header_parameters(endpoint: &Endpoint) -> Vec<Value> {
+    let key = match endpoint.idempotency {
+        Idempotency::Key => Some("Idempotency-Key"),
+        Idempotency::Natural => None,
+    };
+    endpoint
+        .headers
+        .iter()
+        .copied()
+        .chain(key)
+        .map(|name| {
+            json!({"name": name, "in": "header", "required": false, "schema": {"type": "string"}})
+        })
+        .collect()
+}
+
+fn responses(operation: &Operation, problem: &Schema) -> Map<String, Value> {
+    let mut responses = Map::new();
+    for status in operation.endpoint.answers {
+        let reason = extract::status(*status)
+            .canonical_reason()
+            .unwrap_or("Answer");
+        let mut response = json!({"description": reason});
+        let has_body = !matches!(status, 204 | 302 | 304);
+        if has_body && !operation.answer.is_empty() {
+            let content: Map<String, Value> = operation
+                .answer
+                .iter()
+                .map(|(media_type, schema)| ((*media_type).to_owned(), media(schema.as_ref())))
+                .collect();
+            set(&mut response, "content", Value::Object(content));
+        }
+        responses.insert(status.to_string(), response);
+    }
+    let mut refusals: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
+    for code in refusals_of(operation) {
+        refusals
+            .entry(code.status())
+            .or_default()
+            .insert(code.as_str());
+    }
+    for (status, codes) in refusals {
+        let codes: Vec<_> = codes.into_iter().map(|code| format!("`{code}`")).collect();
+        let response = json!({
+            "description": codes.join(", "),
+            "content": {problem::MEDIA_TYPE: {"schema": problem}},
+        });
+        responses.insert(status.to_string(), response);
+    }
+    responses
+}
+
+/// Everything the route can refuse: what it declares and what follows from the stack.
+pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
+    let endpoint = &operation.endpoint;
+    let mut codes: BTreeSet<Code> = endpoint.problems.iter().copied().collect();
+    codes.extend([Code::InvalidQuery, Code::BodyTooLarge, Code::Internal]);
+    if operation.path.is_some() {
+        codes.insert(Code::InvalidPath);
+    }
+    if endpoint
+        .headers
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case("x-device-id"))
+    {
+        codes.insert(Code::InvalidHeader);
+    }
+    if operation.body.is_some() {
+        codes.extend([
+            Code::MalformedJson,
+            Code::UnsupportedMediaType,
+            Code::ValidationFailed,
+            Code::BodyTooDeep,
+        ]);
+    }
+    if endpoint.caller != Caller::Public {
+        codes.extend([
+            Code::TokenMissing,
+            Code::TokenInvalid,
+            Code::ServiceKeyInvalid,
+            Code::Forbidden,
+            Code::Unavailable,
+        ]);
+    }
+    if endpoint.rate != Rate::Unlimited {
+        codes.insert(Code::RateLimited);
+    }
+    if endpoint.idempotency == Idempotency::Key {
+        codes.extend([
+            Code::InvalidHeader,
+            Code::IdempotencyInFlight,
+            Code::IdempotencyKeyReused,
+        ]);
+    }
+    codes
+}

@@ -1,0 +1,59 @@
+//! What every function is given beside its own settings: stage, logging, the clock, randomness.
+
+use crate::{
+    clock::Clock,
+    config::{Faults, HeaderName, LogLevel, Origin, Share, Stage, Vars},
+    random::Random,
+};
+
+crate::settings! {
+    /// The settings that all functions share.
+    pub struct Settings {
+        /// Which deployment this is.
+        stage: Stage = "STAGE", example "dev";
+        /// The least severe level that is logged.
+        log_level: LogLevel = "LOG_LEVEL", default "info";
+        /// The share of access lines that `allocations` and `track` write; errors are always written.
+        access_log_sample: Share = "ACCESS_LOG_SAMPLE", default "1";
+        /// The one header that carries the client's address when a CDN stands in front.
+        client_address_header: Option<HeaderName> = "CLIENT_ADDRESS_HEADER", example "cloudfront-viewer-address";
+        /// Calls a minute that one address may make to one instance.
+        rate_limit_address_per_min: u32 = "RATE_LIMIT_ADDRESS_PER_MIN", default "6000";
+        /// The origin by which callers reach this stack; without it, the host they used.
+        public_base_url: Option<Origin> = "PUBLIC_BASE_URL", example "https://api.example.com";
+        /// Makes every draw repeatable; for demonstrations, refused outside `dev`.
+        random_seed: Option<u64> = "RANDOM_SEED", example "7";
+        /// The function's version, set by Lambda.
+        function_version: String = "AWS_LAMBDA_FUNCTION_VERSION", default "$LATEST";
+    }
+}
+
+/// Settings and capabilities, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// The shared settings.
+    pub settings: std::sync::Arc<Settings>,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+}
+
+impl Runtime {
+    /// Reads the shared settings; time and randomness are the system's.
+    pub fn read(vars: &Vars) -> Result<Self, Faults> {
+        let settings = Settings::read(vars)?;
+        let random = match settings.random_seed {
+            None => Random::system(),
+            Some(seed) if settings.stage == Stage::Dev => Random::seeded(seed),
+            Some(_) => {
+                return Err(Faults::one("RANDOM_SEED", "nothing, outside the stage dev"));
+            }
+        };
+        Ok(Self {
+            settings: std::sync::Arc::new(settings),
+            clock: Clock::system(),
+            random,
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! The whole stack, as the gateway sees it: payload 2.0 events in, responses out.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use garde::Validate;
+use kit::{
+    Api, Call, Endpoint, Function, Method, Nothing, Problem, Rate, Reply, Runtime, Vars,
+    extract::Json as Body, reply::Json,
+};
+use lambda_runtime::Context;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+struct Path {
+    #[garde(length(chars, min = 1, max = 8))]
+    id: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    #[garde(range(min = 1, max = 10))]
+    limit: Option<u8>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    #[garde(length(chars, max = 5))]
+    name: String,
+    #[garde(range(min = 1, max = 3))]
+    count: u8,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Echo {
+    id: String,
+    name: String,
+    count: u8,
+}
+
+const PUT: Endpoint = Endpoint::new(Method::Put, "/things/{id}", "putThing", "Puts a thing");
+const GET: Endpoint = Endpoint::new(Method::Get, "/things", "listThings", "Lists things");
+const BROKEN: Endpoint =
+    Endpoint::new(Method::Get, "/broken", "broken", "Panics").rate(Rate::Unlimited);
+
+fn function(per_minute: &str) -> Function {
+    let vars: Vars = [("STAGE", "dev"), ("RATE_LIMIT_ADDRESS_PER_MIN", per_minute)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into_iter()
+        .collect();
+    let state = Arc::new(());
+    Api::new("things", Runtime::read(&vars).unwrap())
+        .route(
+            PUT,
+            &state,
+            |_, call: Call<Path, Nothing, Body<Sent>>| async move {
+                let Sent { name, count } = call.body.0;
+                Ok(Reply::created(Echo {
+                    id: call.path.id,
+                    name,
+                    count,
+                })
+                .etag("v1"))
+            },
+        )
+        .route(
+            GET,
+            &state,
+            |_, call: Call<Nothing, Query, Nothing>| async move {
+                Ok(Reply::ok(json!({"limit": call.query.limit})).etag("list"))
+            },
+        )
+        .route(
+            BROKEN,
+            &state,
+            |_, _: Call<Nothing, Nothing, Nothing>| async move {
+                if true {
+                    panic!("a bug");
+                }
+                Ok::<_, Problem>(Reply::no_content())
+            },
+        )
+        .build()
+}
+
+fn event(route_key: &str) -> Value {
+    let (method, path) = route_key.split_once(' ').unwrap();
+    json!({
+        "version": "2.0", "routeKey": route_key, "rawPath": path, "rawQueryString": "",
+        "headers": {"host": "api.example.com", "content-type": "application/json"},
+        "requestContext": {
+            "accountId": "1", "apiId": "a", "domainName": "api.example.com", "requestId": "r-1",
+            "routeKey": route_key, "stage": "$default", "time": "t", "timeEpoch": 0,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "t"},
+        },
+        "isBase64Encoded": false,
+    })
+}
+
+async fn send(function: &Function, event: Value) -> (u64, Value, Value) {
+    let bytes = Bytes::from(event.to_string());
+    let answer = Arc::clone(function)
+        .invoke(bytes, Context::default())
+        .await
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let text = answer["body"].as_str().filter(|text| !text.is_empty());
+    let body = text.map(|text| serde_json::from_str(text).unwrap());
+    (
+        answer["statusCode"].as_u64().unwrap(),
+        body.unwrap_or(Value::Null),
+        answer["headers"].clone(),
+    )
+}
+
+fn put(body: Value) -> Value {
+    let mut event = event("PUT /things/{id}");
+    event["pathParameters"] = json!({"id": "a"});
+    event["body"] = Value::String(body.to_string());
+    event
+}
+
+#[tokio::test]
+async fn a_good_request_reaches_its_handler_typed() {
+    let (status, body, headers) =
+        send(&function("60"), put(json!({"name": "x", "count": 2}))).await;
+    assert_eq!(status, 201);
+    assert_eq!(body, json!({"id": "a", "name": "x", "count": 2}));
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(headers["etag"], "\"v1\"");
+}
+
+#[tokio::test]
+async fn a_bad_body_is_told_all_its_faults_at_once() {
+    let (status, body, headers) =
+        send(&function("60"), put(json!({"name": "too long", "more": 1}))).await;
+    assert_eq!(status, 422);
+    assert_eq!(headers["content-type"], "application/problem+json");
+    assert_eq!(body["code"], "validation_failed");
+    assert_eq!(body["trace_id"].as_str().unwrap().len(), 32);
+    let faults: Vec<_> = body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| {
+            (
+                fault["pointer"].as_str().unwrap(),
+                fault["code"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert!(faults.contains(&("/count", "required")), "{faults:?}");
+    assert!(faults.contains(&("/more", "unknown_field")), "{faults:?}");
+    assert!(faults.contains(&("/name", "too_long")), "{faults:?}");
+}
+
+#[tokio::test]
+async fn each_kind_of_bad_body_has_its_own_answer() {
+    let function = function("600");
+    let deep = "[".repeat(33) + &"]".repeat(33);
+    let large = format!("{{\"name\":\"{}\"}}", "x".repeat(300_000));
+    for (body, content_type, status, code) in [
+        ("{", Some("application/json"), 400, "malformed_json"),
+        ("", Some("application/json"), 400, "malformed_json"),
+        (
+            deep.as_str(),
+            Some("application/json"),
+            422,
+            "body_too_deep",
+        ),
+        (
+            large.as_str(),
+            Some("application/json"),
+            413,
+            "body_too_large",
+        ),
+        ("{}", Some("text/plain"), 415, "unsupported_media_type"),
+        ("{}", None, 415, "unsupported_media_type"),
+    ] {
+        let mut event = put(Value::Null);
+        event["body"] = body.into();
+        event["headers"]["content-type"] = content_type.into();
+        if content_type.is_none() {
+            event["headers"]
+                .as_object_mut()
+                .unwrap()
+                .remove("content-type");
+        }
+        let (answered, document, _) = send(&function, event).await;
+        assert_eq!((answered, document["code"].as_str()), (status, Some(code)));
+    }
+}
+
+#[tokio::test]
+async fn a_base64_body_is_read() {
+    let mut event = put(Value::Null);
+    event["body"] = "eyJuYW1lIjoieCIsImNvdW50IjoxfQ==".into();
+    event["isBase64Encoded"] = true.into();
+    assert_eq!(send(&function("60"), event).await.0, 201);
+}
+
+#[tokio::test]
+async fn illegal_paths_queries_and_hosts_are_answered_not_panicked_at() {
+    let function = function("600");
+    for id in ["", "123456789"] {
+        let mut event = put(json!({"name": "x", "count": 1}));
+        event["pathParameters"]["id"] = id.into();
+        let (status, body, _) = send(&function, event).await;
+        assert_eq!(
+            (status, &body["code"], &body["errors"][0]["pointer"]),
+            (400, &json!("invalid_path"), &json!("/id"))
+        );
+    }
+    for query in [
+        "limit=<",
+        "limit=\"",
+        "limit=%zz",
+        "limit=%ff",
+        "limit=0",
+        "limit=x",
+        "other=1",
+        "limit=1&limit=2",
+    ] {
+        let mut event = event("GET /things");
+        event["rawQueryString"] = query.into();
+        let (status, body, _) = send(&function, event).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (400, &json!("invalid_query")),
+            "{query}"
+        );
+    }
+    for host in ["exa mple", "<>", "a:b:c", "[", "", "a/b?c#d", "\u{fffd}"] {
+        let mut event = event("GET /things");
+        event["headers"]["host"] = host.into();
+        event["rawPath"] = "/things\u{0}<\"% %zz#?".into();
+        event["headers"]["x-forwarded-proto"] = "ht tp".into();
+        assert_eq!(send(&function, event).await.0, 200, "{host}");
+    }
+    let mut odd = event("GET /things");
+    odd["requestContext"]["domainName"] = "not a domain".into();
+    odd["headers"].as_object_mut().unwrap().remove("host");
+    assert_eq!(send(&function, odd).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_panic_is_one_requests_500() {
+    let function = function("60");
+    let (status, body, _) = send(&function, event("GET /broken")).await;
+    assert_eq!((status, &body["code"]), (500, &json!("internal")));
+    assert_eq!(body["trace_id"].as_str().unwrap().len(), 32);
+    assert!(!body.to_string().contains("a bug"));
+    assert_eq!(send(&function, event("GET /things")).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_reader_that_holds_the_representation_is_told_so() {
+    let mut event = event("GET /things");
+    event["headers"]["if-none-match"] = "\"list\"".into();
+    let (status, body, headers) = send(&function("60"), event).await;
+    assert_eq!((status, body), (304, Value::Null));
+    assert_eq!(headers["etag"], "\"list\"");
+}
+
+#[tokio::test]
+async fn too_many_requests_of_an_address_are_refused_with_the_time_to_wait() {
+    let function = function("2");
+    for _ in 0..2 {
+        assert_eq!(send(&function, event("GET /things")).await.0, 200);
+    }
+    let (status, body, headers) = send(&function, event("GET /things")).await;
+    assert_eq!((status, &body["code"]), (429, &json!("rate_limited")));
+    assert!(
+        headers["retry-after"]
+            .as_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            >= 1
+    );
+    assert!(headers["ratelimit"].as_str().unwrap().contains("r=0"));
+    assert_eq!(send(&function, event("GET /broken")).await.0, 500);
+}
+
+#[tokio::test]
+async fn a_trace_is_taken_up() {
+    let mut event = put(json!({}));
+    event["headers"]["traceparent"] =
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into();
+    let (_, body, _) = send(&function("60"), event).await;
+    assert_eq!(body["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(body["instance"], "urn:madang:request:r-1");
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_a_function_error() {
+    let refused = function("60")
+        .invoke(Bytes::from("{}"), Context::default())
+        .await;
+    assert_eq!(refused.unwrap_err().kind, "EventRefused");
+}
