@@ -1,0 +1,128 @@
+//! A single flight: work that many may ask for at once, done once at a time beside them.
+
+use std::{
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::Instant;
+use tokio::sync::watch;
+
+/// A flight that began longer ago than this is given up on: it may hang in a process that was
+/// frozen, where timers count the time that the process ran.
+const LOST_AFTER: Duration = Duration::from_secs(90);
+
+/// At most one piece of work at a time, which lives on when those who wait for it go away.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    last: Mutex<Option<Flight>>,
+}
+
+/// Work under way, or done.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight {
+    began_at: Instant,
+    landed: watch::Receiver<()>,
+}
+
+impl Flights {
+    /// Joins the flight that is under way; `None` when there is none.
+    pub(crate) fn under_way(&self, now: Instant) -> Option<Flight> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone().filter(|flight| flight.is_under_way(now))
+    }
+
+    /// Joins the flight that is under way, or begins one.
+    pub(crate) fn join<F>(&self, now: Instant, work: impl FnOnce() -> F) -> Flight
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = last.as_ref().filter(|flight| flight.is_under_way(now)) {
+            return flight.clone();
+        }
+        // Nothing is ever sent: the sender goes when the work ends, even by a panic.
+        let (landing, landed) = watch::channel(());
+        let work = work();
+        tokio::spawn(async move {
+            work.await;
+            drop(landing);
+        });
+        let flight = Flight {
+            began_at: now,
+            landed,
+        };
+        *last = Some(flight.clone());
+        flight
+    }
+}
+
+impl Flight {
+    /// When it began.
+    pub(crate) fn began_at(&self) -> Instant {
+        self.began_at
+    }
+
+    /// Waits for its end, no longer than `limit`.
+    pub(crate) async fn landed_within(mut self, limit: Duration) {
+        let landed = async { while self.landed.changed().await.is_ok() {} };
+        // Whether it landed shows in what it left behind.
+        let _ = tokio::time::timeout(limit, landed).await;
+    }
+
+    fn is_under_way(&self, now: Instant) -> bool {
+        self.landed.has_changed().is_ok() && now.since(self.began_at) < LOST_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_join_one_flight_and_the_next_begins_another() {
+        let flights = Flights::default();
+        let (done, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let work = || {
+            let (done, gate) = (Arc::clone(&done), Arc::clone(&gate));
+            async move {
+                gate.notified().await;
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let now = Instant::from_seconds(1_000);
+        let joined: Vec<_> = (0..5).map(|_| flights.join(now, work)).collect();
+        gate.notify_one();
+        for flight in joined {
+            flight.landed_within(Duration::from_secs(5)).await;
+        }
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+        assert!(flights.under_way(now).is_none());
+        gate.notify_one();
+        let next = flights.join(now, work);
+        next.landed_within(Duration::from_secs(5)).await;
+        assert_eq!(done.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_panics_has_landed_and_one_that_hangs_is_lost_in_time() {
+        let flights = Flights::default();
+        let now = Instant::from_seconds(1_000);
+        let broken = flights.join(now, || async { panic!("on purpose") });
+        broken.landed_within(Duration::from_secs(5)).await;
+        assert!(flights.under_way(now).is_none());
+
+        let hanging = flights.join(now, std::future::pending);
+        hanging.landed_within(Duration::from_millis(1)).await;
+        assert!(flights.under_way(now + Duration::from_secs(89)).is_some());
+        assert!(flights.under_way(now + Duration::from_secs(90)).is_none());
+    }
+}

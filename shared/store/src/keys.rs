@@ -1,0 +1,151 @@
+//! Every key of every table, in one place. Nothing outside this crate knows one.
+//!
+//! All tables have the same shape: string keys `pk` and `sk`, and `expires_at` (epoch seconds) as
+//! the time-to-live attribute of what expires.
+//!
+//! | Table | `pk` | `sk` | What | Expires |
+//! | --- | --- | --- | --- | --- |
+//! | Content | `draft#<kind>` | `<id>` | a draft, its author and entity tag | – |
+//! | Content | `head#<kind>` | `head` | which version is live, and where its artefact lies | – |
+//! | Content | `version#<kind>` | `<number, 10 digits>` | a version: who, why, its source and artefact | – |
+//! | Content | `publication#<kind>` | `<publication id>` | a request to publish and what came of it | – |
+//! | Content | `pending` | `<publication id>#<kind>` | a publication that is still to be run | – |
+//! | Operators | `service-key#<id>` | `key` | a service key's hashes and scopes | – |
+//! | Devices | `device#<id>` | `profile` | what targeting knows of a device | – |
+//! | Requests | `idempotency#<sha-256 of caller, route and key>` | `record` | a request in flight, or its answer | with the record |
+//! | Requests | `rate#<scope>#<window>` | `hits` | hits of one window | a window later |
+//! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>` | one impression, click or conversion | after its retention |
+//! | Marks | `hours` | `<hour>` | an hour that has buckets | after the marks' retention |
+//! | Marks | `buckets#<hour>#<part>` | `<minute>#<campaign>#<shard>` | a bucket that has marks | after the marks' retention |
+//! | Marks | `sums#<day>#<campaign>` | `<minute>#<creative>` | what a creative's minute comes to | after the sums' retention |
+//! | Marks | `totals#<day>` | `<campaign>#<creative>#<placement>` | what a day comes to | – |
+//! | Marks | `roll-up` | `state` | how far the roll-up is, and when it last finished | – |
+//!
+//! Campaigns, creatives and placements are 16 hexadecimal digits in keys of Marks (the 64-bit keys
+//! of tracking tokens); minutes and hours count from the epoch, 10 digits; days are dates.
+
+use domain::{DeviceId, Id, RandomId, content::Kind};
+
+/// The two halves of an item's key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+fn key(pk: impl Into<String>, sk: impl Into<String>) -> Key {
+    Key {
+        pk: pk.into(),
+        sk: sk.into(),
+    }
+}
+
+pub(crate) fn drafts(kind: Kind) -> String {
+    format!("draft#{}", kind.as_str())
+}
+
+pub(crate) fn draft(kind: Kind, id: &Id) -> Key {
+    key(drafts(kind), id.as_str())
+}
+
+pub(crate) fn head(kind: Kind) -> Key {
+    key(format!("head#{}", kind.as_str()), "head")
+}
+
+pub(crate) fn versions(kind: Kind) -> String {
+    format!("version#{}", kind.as_str())
+}
+
+pub(crate) fn version(kind: Kind, number: u64) -> Key {
+    key(versions(kind), format!("{number:010}"))
+}
+
+pub(crate) fn publication(kind: Kind, id: RandomId) -> Key {
+    key(format!("publication#{}", kind.as_str()), id.to_string())
+}
+
+pub(crate) const PENDING: &str = "pending";
+
+pub(crate) fn pending(kind: Kind, id: RandomId) -> Key {
+    key(PENDING, format!("{id}#{}", kind.as_str()))
+}
+
+pub(crate) fn service_key(id: &Id) -> Key {
+    key(format!("service-key#{}", id.as_str()), "key")
+}
+
+pub(crate) fn device(id: &DeviceId) -> String {
+    format!("device#{}", id.as_str())
+}
+
+pub(crate) fn device_profile(id: &DeviceId) -> Key {
+    key(device(id), PROFILE)
+}
+
+pub(crate) const PROFILE: &str = "profile";
+
+pub(crate) fn idempotency(scope_sha256: &str) -> Key {
+    key(format!("idempotency#{scope_sha256}"), "record")
+}
+
+pub(crate) fn rate(scope: &str, window: i64) -> Key {
+    key(format!("rate#{scope}#{window}"), "hits")
+}
+
+pub(crate) fn marks(campaign: u64, minute: u32, shard: u8) -> String {
+    format!("mark#{campaign:016x}#{minute:010}#{shard:02}")
+}
+
+pub(crate) fn mark(bucket: String, request: RandomId, slot: u8, kind: &str) -> Key {
+    key(bucket, format!("{request}#{slot:03}#{kind}"))
+}
+
+pub(crate) const HOURS: &str = "hours";
+
+pub(crate) fn hour(hour: u32) -> Key {
+    key(HOURS, format!("{hour:010}"))
+}
+
+pub(crate) fn buckets(hour: u32, part: u8) -> String {
+    format!("buckets#{hour:010}#{part:02}")
+}
+
+pub(crate) fn bucket(hour: u32, part: u8, minute: u32, campaign: u64, shard: u8) -> Key {
+    key(
+        buckets(hour, part),
+        format!("{minute:010}#{campaign:016x}#{shard:02}"),
+    )
+}
+
+pub(crate) fn sums(day: &str, campaign: u64) -> String {
+    format!("sums#{day}#{campaign:016x}")
+}
+
+pub(crate) fn sum(day: &str, campaign: u64, minute: u32, creative: u64) -> Key {
+    key(sums(day, campaign), format!("{minute:010}#{creative:016x}"))
+}
+
+pub(crate) fn totals(day: &str) -> String {
+    format!("totals#{day}")
+}
+
+pub(crate) fn total(day: &str, campaign: u64, creative: u64, placement: u64) -> Key {
+    key(
+        totals(day),
+        format!("{campaign:016x}#{creative:016x}#{placement:016x}"),
+    )
+}
+
+pub(crate) fn roll_up() -> Key {
+    key("roll-up", "state")
+}
+
+/// The least and the greatest sort key of a campaign's totals of a day.
+pub(crate) fn totals_of_campaign(campaign: u64) -> (String, String) {
+    (format!("{campaign:016x}#"), format!("{campaign:016x}$"))
+}
+
+/// What readiness asks for; there is no such item.
+pub(crate) fn probe() -> Key {
+    key("probe", "probe")
+}

@@ -1,0 +1,47 @@
+//! Where it is kept: DynamoDB tables, keys, typed items, published snapshots.
+//!
+//! Nothing outside this crate knows a key, an attribute or an expression. Clocks and randomness are
+//! handed in: every method that needs the time takes it, and every write that must happen once
+//! takes a [`Stamp`] that its caller drew.
+//!
+//! Each module's documentation lists the AWS actions that it takes; the functions' policies are
+//! written from those lists.
+#![forbid(unsafe_code)]
+
+pub mod blobs;
+pub mod devices;
+pub mod drafts;
+pub mod edge;
+pub mod error;
+pub mod idempotency;
+pub mod invoke;
+pub mod marks;
+pub mod page;
+pub mod probe;
+pub mod published;
+pub mod rate;
+pub mod service_keys;
+pub mod stamp;
+pub mod table;
+
+mod flight;
+mod keys;
+mod query;
+mod transaction;
+
+pub use crate::{
+    blobs::Blobs,
+    devices::Devices,
+    drafts::Drafts,
+    error::StoreError,
+    idempotency::Requests,
+    invoke::Worker,
+    marks::Marks,
+    page::Page,
+    probe::probe,
+    published::{Publications, Publisher, Reader, Versions},
+    rate::Rates,
+    service_keys::ServiceKeys,
+    stamp::Stamp,
+    table::{Database, Table},
+};

@@ -1,0 +1,215 @@
+//! Marks: impressions, clicks and conversions, each counted once. They are the facts; every
+//! number that is told of them is derived by the roll-up.
+//!
+//! A mark's key is made of what its tracking token says: bucket (campaign, minute of issue, shard)
+//! and request, slot and kind. Sent a hundred times, it is one item.
+//!
+//! The roll-up must find the buckets without looking through the table, so the first mark that a
+//! process counts in a bucket is preceded by two entries: the bucket in its hour, and the hour.
+//!
+//! Actions on the Marks table: counting PutItem; roll-up and totals GetItem, Query, PutItem.
+
+mod roll_up;
+mod totals;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::{
+    Id, Instant, RandomId,
+    content::campaigns::Pricing,
+    marks::MarkKind,
+    tracking::{self, Token},
+};
+use futures_util::future::try_join;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    roll_up::{RollUp, Summary},
+    totals::Totals,
+};
+use crate::{
+    Stamp, StoreError, Table, keys,
+    table::{ABSENT, Put},
+};
+
+/// How long a mark is kept after it was issued.
+pub const MARK_RETENTION: Duration = Duration::from_secs(35 * 24 * 3600);
+
+/// How many partitions the buckets of an hour are spread over.
+const PARTS: u8 = 8;
+
+/// The most buckets that are remembered as registered.
+const REMEMBERED: usize = 50_000;
+
+/// One impression, click or conversion, as its token tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark<'a> {
+    /// The token, which is known to be ours and not to have expired.
+    pub token: &'a Token,
+    /// What happened.
+    pub kind: MarkKind,
+    /// The ids behind the token's keys, where they are known.
+    pub names: Option<&'a Names>,
+    /// When it happened.
+    pub at: Instant,
+}
+
+/// The ids behind a mark's keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Names {
+    /// The campaign.
+    pub campaign: Id,
+    /// The creative.
+    pub creative: Id,
+    /// The placement.
+    pub placement: Id,
+}
+
+/// What counting a mark came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It counts.
+    Counted,
+    /// It was counted before.
+    Repeated,
+}
+
+/// Counts marks. Clones share what they have registered.
+#[derive(Debug, Clone)]
+pub struct Marks {
+    table: Table,
+    registered: Arc<Mutex<HashSet<Bucket>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+struct Bucket {
+    minute: u32,
+    campaign: u64,
+    shard: u8,
+}
+
+/// A mark as it is stored: what sums need, and what tells where it came from.
+#[derive(Debug, Serialize, Deserialize)]
+struct MarkItem {
+    creative: u64,
+    placement: u64,
+    kind: MarkKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pricing: Option<Pricing>,
+    price_micros: u64,
+    /// Came after a cap or a budget was used up.
+    over_cap: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lease: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names: Option<Names>,
+    at: Instant,
+}
+
+/// An hour that has buckets.
+#[derive(Debug, Serialize, Deserialize)]
+struct Hour {
+    hour: u32,
+}
+
+impl Marks {
+    /// Takes the Marks table.
+    pub fn new(marks: Table) -> Self {
+        Self {
+            table: marks,
+            registered: Arc::default(),
+        }
+    }
+
+    /// Counts a mark, unless it is there already. An error leaves it to the sender to try again.
+    pub async fn count(&self, mark: Mark<'_>, stamp: Stamp) -> Result<Outcome, StoreError> {
+        let token = mark.token;
+        let bucket = Bucket::of(token);
+        self.register(bucket).await?;
+        let key = keys::mark(
+            keys::marks(bucket.campaign, bucket.minute, bucket.shard),
+            RandomId::from_bytes(token.request),
+            token.slot,
+            mark.kind.as_str(),
+        );
+        let item = MarkItem {
+            creative: token.creative,
+            placement: token.placement,
+            kind: mark.kind,
+            pricing: token.pricing,
+            price_micros: token.price_micros,
+            over_cap: false,
+            device: token.device,
+            lease: token.lease,
+            names: mark.names.cloned(),
+            at: mark.at,
+        };
+        let item = self.table.encode_until(&key, &item, bucket.expires_at())?;
+        Ok(match self.table.put_once(item, stamp, ABSENT, []).await? {
+            Put::Done => Outcome::Counted,
+            Put::Exists(_) => Outcome::Repeated,
+        })
+    }
+
+    /// Enters the bucket before its first mark of this process. Doing it twice is doing it once.
+    async fn register(&self, bucket: Bucket) -> Result<(), StoreError> {
+        if self.registered().contains(&bucket) {
+            return Ok(());
+        }
+        let hour = bucket.hour();
+        let expires_at = bucket.expires_at();
+        let key = keys::bucket(
+            hour,
+            bucket.part(),
+            bucket.minute,
+            bucket.campaign,
+            bucket.shard,
+        );
+        let entry = self.table.encode_until(&key, &bucket, expires_at)?;
+        let hour_entry = self
+            .table
+            .encode_until(&keys::hour(hour), &Hour { hour }, expires_at)?;
+        try_join(self.table.put(entry), self.table.put(hour_entry)).await?;
+        let mut registered = self.registered();
+        if registered.len() >= REMEMBERED {
+            registered.clear();
+        }
+        registered.insert(bucket);
+        Ok(())
+    }
+
+    fn registered(&self) -> std::sync::MutexGuard<'_, HashSet<Bucket>> {
+        self.registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bucket {
+    fn of(token: &Token) -> Self {
+        Self {
+            minute: token.issue_minute,
+            campaign: token.campaign,
+            shard: tracking::shard(&token.request),
+        }
+    }
+
+    fn hour(self) -> u32 {
+        self.minute / 60
+    }
+
+    /// A campaign's buckets of an hour lie together; campaigns are spread.
+    fn part(self) -> u8 {
+        u8::try_from(self.campaign % u64::from(PARTS)).unwrap_or(0)
+    }
+
+    fn expires_at(self) -> Instant {
+        Instant::from_minutes(self.minute) + MARK_RETENTION
+    }
+}

@@ -1,0 +1,37 @@
+//! The rules by which sources become artefacts, handed to whoever needs them.
+
+use domain::{
+    Id, allocation,
+    content::{self, AppVersions, Kind, LoadError, Maintenance, SetFault, Testers},
+};
+use serde_json::Value;
+
+/// Makes an artefact of a kind's items, or tells all their faults.
+pub type Compile = fn(Kind, &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFault>>;
+
+/// How sources become artefacts: the rules of `domain::content`, handed in.
+#[derive(Debug, Clone, Copy)]
+pub struct Compiler {
+    /// The format that is written now.
+    pub format: fn(Kind) -> u16,
+    /// Validates and compiles; all faults at once.
+    pub compile: Compile,
+    /// Loads an artefact as a reader would, and says why it could not.
+    pub check: fn(Kind, u16, &[u8]) -> Result<(), LoadError>,
+}
+
+impl Default for Compiler {
+    /// The rules of [`domain::content`].
+    fn default() -> Self {
+        Self {
+            format: content::format,
+            compile: content::compile,
+            check: |kind, format, artefact| match kind {
+                Kind::AppVersions => AppVersions::load(format, artefact).map(drop),
+                Kind::Maintenance => Maintenance::load(format, artefact).map(drop),
+                Kind::Testers => Testers::load(format, artefact).map(drop),
+                Kind::Campaigns => allocation::Snapshot::load(format, artefact).map(drop),
+            },
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The publisher: runs a publication, as often as it takes, to one and the same end.
+//!
+//! Actions on the Content table: GetItem, Query, TransactWriteItems (as PutItem, UpdateItem,
+//! DeleteItem); on the bucket: s3:PutObject, s3:GetObject.
+
+use domain::{
+    Instant, RandomId,
+    content::{Kind, changes},
+};
+
+use crate::{
+    Blobs, Drafts, StoreError, Table,
+    blobs::{BlobKey, sha256},
+    keys,
+    published::{
+        Artefact, Compiler, Head, Origin, Publication, PublicationFault, Publications, State,
+        Version, Versions,
+        source::{self, Items},
+        versions::SOURCE_LIMIT,
+    },
+    table::{ABSENT, number, pause, string},
+    transaction::Transaction,
+};
+
+/// How often a publication is begun again when others publish at the same time.
+const ATTEMPTS: u32 = 8;
+
+/// The most faults that are kept of a failed publication, which is one item of the table.
+const FAULTS: usize = 100;
+
+/// The most characters that are kept of a fault's message.
+const MESSAGE: usize = 500;
+
+/// Runs publications.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    content: Table,
+    blobs: Blobs,
+    compiler: Compiler,
+}
+
+/// A source that was found good, with what was made of it.
+struct Compiled {
+    items: Items,
+    source: Vec<u8>,
+    artefact: Vec<u8>,
+    format: u16,
+}
+
+impl Publisher {
+    /// Takes the Content table, the blobs and the rules.
+    pub fn new(content: Table, blobs: Blobs, compiler: Compiler) -> Self {
+        Self {
+            content,
+            blobs,
+            compiler,
+        }
+    }
+
+    /// Brings a publication to its end and says what came of it; `None` where there is no such
+    /// publication. Run again, or by two workers at once, it makes the same one version.
+    ///
+    /// An error leaves it running and pending: run it again later.
+    pub async fn run(
+        &self,
+        kind: Kind,
+        id: RandomId,
+        now: Instant,
+    ) -> Result<Option<Publication>, StoreError> {
+        let publications = Publications::new(self.content.clone());
+        let mut attempt = 0;
+        loop {
+            let Some(publication) = publications.get(kind, id).await? else {
+                return Ok(None);
+            };
+            if publication.state != State::Running {
+                return Ok(Some(publication));
+            }
+            match self.attempt(&publication, now).await {
+                // Another worker or another publication was faster. What it left is looked at.
+                Err(StoreError::Conflict { .. } | StoreError::Throttled { .. })
+                    if attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                    pause(attempt).await;
+                }
+                ended => ended?,
+            }
+        }
+    }
+
+    async fn attempt(&self, publication: &Publication, now: Instant) -> Result<(), StoreError> {
+        let head = Versions::new(self.content.clone())
+            .head(publication.kind)
+            .await?;
+        let items = match self.items(publication).await {
+            Err(StoreError::Corrupt { place, what }) => {
+                let fault = fault("source_unreadable", format!("{place}: {what}"));
+                return self.fail(publication, vec![fault], now).await;
+            }
+            items => items?,
+        };
+        match self.compile(publication.kind, items).await? {
+            Ok(compiled) => self.release(publication, head, compiled, now).await,
+            Err(faults) => self.fail(publication, faults, now).await,
+        }
+    }
+
+    /// What is to be published, by id.
+    async fn items(&self, publication: &Publication) -> Result<Items, StoreError> {
+        let kind = publication.kind;
+        match publication.origin {
+            Origin::Drafts => {
+                let drafts = Drafts::new(self.content.clone()).all(kind).await?;
+                let parse = |text: &str| {
+                    serde_json::from_str(text).map_err(|e| StoreError::corrupt("a draft", e))
+                };
+                drafts
+                    .into_iter()
+                    .map(|draft| Ok((draft.id, parse(&draft.body)?)))
+                    .collect()
+            }
+            Origin::Version(number) => Versions::new(self.content.clone())
+                .source(&self.blobs, kind, number)
+                .await?
+                .ok_or_else(|| StoreError::corrupt(&format!("version {number}"), "missing")),
+        }
+    }
+
+    /// Compiling is work for a processor, not for the thread that serves others meanwhile.
+    async fn compile(
+        &self,
+        kind: Kind,
+        items: Items,
+    ) -> Result<Result<Compiled, Vec<PublicationFault>>, StoreError> {
+        let compiler = self.compiler;
+        let work = move || {
+            let format = (compiler.format)(kind);
+            let artefact = (compiler.compile)(kind, &items)
+                .map_err(|faults| faults.into_iter().map(Into::into).collect::<Vec<_>>())?;
+            (compiler.check)(kind, format, &artefact)
+                .map_err(|refusal| vec![fault("artefact_refused", refusal.to_string())])?;
+            let source = source::encode(&items)
+                .map_err(|error| vec![fault("source_unwritable", error.to_string())])?;
+            if source.len() > SOURCE_LIMIT {
+                let size = format!("{} bytes of at most {SOURCE_LIMIT}", source.len());
+                return Err(vec![fault("source_too_large", size)]);
+            }
+            Ok(Compiled {
+                items,
+                source,
+                artefact,
+                format,
+            })
+        };
+        let ended = tokio::task::spawn_blocking(work).await;
+        ended.map_err(|panic| StoreError::corrupt("compiling", panic))
+    }
+
+    /// Writes the blobs, sees that they can be read, and makes the version in one transaction.
+    async fn release(
+        &self,
+        publication: &Publication,
+        head: Option<Head>,
+        compiled: Compiled,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let kind = publication.kind;
+        let version = head.as_ref().map_or(0, |head| head.version) + 1;
+        let source_sha256 = sha256(&compiled.source);
+        let artefact = Artefact {
+            version,
+            format: compiled.format,
+            sha256: sha256(&compiled.artefact),
+            size_bytes: compiled.artefact.len(),
+        };
+        self.put_and_look(
+            &BlobKey::source(kind, version, &source_sha256),
+            compiled.source,
+        )
+        .await?;
+        self.put_and_look(
+            &BlobKey::artefact(kind, version, artefact.format, &artefact.sha256),
+            compiled.artefact,
+        )
+        .await?;
+        let record = Version {
+            version,
+            author: publication.author.clone(),
+            note: publication.note.clone(),
+            published_at: now,
+            publication: publication.id,
+            restored_from: match publication.origin {
+                Origin::Drafts => None,
+                Origin::Version(number) => Some(number),
+            },
+            changes: changes(&self.before(kind, head.as_ref()).await?, &compiled.items),
+            items: compiled.items.len(),
+            source_sha256,
+            artefact: artefact.clone(),
+        };
+        let next = Head {
+            version,
+            published_at: now,
+            artefact,
+            previous: head.as_ref().map(|head| head.artefact.clone()),
+        };
+        let version_item = self
+            .content
+            .encode(&keys::version(kind, version), &record)?;
+        let head_item = self.content.encode(&keys::head(kind), &next)?;
+        let transaction = Transaction::new(&self.content).put_if(version_item, ABSENT, [])?;
+        let transaction = match head {
+            None => transaction.put_if(head_item, ABSENT, []),
+            Some(head) => transaction.put_if(
+                head_item,
+                "version = :before",
+                [(":before", number(head.version))],
+            ),
+        }?;
+        transaction
+            .update_if(
+                &keys::publication(kind, publication.id),
+                "SET phase = :live, version = :version, finished_at = :now",
+                STILL_RUNNING,
+                [
+                    (":live", string("live")),
+                    (":version", number(version)),
+                    (":now", string(now)),
+                    (":running", string("running")),
+                ],
+            )?
+            .delete(&keys::pending(kind, publication.id))?
+            .commit()
+            .await
+    }
+
+    /// A version must never name a blob that is not what it should be.
+    async fn put_and_look(&self, key: &BlobKey, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let size = bytes.len();
+        let expected = sha256(&bytes);
+        self.blobs.put(key, bytes).await?;
+        let found = self.blobs.get(key, size).await?.unwrap_or_default();
+        if sha256(&found) != expected {
+            return Err(StoreError::corrupt(
+                &key.to_string(),
+                "not what was written a moment ago",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The items that are live. Those of a source that cannot be read any more count as none: a
+    /// summary must not stand in the way of a repair.
+    async fn before(&self, kind: Kind, head: Option<&Head>) -> Result<Items, StoreError> {
+        let Some(head) = head else {
+            return Ok(Items::new());
+        };
+        let versions = Versions::new(self.content.clone());
+        match versions.source(&self.blobs, kind, head.version).await {
+            Err(StoreError::Corrupt { place, what }) => {
+                tracing::warn!(place, what, "no source to compare with");
+                Ok(Items::new())
+            }
+            found => Ok(found?.unwrap_or_default()),
+        }
+    }
+
+    async fn fail(
+        &self,
+        publication: &Publication,
+        faults: Vec<PublicationFault>,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let kept: Vec<PublicationFault> = faults.into_iter().take(FAULTS).map(shortened).collect();
+        let kept = serde_dynamo::to_attribute_value(kept)
+            .map_err(|e| StoreError::corrupt(self.content.name(), e))?;
+        Transaction::new(&self.content)
+            .update_if(
+                &keys::publication(publication.kind, publication.id),
+                "SET phase = :failed, faults = :faults, finished_at = :now",
+                STILL_RUNNING,
+                [
+                    (":failed", string("failed")),
+                    (":faults", kept),
+                    (":now", string(now)),
+                    (":running", string("running")),
+                ],
+            )?
+            .delete(&keys::pending(publication.kind, publication.id))?
+            .commit()
+            .await
+    }
+}
+
+/// The condition of a publication's end: nobody else has ended it.
+const STILL_RUNNING: &str = "phase = :running";
+
+fn fault(code: &str, message: String) -> PublicationFault {
+    PublicationFault {
+        item: None,
+        pointer: String::new(),
+        code: code.to_owned(),
+        message,
+    }
+}
+
+fn shortened(mut fault: PublicationFault) -> PublicationFault {
+    if let Some((end, _)) = fault.message.char_indices().nth(MESSAGE) {
+        fault.message.truncate(end);
+    }
+    fault
+}

@@ -1,0 +1,177 @@
+//! The reader: the newest version of a kind, in memory, whatever happens to the database.
+//!
+//! Actions on the Content table: GetItem; on the bucket: s3:GetObject.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::{Instant, content::Kind};
+
+use crate::{
+    Blobs, Table,
+    flight::{Flight, Flights},
+    published::shelf::{Loader, Shelf, Snapshot},
+};
+
+/// How long a request waits for a look at the head when what is held may be stale.
+const STALE_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a request waits for a snapshot when there is none that may be served.
+const COLD_PATIENCE: Duration = Duration::from_secs(2);
+
+/// When a snapshot is looked after, and how long it may be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// The head is looked at no more often than this, beside requests.
+    pub refresh: Duration,
+    /// A snapshot that was confirmed longer ago is worth a short wait.
+    pub stale: Duration,
+    /// One that was confirmed longer ago than this is not served at all.
+    pub age_limit: Duration,
+}
+
+/// There is nothing that may be served: no snapshot, or one beyond the age limit, and no database
+/// to get another from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no snapshot of {} that may be served", .kind.as_str())]
+pub struct SnapshotUnavailable {
+    /// What was asked for.
+    pub kind: Kind,
+}
+
+/// Serves the newest version of a kind from memory. Clones share the snapshot.
+///
+/// Ages go by the wall clock that callers read, from the moment before the head was last seen to
+/// name what is held: a process that was frozen for an hour wakes up with an hour-old snapshot.
+pub struct Reader<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    shelf: Arc<Shelf<T>>,
+    freshness: Freshness,
+    /// When the head was last looked for, in milliseconds.
+    tried_at: AtomicI64,
+    flights: Flights,
+}
+
+impl<T: Default + Send + Sync + 'static> Reader<T> {
+    /// A reader that holds nothing yet. `size_limit` bounds an artefact, in bytes.
+    pub fn new(
+        kind: Kind,
+        content: Table,
+        blobs: Blobs,
+        load: Loader<T>,
+        freshness: Freshness,
+        size_limit: usize,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            shelf: Arc::new(Shelf::new(kind, content, blobs, load, size_limit)),
+            freshness,
+            tried_at: AtomicI64::new(i64::MIN),
+            flights: Flights::default(),
+        }))
+    }
+
+    /// What to serve now.
+    ///
+    /// - Confirmed within `refresh`: at once, and nothing is asked.
+    /// - Within `stale`: at once, while one look at the head goes on beside.
+    /// - Within `age_limit`: after waiting for that look, but no longer than 100 ms from its start.
+    /// - Older, or nothing held: after waiting for it up to two seconds, or not at all.
+    pub async fn current(&self, now: Instant) -> Result<Arc<Snapshot<T>>, SnapshotUnavailable> {
+        let Freshness {
+            stale, age_limit, ..
+        } = self.0.freshness;
+        let Some(age) = self.age(now).filter(|age| *age <= age_limit) else {
+            let look = self.look(now);
+            look.landed_within(COLD_PATIENCE).await;
+            return self
+                .held()
+                .filter(|_| self.age(now).is_some_and(|age| age <= age_limit))
+                .ok_or_else(|| self.unavailable());
+        };
+        if let Some(look) = self.look_if_due(now)
+            && age > stale
+        {
+            let waited = now.since(look.began_at());
+            look.landed_within(STALE_PATIENCE.saturating_sub(waited))
+                .await;
+        }
+        self.held().ok_or_else(|| self.unavailable())
+    }
+
+    /// Looks at the head if that is due, and waits for it up to two seconds: for the time at start
+    /// or after a response, when nobody waits.
+    pub async fn warm(&self, now: Instant) {
+        let look = match self.held() {
+            Some(_) => self.look_if_due(now),
+            None => Some(self.look(now)),
+        };
+        if let Some(look) = look {
+            look.landed_within(COLD_PATIENCE).await;
+        }
+    }
+
+    /// How long ago what is held was last known to be the newest; `None` when nothing is held.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.0.shelf.age(now)
+    }
+
+    /// Which version is held; 0 where nothing was published, `None` when nothing is known yet.
+    pub fn version(&self) -> Option<u64> {
+        self.held().map(|snapshot| snapshot.version)
+    }
+
+    fn held(&self) -> Option<Arc<Snapshot<T>>> {
+        self.0.shelf.held()
+    }
+
+    /// The look that is under way; else a new one, unless the last was a moment ago.
+    fn look_if_due(&self, now: Instant) -> Option<Flight> {
+        let tried_at = Instant::from_millis(self.0.tried_at.load(Ordering::Acquire));
+        // A clock that was set back must not put off the next look until it has caught up.
+        if tried_at <= now && now.since(tried_at) < self.0.freshness.refresh {
+            return self.0.flights.under_way(now);
+        }
+        Some(self.look(now))
+    }
+
+    fn look(&self, now: Instant) -> Flight {
+        self.0.flights.join(now, || {
+            self.0.tried_at.store(now.as_millis(), Ordering::Release);
+            let shelf = Arc::clone(&self.0.shelf);
+            async move {
+                if let Err(failure) = shelf.refresh(now).await {
+                    let held = shelf.held().map(|snapshot| snapshot.version);
+                    let kind = shelf.kind.as_str();
+                    tracing::warn!(kind, held, error = %failure, "the snapshot stays as it is");
+                }
+            }
+        })
+    }
+
+    fn unavailable(&self) -> SnapshotUnavailable {
+        SnapshotUnavailable {
+            kind: self.0.shelf.kind,
+        }
+    }
+}
+
+impl<T> Clone for Reader<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("kind", &self.0.shelf.kind.as_str())
+            .finish_non_exhaustive()
+    }
+}

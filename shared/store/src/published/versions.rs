@@ -1,0 +1,151 @@
+//! Versions: what was ever published, and which of it is live.
+//!
+//! Actions on the Content table: GetItem, Query; on the bucket: s3:GetObject.
+
+use domain::{
+    Id, Instant, RandomId,
+    content::{Changes, Kind},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Blobs, Page, StoreError, Table,
+    blobs::{BlobKey, sha256},
+    keys, page,
+    published::source,
+    query::{Range, Read},
+};
+
+/// The most bytes that a source may have.
+pub(crate) const SOURCE_LIMIT: usize = 512 * 1024 * 1024;
+
+/// A compiled version in one format, as the head and the history name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artefact {
+    /// Whose it is.
+    pub version: u64,
+    /// Which format it has.
+    pub format: u16,
+    /// The checksum of its bytes, hexadecimal.
+    pub sha256: String,
+    /// How many bytes it has.
+    pub size_bytes: usize,
+}
+
+/// Which version of a kind is live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its number: 1 was the first.
+    pub version: u64,
+    /// When it went live.
+    pub published_at: Instant,
+    /// What readers load.
+    pub artefact: Artefact,
+    /// What they load where that cannot be read, and nothing is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Artefact>,
+}
+
+/// A version of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its number.
+    pub version: u64,
+    /// Who published it.
+    pub author: String,
+    /// Why.
+    pub note: String,
+    /// When it went live.
+    pub published_at: Instant,
+    /// The publication that made it.
+    pub publication: RandomId,
+    /// The version that it restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<u64>,
+    /// How it differs from the one before it.
+    pub changes: Changes,
+    /// How many items it has.
+    pub items: usize,
+    /// The checksum of its source, hexadecimal.
+    pub source_sha256: String,
+    /// What was compiled from it.
+    pub artefact: Artefact,
+}
+
+/// The history of every kind.
+#[derive(Debug, Clone)]
+pub struct Versions {
+    content: Table,
+}
+
+impl Versions {
+    /// Versions live in the Content table.
+    pub fn new(content: Table) -> Self {
+        Self { content }
+    }
+
+    /// What is live; `None` where nothing was ever published.
+    pub async fn head(&self, kind: Kind) -> Result<Option<Head>, StoreError> {
+        self.content.get(&keys::head(kind), Read::Consistent).await
+    }
+
+    /// One version.
+    pub async fn get(&self, kind: Kind, number: u64) -> Result<Option<Version>, StoreError> {
+        let key = keys::version(kind, number);
+        self.content.get(&key, Read::Consistent).await
+    }
+
+    /// One page of the history, the newest first. [`StoreError::BadCursor`] for a cursor of
+    /// another list.
+    pub async fn list(
+        &self,
+        kind: Kind,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Version>, StoreError> {
+        let list = keys::versions(kind);
+        let after = cursor
+            .map(|cursor| page::key_of(&list, cursor))
+            .transpose()?;
+        let range = Range {
+            after,
+            newest_first: true,
+            ..Range::all(list.clone(), Read::Consistent)
+        };
+        let (items, more) = self.content.query(&range, limit).await?;
+        let items: Vec<Version> = items
+            .into_iter()
+            .map(|item| self.content.decode(item))
+            .collect::<Result<_, _>>()?;
+        let last = items.last().filter(|_| more);
+        Ok(Page {
+            next_cursor: last
+                .map(|last| page::cursor(&list, &keys::version(kind, last.version).sk)),
+            items,
+        })
+    }
+
+    /// A version's items, by id; `None` where there is no such version.
+    /// [`StoreError::Corrupt`] when its source is not what was frozen.
+    pub async fn source(
+        &self,
+        blobs: &Blobs,
+        kind: Kind,
+        number: u64,
+    ) -> Result<Option<Vec<(Id, Value)>>, StoreError> {
+        let Some(version) = self.get(kind, number).await? else {
+            return Ok(None);
+        };
+        let key = BlobKey::source(kind, number, &version.source_sha256);
+        let bytes = blobs
+            .get(&key, SOURCE_LIMIT)
+            .await?
+            .ok_or_else(|| StoreError::corrupt(&key.to_string(), "missing"))?;
+        if sha256(&bytes) != version.source_sha256 {
+            return Err(StoreError::corrupt(&key.to_string(), "another checksum"));
+        }
+        let items = source::decode(&bytes).map_err(|e| StoreError::corrupt(&key.to_string(), e))?;
+        Ok(Some(items))
+    }
+}

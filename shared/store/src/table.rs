@@ -1,0 +1,332 @@
+//! One table: the few ways in which items are read and written, with errors sorted once.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use aws::{Aws, Pace, Service};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::put_item::PutItemError,
+    types::{
+        AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure,
+        WriteRequest,
+    },
+};
+use domain::Instant;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Stamp, StoreError, keys::Key, query::Read};
+
+/// An item as the SDK has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The most that one BatchWriteItem takes.
+const BATCH: usize = 25;
+
+/// How often what a batch left over is tried again.
+const BATCH_ROUNDS: u32 = 6;
+
+/// A connection to DynamoDB whose calls keep to one pace.
+#[derive(Debug, Clone)]
+pub struct Database {
+    client: Client,
+}
+
+impl Database {
+    /// Configures a client. Nothing is opened before the first call.
+    pub fn connect(aws: &Aws, pace: Pace) -> Self {
+        Self {
+            client: Client::new(&aws.config(Service::DynamoDb, pace)),
+        }
+    }
+
+    /// The table of that name, which is not looked at.
+    pub fn table(&self, name: &str) -> Table {
+        Table {
+            client: self.client.clone(),
+            name: name.into(),
+        }
+    }
+}
+
+/// A table with string keys `pk` and `sk`.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: Arc<str>,
+}
+
+/// What came of a write that must happen once.
+#[derive(Debug)]
+pub(crate) enum Put {
+    /// The item is there by this write.
+    Done,
+    /// Another write was there before; this is its item.
+    Exists(Item),
+}
+
+impl Table {
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// GetItem.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        read: Read,
+    ) -> Result<Option<T>, StoreError> {
+        self.client
+            .get_item()
+            .table_name(&*self.name)
+            .set_key(Some(key_item(key)))
+            .consistent_read(read == Read::Consistent)
+            .send()
+            .await
+            .map_err(|e| StoreError::from_sdk("GetItem", &self.name, e))?
+            .item
+            .map(|item| self.decode(item))
+            .transpose()
+    }
+
+    /// PutItem, whatever was there before. Gives what was.
+    pub(crate) async fn put(&self, item: Item) -> Result<Option<Item>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.name)
+            .set_item(Some(item))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await
+            .map_err(|e| StoreError::from_sdk("PutItem", &self.name, e))?;
+        Ok(put.attributes)
+    }
+
+    /// PutItem where nothing is, or where `condition` holds of what is. The item carries `stamp`,
+    /// so that a write which was answered twice is known for one.
+    pub(crate) async fn put_once(
+        &self,
+        mut item: Item,
+        stamp: Stamp,
+        condition: &str,
+        values: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) -> Result<Put, StoreError> {
+        item.insert(STAMP.into(), AttributeValue::S(stamp.to_string()));
+        let values = named(values);
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&*self.name)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Put::Done),
+            Err(error) => match found_instead(&error) {
+                Some(there) if has_stamp(there, stamp) => Ok(Put::Done),
+                Some(there) => Ok(Put::Exists(there.clone())),
+                None => Err(StoreError::from_sdk("PutItem", &self.name, error)),
+            },
+        }
+    }
+
+    /// PutItem where `condition` holds; otherwise [`StoreError::Conflict`].
+    pub(crate) async fn put_if(
+        &self,
+        item: Item,
+        condition: &str,
+        values: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) -> Result<(), StoreError> {
+        self.client
+            .put_item()
+            .table_name(&*self.name)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_values(Some(named(values)))
+            .send()
+            .await
+            .map_err(|e| StoreError::from_sdk("PutItem", &self.name, e))?;
+        Ok(())
+    }
+
+    /// UpdateItem where `condition` holds; otherwise [`StoreError::Conflict`]. Gives the updated
+    /// attributes as they are now.
+    pub(crate) async fn update(
+        &self,
+        key: &Key,
+        update: &str,
+        condition: Option<&str>,
+        values: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) -> Result<Item, StoreError> {
+        let updated = self
+            .client
+            .update_item()
+            .table_name(&*self.name)
+            .set_key(Some(key_item(key)))
+            .update_expression(update)
+            .set_condition_expression(condition.map(str::to_owned))
+            .set_expression_attribute_values(Some(named(values)))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(|e| StoreError::from_sdk("UpdateItem", &self.name, e))?;
+        Ok(updated.attributes.unwrap_or_default())
+    }
+
+    /// DeleteItem where `condition` holds; otherwise [`StoreError::Conflict`]. Gives what was
+    /// there.
+    pub(crate) async fn delete_if(
+        &self,
+        key: &Key,
+        condition: &str,
+        values: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) -> Result<Option<Item>, StoreError> {
+        let deleted = self
+            .client
+            .delete_item()
+            .table_name(&*self.name)
+            .set_key(Some(key_item(key)))
+            .condition_expression(condition)
+            .set_expression_attribute_values(Some(named(values)))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await
+            .map_err(|e| StoreError::from_sdk("DeleteItem", &self.name, e))?;
+        Ok(deleted.attributes)
+    }
+
+    /// BatchWriteItem of deletions, in as many calls as it takes.
+    pub(crate) async fn delete_all(&self, keys: Vec<Key>) -> Result<(), StoreError> {
+        for chunk in keys.chunks(BATCH) {
+            let mut left = chunk
+                .iter()
+                .map(|key| {
+                    let delete = DeleteRequest::builder()
+                        .set_key(Some(key_item(key)))
+                        .build()
+                        .map_err(|e| StoreError::corrupt(&self.name, e))?;
+                    Ok(WriteRequest::builder().delete_request(delete).build())
+                })
+                .collect::<Result<Vec<_>, StoreError>>()?;
+            for round in 0..BATCH_ROUNDS {
+                if left.is_empty() {
+                    break;
+                }
+                if round > 0 {
+                    pause(round).await;
+                }
+                left = self
+                    .client
+                    .batch_write_item()
+                    .request_items(&*self.name, left)
+                    .send()
+                    .await
+                    .map_err(|e| StoreError::from_sdk("BatchWriteItem", &self.name, e))?
+                    .unprocessed_items
+                    .and_then(|mut tables| tables.remove(&*self.name))
+                    .unwrap_or_default();
+            }
+            if !left.is_empty() {
+                return Err(StoreError::Throttled {
+                    operation: "BatchWriteItem",
+                    place: self.name.to_string(),
+                    source: format!("{} items left over", left.len()).into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// An item as a typed value; attributes that the type does not know are left out.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, item: Item) -> Result<T, StoreError> {
+        serde_dynamo::from_item(item).map_err(|e| StoreError::corrupt(&self.name, e))
+    }
+
+    /// The error of a write that came too late.
+    pub(crate) fn conflict(&self, operation: &'static str) -> StoreError {
+        StoreError::Conflict {
+            operation,
+            place: self.name.to_string(),
+        }
+    }
+
+    /// A typed value as an item under `key`.
+    pub(crate) fn encode<T: Serialize>(&self, key: &Key, value: &T) -> Result<Item, StoreError> {
+        let mut item: Item =
+            serde_dynamo::to_item(value).map_err(|e| StoreError::corrupt(&self.name, e))?;
+        item.extend(key_item(key));
+        Ok(item)
+    }
+
+    /// The same, for an item that the table may forget at `expires_at`.
+    pub(crate) fn encode_until<T: Serialize>(
+        &self,
+        key: &Key,
+        value: &T,
+        expires_at: Instant,
+    ) -> Result<Item, StoreError> {
+        let mut item = self.encode(key, value)?;
+        item.insert(EXPIRES_AT.into(), number(expires_at.as_seconds()));
+        Ok(item)
+    }
+}
+
+/// The time-to-live attribute, in seconds since the epoch.
+const EXPIRES_AT: &str = "expires_at";
+
+/// The attribute that carries a write's [`Stamp`].
+pub(crate) const STAMP: &str = "stamp";
+
+/// Holds where no item is.
+pub(crate) const ABSENT: &str = "attribute_not_exists(pk)";
+
+pub(crate) fn key_item(key: &Key) -> Item {
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(key.pk.clone())),
+        ("sk".to_owned(), AttributeValue::S(key.sk.clone())),
+    ])
+}
+
+pub(crate) fn string(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(crate) fn has_stamp(item: &Item, stamp: Stamp) -> bool {
+    let found = item.get(STAMP).and_then(|value| value.as_s().ok());
+    found.is_some_and(|text| *text == stamp.to_string())
+}
+
+/// Sleeps a random part of 50 ms, doubled each round.
+pub(crate) async fn pause(round: u32) {
+    let most = 50 << round.min(6);
+    let part = rand::random_range(0..most);
+    tokio::time::sleep(Duration::from_millis(part)).await;
+}
+
+/// Expression values by their names.
+pub(crate) fn named<'n>(
+    values: impl IntoIterator<Item = (&'n str, AttributeValue)>,
+) -> HashMap<String, AttributeValue> {
+    let owned = |(name, value): (&str, _)| (name.to_owned(), value);
+    values.into_iter().map(owned).collect()
+}
+
+fn found_instead<R>(error: &SdkError<PutItemError, R>) -> Option<&Item> {
+    match error.as_service_error()? {
+        PutItemError::ConditionalCheckFailedException(failed) => failed.item(),
+        _ => None,
+    }
+}

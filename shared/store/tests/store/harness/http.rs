@@ -1,0 +1,78 @@
+//! Just enough HTTP/1.1 for stand-ins: requests and responses with a length, on kept connections.
+
+use std::io;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A request, with its bytes as they came.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
+    /// Head and body.
+    pub(crate) raw: Vec<u8>,
+}
+
+/// The next request of a connection; `None` when it has been closed.
+pub(crate) async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
+    let Some((head, body)) = read_message(stream).await? else {
+        return Ok(None);
+    };
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Request::new(&mut headers);
+    parsed.parse(&head).map_err(io::Error::other)?;
+    Ok(Some(Request {
+        path: parsed.path.unwrap_or_default().to_owned(),
+        method: parsed.method.unwrap_or_default().to_owned(),
+        raw: [head.as_slice(), &body].concat(),
+        body,
+    }))
+}
+
+/// One whole response of a connection, as it came.
+pub(super) async fn read_response(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let message = read_message(stream).await?;
+    let (head, body) = message.ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok([head, body].concat())
+}
+
+pub(crate) async fn respond(stream: &mut TcpStream, status: &str, body: &[u8]) -> io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await
+}
+
+async fn read_message(stream: &mut TcpStream) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let mut seen = Vec::new();
+    let end = loop {
+        if let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if stream.read_buf(&mut seen).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let mut body = seen.split_off(end);
+    let length = content_length(&seen);
+    while body.len() < length {
+        if stream.read_buf(&mut body).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(Some((seen, body)))
+}
+
+fn content_length(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    head.lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
+}

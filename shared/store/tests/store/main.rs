@@ -1,0 +1,21 @@
+//! The store over the SDK's real clients, against an embedded DynamoDB, a stand-in for S3, and a
+//! proxy that loses answers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod blobs;
+mod devices;
+mod drafts;
+mod harness;
+mod idempotency;
+mod invoke;
+mod marks;
+mod probe;
+mod publishing;
+mod rate;
+mod reading;
+mod service_keys;

@@ -1,0 +1,371 @@
+use aws::Pace;
+use domain::{
+    Id, Instant, RandomId,
+    content::{Changes, Kind},
+};
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use store::{
+    Blobs, Drafts, Publications, Publisher, StoreError, Table, Versions,
+    drafts::Edit,
+    published::{Compiler, Origin, Publication, Request, State},
+};
+
+use crate::harness::{Dynamo, Fault, NOON, Proxy, S3, Stamps, aws_at, table_at};
+
+const KIND: Kind = Kind::Testers;
+
+/// One attempt, so that a test counts what it meets.
+const ONCE: Pace = Pace {
+    attempts: 1,
+    ..Pace::NORMAL
+};
+
+fn id(text: &str) -> Id {
+    text.parse().unwrap()
+}
+
+fn testers(range: &str) -> Value {
+    json!({"cidrs": [range]})
+}
+
+/// Everything that publishing needs, over one table and one bucket.
+pub(crate) struct Newsroom {
+    content: Table,
+    pub(crate) blobs: Blobs,
+    ids: StdRng,
+    stamps: Stamps,
+}
+
+impl Newsroom {
+    pub(crate) fn new(content: Table, blobs: Blobs) -> Self {
+        Self {
+            content,
+            blobs,
+            ids: StdRng::seed_from_u64(5),
+            stamps: Stamps::new(),
+        }
+    }
+
+    pub(crate) async fn draft(&mut self, item: &str, body: &Value) {
+        let edit = Edit {
+            body: &body.to_string(),
+            author: "ann",
+            etag: self.stamps.next(),
+            at: NOON,
+        };
+        let drafts = Drafts::new(self.content.clone());
+        drafts.overwrite(KIND, &id(item), edit).await.unwrap();
+    }
+
+    async fn request(&mut self, origin: Origin, at: Instant) -> Option<RandomId> {
+        let id = RandomId::new(at, &mut self.ids);
+        let request = Request {
+            id,
+            kind: KIND,
+            origin,
+            note: "because".into(),
+            author: "bob".into(),
+            at,
+        };
+        let stored = self.publications().request(request).await.unwrap();
+        stored.then_some(id)
+    }
+
+    pub(crate) async fn publish(&mut self, at: Instant) -> Publication {
+        let id = self.request(Origin::Drafts, at).await.unwrap();
+        self.publisher().run(KIND, id, at).await.unwrap().unwrap()
+    }
+
+    fn publications(&self) -> Publications {
+        Publications::new(self.content.clone())
+    }
+
+    fn publisher(&self) -> Publisher {
+        Publisher::new(
+            self.content.clone(),
+            self.blobs.clone(),
+            Compiler::default(),
+        )
+    }
+
+    fn versions(&self) -> Versions {
+        Versions::new(self.content.clone())
+    }
+}
+
+async fn newsroom(dynamo: &Dynamo, s3: &S3) -> Newsroom {
+    let blobs = Blobs::connect(
+        &aws_at(&dynamo.endpoint, Some(s3.endpoint.clone())),
+        "blobs",
+    );
+    Newsroom::new(dynamo.table(), blobs)
+}
+
+#[tokio::test]
+async fn a_publish_makes_a_version_of_the_drafts_and_a_restore_of_an_older_version() {
+    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+    let mut news = newsroom(&dynamo, &s3).await;
+    news.draft("qa", &testers("10.0.0.0/8")).await;
+    news.draft("lab", &testers("10.1.0.0/16")).await;
+    let first = news.request(Origin::Drafts, NOON).await.unwrap();
+    let waiting = news.publications().get(KIND, first).await.unwrap().unwrap();
+    assert_eq!((waiting.state, waiting.version), (State::Running, None));
+    assert_eq!(news.publications().pending().await.unwrap().len(), 1);
+
+    let live = news
+        .publisher()
+        .run(KIND, first, NOON)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((live.state, live.version), (State::Live, Some(1)));
+    assert_eq!(live.finished_at, Some(NOON));
+    assert_eq!(news.publications().pending().await.unwrap(), []);
+    let again = news
+        .publisher()
+        .run(KIND, first, NOON)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(again, live, "run again, it is what it was");
+
+    news.draft("qa", &testers("10.2.0.0/16")).await;
+    news.draft("new", &testers("10.3.0.0/16")).await;
+    assert_eq!(news.publish(NOON).await.version, Some(2));
+
+    assert_eq!(
+        news.request(Origin::Version(9), NOON).await,
+        None,
+        "there is no such version"
+    );
+    let restore = news.request(Origin::Version(1), NOON).await.unwrap();
+    let restored = news
+        .publisher()
+        .run(KIND, restore, NOON)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(restored.version, Some(3));
+
+    let source = async |number| {
+        news.versions()
+            .source(&news.blobs, KIND, number)
+            .await
+            .unwrap()
+    };
+    let one = vec![
+        (id("lab"), testers("10.1.0.0/16")),
+        (id("qa"), testers("10.0.0.0/8")),
+    ];
+    assert_eq!(source(1).await, Some(one.clone()));
+    assert_eq!(source(3).await, Some(one));
+    assert_eq!(source(4).await, None);
+    let drafts = Drafts::new(dynamo.table()).all(KIND).await.unwrap();
+    assert_eq!(drafts.len(), 3, "drafts stay as they are");
+
+    let history = news.versions().list(KIND, None, 2).await.unwrap();
+    let numbers: Vec<u64> = history
+        .items
+        .iter()
+        .map(|version| version.version)
+        .collect();
+    assert_eq!(numbers, [3, 2]);
+    assert_eq!(history.items[0].restored_from, Some(1));
+    assert_eq!(history.items[0].author, "bob");
+    assert_eq!(history.items[0].note, "because");
+    let changes = |added, changed, removed| Changes {
+        added,
+        changed,
+        removed,
+    };
+    assert_eq!(history.items[1].changes, changes(1, 1, 0));
+    assert_eq!(history.items[0].changes, changes(0, 1, 1));
+    let rest = news
+        .versions()
+        .list(KIND, history.next_cursor.as_deref(), 2)
+        .await
+        .unwrap();
+    assert_eq!(rest.items[0].changes, changes(2, 0, 0));
+    assert_eq!((rest.items.len(), rest.next_cursor), (1, None));
+
+    let head = news.versions().head(KIND).await.unwrap().unwrap();
+    assert_eq!((head.version, head.artefact.version), (3, 3));
+    assert_eq!(head.previous, Some(history.items[1].artefact.clone()));
+}
+
+#[tokio::test]
+async fn drafts_at_fault_fail_the_publication_and_move_nothing() {
+    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+    let mut news = newsroom(&dynamo, &s3).await;
+    news.draft("qa", &testers("10.0.0.0/8")).await;
+    assert_eq!(news.publish(NOON).await.version, Some(1));
+    news.draft("bad", &json!({"cidrs": ["10.0.0.0/99"]})).await;
+    news.draft("worse", &json!({"colour": "red"})).await;
+    let failed = news.publish(NOON).await;
+    assert_eq!((failed.state, failed.version), (State::Failed, None));
+    let mut at_fault: Vec<_> = failed
+        .faults
+        .iter()
+        .map(|fault| fault.item.clone())
+        .collect();
+    at_fault.dedup();
+    assert_eq!(at_fault, [Some("bad".to_owned()), Some("worse".to_owned())]);
+    assert_eq!(news.publications().pending().await.unwrap(), []);
+    assert_eq!(
+        news.versions().head(KIND).await.unwrap().unwrap().version,
+        1
+    );
+    assert_eq!(
+        news.versions()
+            .list(KIND, None, 9)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+
+    for n in 0..300 {
+        news.draft(&format!("bad{n:03}"), &json!({"colour": "red"}))
+            .await;
+    }
+    assert_eq!(news.publish(NOON).await.faults.len(), 100, "a bounded list");
+}
+
+#[tokio::test]
+async fn a_source_that_was_damaged_is_not_published_again() {
+    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+    let mut news = newsroom(&dynamo, &s3).await;
+    news.draft("qa", &testers("10.0.0.0/8")).await;
+    news.publish(NOON).await;
+    s3.damage("0000000001/source-");
+    let source = news.versions().source(&news.blobs, KIND, 1).await;
+    assert!(matches!(source, Err(StoreError::Corrupt { .. })));
+    let restore = news.request(Origin::Version(1), NOON).await.unwrap();
+    let failed = news
+        .publisher()
+        .run(KIND, restore, NOON)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(failed.state, State::Failed);
+    assert_eq!(failed.faults[0].code, "source_unreadable");
+    assert_eq!(
+        news.publish(NOON).await.version,
+        Some(2),
+        "the drafts can be, all the same"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_killed_at_any_point_and_run_again_ends_the_same() {
+    for last_breath in [Fault::Refuse, Fault::LoseAnswer] {
+        let mut survived = false;
+        for killed_at in 0..40 {
+            let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+            let mut news = newsroom(&dynamo, &s3).await;
+            news.draft("qa", &testers("10.0.0.0/8")).await;
+            news.publish(NOON).await;
+            news.draft("qa", &testers("10.1.0.0/16")).await;
+            let id = news.request(Origin::Drafts, NOON).await.unwrap();
+
+            let proxy = Proxy::before(&dynamo.endpoint, &s3.endpoint).await;
+            proxy.set(move |nth, _| match nth.cmp(&killed_at) {
+                std::cmp::Ordering::Less => Fault::None,
+                std::cmp::Ordering::Equal => last_breath,
+                std::cmp::Ordering::Greater => Fault::Refuse,
+            });
+            let aws = aws_at(&proxy.endpoint, Some(proxy.endpoint.clone()));
+            // The proxy refuses what the SDK would try again, at once.
+            let mortal = Publisher::new(
+                table_at(&proxy.endpoint, ONCE),
+                Blobs::connect(&aws, "blobs"),
+                Compiler::default(),
+            );
+            survived = mortal.run(KIND, id, NOON).await.is_ok();
+            let between = news.versions().head(KIND).await.unwrap().unwrap();
+            let source = news
+                .versions()
+                .source(&news.blobs, KIND, between.version)
+                .await;
+            assert!(source.unwrap().is_some(), "the head names what can be read");
+
+            let ended = news.publisher().run(KIND, id, NOON).await.unwrap().unwrap();
+            let told = format!("{last_breath:?} at {killed_at}");
+            assert_eq!(
+                (ended.state, ended.version),
+                (State::Live, Some(2)),
+                "{told}"
+            );
+            assert_eq!(
+                news.versions().head(KIND).await.unwrap().unwrap().version,
+                2,
+                "{told}"
+            );
+            assert_eq!(
+                news.versions()
+                    .list(KIND, None, 9)
+                    .await
+                    .unwrap()
+                    .items
+                    .len(),
+                2
+            );
+            assert_eq!(news.publications().pending().await.unwrap(), [], "{told}");
+            if survived {
+                break;
+            }
+        }
+        assert!(survived, "{last_breath:?}: every point was tried");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn workers_at_once_make_one_version_of_each_publication() {
+    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+    let mut news = newsroom(&dynamo, &s3).await;
+    news.draft("qa", &testers("10.0.0.0/8")).await;
+    let mut publications = Vec::new();
+    for _ in 0..3 {
+        publications.push(news.request(Origin::Drafts, NOON).await.unwrap());
+    }
+    let runs: Vec<_> = publications
+        .iter()
+        .cycle()
+        .take(6)
+        .map(|&id| {
+            let publisher = news.publisher();
+            tokio::spawn(async move { publisher.run(KIND, id, NOON).await })
+        })
+        .collect();
+    for run in runs {
+        // One that was always second gives up; the schedule runs what it left.
+        if let Err(error) = run.await.unwrap() {
+            assert!(error.is_conflict() || error.is_transient(), "{error}");
+        }
+    }
+    let mut made = Vec::new();
+    for id in publications {
+        made.extend(
+            news.publisher()
+                .run(KIND, id, NOON)
+                .await
+                .unwrap()
+                .unwrap()
+                .version,
+        );
+    }
+    made.sort_unstable();
+    assert_eq!(made, [1, 2, 3]);
+    assert_eq!(
+        news.versions()
+            .list(KIND, None, 9)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        3
+    );
+    assert_eq!(news.publications().pending().await.unwrap(), []);
+}

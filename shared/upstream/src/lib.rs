@@ -1,0 +1,10 @@
+//! Whom we ask: systems that are not ours to keep, with timeouts, caches and single flights.
+#![forbid(unsafe_code)]
+
+pub mod edge;
+pub mod secrets;
+
+pub use crate::{
+    edge::{SecretSettings, unkept},
+    secrets::{Secret, SecretError, SecretsManager},
+};
