@@ -1,0 +1,5 @@
+//! The `admin-reports` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(admin_reports::function)
+}

@@ -1,0 +1,5 @@
+//! The `allocations` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(allocations::function)
+}

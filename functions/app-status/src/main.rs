@@ -1,0 +1,5 @@
+//! The `app-status` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(app_status::function)
+}

@@ -1,0 +1,172 @@
+//! `PUT · GET · DELETE /v1/devices/{id}/profile` and `POST /v1/profiles`: what targeting reads of a
+//! device.
+//!
+//! A profile is put whole. `POST` inserts and never overwrites; `DELETE` erases everything that is
+//! kept of the device, and erasing nothing is no error.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use aws::Pace;
+use domain::{
+    DeviceId,
+    allocation::{NewProfile, Profile, StoredProfile},
+};
+use garde::Validate;
+use kit::{
+    Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Rate, Reply, Vars,
+    config::{ResourceName, Variable},
+    extract, reply,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use store::{
+    Database, Stamp, StoreError, devices::Devices, edge::KeyAuthority, rate::Rates,
+    service_keys::ServiceKeys,
+};
+
+const NAME: &str = "device-profiles";
+const PATH: &str = "/v1/devices/{id}/profile";
+const SCOPE: &str = "devices:write";
+const RATE: Rate = Rate::Caller { per_minute: 120 };
+
+const PUT: Endpoint = Endpoint::new(
+    Method::Put,
+    PATH,
+    "putDeviceProfile",
+    "Puts a device's profile",
+)
+.caller(Caller::Device(SCOPE))
+.rate(RATE)
+.problems(&[Code::Unavailable]);
+const GET: Endpoint = Endpoint::new(Method::Get, PATH, "getDeviceProfile", "A device's profile")
+    .caller(Caller::Device(SCOPE))
+    .problems(&[Code::NotFound, Code::Unavailable]);
+const DELETE: Endpoint = Endpoint::new(
+    Method::Delete,
+    PATH,
+    "deleteDevice",
+    "Erases everything that is kept of a device",
+)
+.caller(Caller::Device(SCOPE))
+.rate(RATE)
+.answers(&[204])
+.problems(&[Code::Unavailable]);
+const POST: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/profiles",
+    "insertDeviceProfile",
+    "Puts a device's profile where there is none",
+)
+.caller(Caller::Device(SCOPE))
+.answers(&[201])
+.problems(&[Code::ProfileExists, Code::Unavailable]);
+
+kit::settings! {
+    /// What the function needs.
+    pub struct Settings {
+        /// Where devices are kept.
+        devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
+        /// Where service keys are kept.
+        operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
+        /// Where calls are counted.
+        requests_table: ResourceName = "REQUESTS_TABLE", example "madang-dev-requests";
+    }
+}
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    Settings::VARIABLES,
+];
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, settings, aws) = aws::start(vars, NAME, Settings::read)?;
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let devices = Arc::new(Devices::new(database.table(&settings.devices_table.0)));
+    let keys = ServiceKeys::new(database.table(&settings.operators_table.0));
+    let rates = Rates::new(database.table(&settings.requests_table.0));
+    Ok(kit::Api::new(NAME, runtime.clone())
+        .authority(KeyAuthority::new(keys, runtime.clock))
+        .counter(Arc::new(rates))
+        .route(PUT, &devices, put)
+        .route(GET, &devices, get)
+        .route(DELETE, &devices, delete)
+        .route(POST, &devices, insert)
+        .build())
+}
+
+/// Which device.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct DevicePath {
+    /// Its id.
+    #[garde(skip)]
+    id: DeviceId,
+}
+
+async fn put(
+    devices: Arc<Devices>,
+    call: Call<DevicePath, Nothing, extract::Json<Profile>>,
+) -> Result<Reply<reply::Json<StoredProfile>>, Problem> {
+    let (updated_at, profile) = (call.now(), call.body.0);
+    devices
+        .put_profile(&call.path.id, &profile, updated_at)
+        .await?;
+    Ok(Reply::ok(StoredProfile {
+        profile,
+        updated_at,
+    }))
+}
+
+async fn get(
+    devices: Arc<Devices>,
+    call: Call<DevicePath, Nothing, Nothing>,
+) -> Result<Reply<reply::Json<StoredProfile>>, Problem> {
+    let stored = devices.profile(&call.path.id).await?;
+    stored
+        .map(Reply::ok)
+        .ok_or_else(|| Problem::new(Code::NotFound))
+}
+
+async fn delete(
+    devices: Arc<Devices>,
+    call: Call<DevicePath, Nothing, Nothing>,
+) -> Result<Reply<reply::Empty>, Problem> {
+    devices.erase(&call.path.id).await?;
+    Ok(Reply::no_content())
+}
+
+/// A profile that was inserted.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InsertedProfile")]
+pub struct Inserted {
+    /// Whose it is.
+    device_id: DeviceId,
+    #[serde(flatten)]
+    stored: StoredProfile,
+}
+
+async fn insert(
+    devices: Arc<Devices>,
+    call: Call<Nothing, Nothing, extract::Json<NewProfile>>,
+) -> Result<Reply<reply::Json<Inserted>>, Problem> {
+    let (updated_at, stamp) = (call.now(), Stamp::random(&mut call.rng()));
+    let (device_id, profile) = call.body.0.into_parts();
+    match devices
+        .insert_profile(&device_id, &profile, stamp, updated_at)
+        .await
+    {
+        Ok(()) => {
+            let stored = StoredProfile {
+                profile,
+                updated_at,
+            };
+            Ok(Reply::created(Inserted { device_id, stored }))
+        }
+        Err(StoreError::Conflict { .. }) => Err(Problem::new(Code::ProfileExists)),
+        Err(error) => Err(error.into()),
+    }
+}

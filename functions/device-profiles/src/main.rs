@@ -1,0 +1,5 @@
+//! The `device-profiles` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(device_profiles::function)
+}

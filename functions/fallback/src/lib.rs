@@ -1,0 +1,110 @@
+//! `$default`: 404 for what does not exist, 405 with `Allow` for what exists by another method.
+//!
+//! API Gateway sends here whatever no route took. The paths that exist are read from the checked-in
+//! `openapi.json`, which the contract tests hold equal to the template.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use http::{HeaderValue, header};
+use kit::{
+    Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Rate, Reply, Runtime, Vars,
+    reply::Empty,
+};
+
+const DEFAULT: Endpoint =
+    Endpoint::new(Method::Any, "$default", "fallback", "What no route took").rate(Rate::Address);
+
+/// The paths of the API with the methods each has.
+struct Paths(Vec<(Vec<Segment>, String)>);
+
+enum Segment {
+    Literal(String),
+    Parameter,
+}
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[kit::config::Variable]] = &[kit::runtime::Settings::VARIABLES];
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let paths = Arc::new(Paths::read(include_str!("../../../openapi.json")));
+    Ok(kit::Api::new("fallback", Runtime::read(vars)?)
+        .route(DEFAULT, &paths, refuse)
+        .build())
+}
+
+async fn refuse(
+    paths: Arc<Paths>,
+    call: Call<Nothing, Nothing, Nothing>,
+) -> Result<Reply<Empty>, Problem> {
+    Err(match paths.allow(&call.facts.path) {
+        Some(methods) => {
+            let problem = Problem::new(Code::MethodNotAllowed);
+            match HeaderValue::from_str(methods) {
+                Ok(value) => problem.header(header::ALLOW, value),
+                Err(_) => problem,
+            }
+        }
+        None => Problem::new(Code::NotFound),
+    })
+}
+
+impl Paths {
+    fn read(document: &str) -> Self {
+        let document: serde_json::Value = serde_json::from_str(document).unwrap_or_default();
+        let paths = document.get("paths").and_then(|paths| paths.as_object());
+        let read = paths.into_iter().flatten().map(|(path, operations)| {
+            let segments = path
+                .split('/')
+                .map(|segment| match segment.strip_prefix('{') {
+                    Some(_) => Segment::Parameter,
+                    None => Segment::Literal(segment.to_owned()),
+                });
+            let methods = operations
+                .as_object()
+                .into_iter()
+                .flat_map(|methods| methods.keys());
+            let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
+            methods.sort();
+            (segments.collect(), methods.join(", "))
+        });
+        Self(read.collect())
+    }
+
+    /// The methods of `path`, where it is one of ours.
+    fn allow(&self, path: &str) -> Option<&str> {
+        let sent: Vec<_> = path.split('/').collect();
+        self.0
+            .iter()
+            .find(|(segments, _)| {
+                segments.len() == sent.len()
+                    && segments
+                        .iter()
+                        .zip(&sent)
+                        .all(|(segment, sent)| match segment {
+                            Segment::Literal(text) => text == sent,
+                            Segment::Parameter => !sent.is_empty(),
+                        })
+            })
+            .map(|(_, methods)| methods.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_allowed_its_own_methods_only() {
+        let paths = Paths::read(
+            r#"{"paths": {"/health": {"get": {}}, "/v1/devices/{id}/profile": {"put": {}, "get": {}}}}"#,
+        );
+        assert_eq!(paths.allow("/health"), Some("GET"));
+        assert_eq!(paths.allow("/v1/devices/a/profile"), Some("GET, PUT"));
+        assert_eq!(paths.allow("/v1/devices//profile"), None);
+        assert_eq!(paths.allow("/health/"), None);
+        assert_eq!(paths.allow("//"), None);
+        assert_eq!(paths.allow(""), None);
+    }
+}

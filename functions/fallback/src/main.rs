@@ -1,0 +1,5 @@
+//! The `fallback` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(fallback::function)
+}

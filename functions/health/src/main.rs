@@ -1,0 +1,5 @@
+//! The `health` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(health::function)
+}

@@ -1,0 +1,5 @@
+//! The `publish` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(publish::function)
+}

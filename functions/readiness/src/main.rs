@@ -1,0 +1,5 @@
+//! The `readiness` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(readiness::function)
+}

@@ -1,0 +1,5 @@
+//! The `track` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(track::function)
+}
