@@ -1,0 +1,46 @@
+//! Every function of the workspace by the name of its folder. The template says which of them run.
+
+use std::collections::BTreeMap;
+
+use kit::{Function, Vars, config::Faults};
+
+/// Builds a function from its environment, as its own binary does at its start.
+pub type Constructor = fn(&Vars) -> Result<Function, Faults>;
+
+/// Functions by folder.
+#[derive(Debug, Clone, Default)]
+pub struct Registry(BTreeMap<&'static str, Constructor>);
+
+impl Registry {
+    /// Every function of the workspace.
+    #[must_use]
+    pub fn workspace() -> Self {
+        let functions: [(&str, Constructor); 12] = [
+            ("admin-content", admin_content::function),
+            ("admin-reports", admin_reports::function),
+            ("allocations", allocations::function),
+            ("api-docs", api_docs::function),
+            ("app-status", app_status::function),
+            ("device-profiles", device_profiles::function),
+            ("fallback", fallback::function),
+            ("health", health::function),
+            ("publish", publish::function),
+            ("readiness", readiness::function),
+            ("roll-up", roll_up::function),
+            ("track", track::function),
+        ];
+        functions.into_iter().collect()
+    }
+
+    /// The function of a folder.
+    #[must_use]
+    pub fn get(&self, folder: &str) -> Option<Constructor> {
+        self.0.get(folder).copied()
+    }
+}
+
+impl FromIterator<(&'static str, Constructor)> for Registry {
+    fn from_iter<T: IntoIterator<Item = (&'static str, Constructor)>>(functions: T) -> Self {
+        Self(functions.into_iter().collect())
+    }
+}

@@ -1,0 +1,99 @@
+//! API Gateway's HTTP API: routes of the template, payload 2.0 events, and the gateway's own errors.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use crate::{
+    http1::{Handler, Limits, Request, message},
+    identifier,
+    sandbox::{Failure, PAYLOAD_BYTES, Sandbox},
+    template::{Cors, Route},
+};
+
+mod answer;
+mod cors;
+mod event;
+mod routes;
+
+use routes::{Found, Routes};
+
+/// What an HTTP API accepts: 10,240 bytes of request line and header values, 10 MB of body
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
+pub const LIMITS: Limits = Limits {
+    head_bytes: 10_240,
+    body_bytes: 10 * 1024 * 1024,
+};
+
+/// How long an HTTP API waits for an integration.
+const INTEGRATION: Duration = Duration::from_secs(30);
+
+/// The HTTP API in front of the functions.
+pub struct Gateway {
+    routes: Routes<Arc<Sandbox>>,
+    cors: Option<Cors>,
+}
+
+impl Gateway {
+    /// An API with these routes. Of two equal routes the first is kept.
+    pub fn new(
+        routes: impl IntoIterator<Item = (Route, Arc<Sandbox>)>,
+        cors: Option<Cors>,
+    ) -> Self {
+        Self {
+            routes: Routes::new(routes),
+            cors,
+        }
+    }
+
+    async fn answer(&self, request: &Request, request_id: &str) -> Response<Bytes> {
+        let (path, _) = request.path_and_query();
+        let found = self.routes.find(&request.method, path);
+        if let Some(cors) = &self.cors
+            && !found.as_ref().is_some_and(Found::is_exact_method)
+            && let Some(preflight) = cors::preflight(cors, request)
+        {
+            return preflight;
+        }
+        let Some(found) = found else {
+            return message(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let trace = event::trace(request);
+        let event = event::event(request, &found, request_id, &trace, Timestamp::now());
+        if event.len() > PAYLOAD_BYTES {
+            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        }
+        let sandbox = found.target;
+        let invoked = timeout(INTEGRATION, sandbox.invoke(event.into(), Some(trace))).await;
+        let mut response = match invoked {
+            Ok(Ok(payload)) => answer::response(&payload).unwrap_or_else(failed),
+            Err(_) | Ok(Err(Failure::TimedOut(_))) => {
+                message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+            }
+            Ok(Err(_)) => failed(),
+        };
+        if let Some(cors) = &self.cors {
+            cors::decorate(cors, request, &mut response);
+        }
+        response
+    }
+}
+
+impl Handler for Gateway {
+    async fn handle(&self, request: Request) -> Response<Bytes> {
+        let request_id = identifier::request();
+        let mut response = self.answer(&request, &request_id).await;
+        if let Ok(value) = HeaderValue::try_from(request_id) {
+            let name = HeaderName::from_static("apigw-requestid");
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+fn failed() -> Response<Bytes> {
+    message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+}

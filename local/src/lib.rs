@@ -1,0 +1,21 @@
+//! The whole backend in one process: API Gateway, DynamoDB, Secrets Manager, Lambda's `Invoke`,
+//! schedules, and every function that the template names, through the same events as deployed.
+#![forbid(unsafe_code)]
+
+pub mod data;
+pub mod database;
+pub mod functions;
+pub mod gateway;
+pub mod http1;
+mod identifier;
+pub mod lambda_api;
+pub mod sandbox;
+mod say;
+pub mod schedule;
+pub mod secrets;
+pub mod seed;
+pub mod stack;
+pub mod stop;
+pub mod template;
+
+pub use stack::{Description, Options, Stack, StartError};

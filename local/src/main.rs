@@ -1,0 +1,104 @@
+//! `make run`: the local stack on `PORT` (3000), with its data under `DATA` (`.local`), from
+//! `TEMPLATE` (the nearest `template.yaml`). `FRESH=1` starts empty, `LOG_LEVEL` (info) chooses how
+//! much the functions tell on standard output, `DYNAMODB_PORT` fixes where the database is served.
+
+use std::{
+    env, io,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use local::{Options, Stack};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let began = Instant::now();
+    match run(began) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("local: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(began: Instant) -> Result<(), Box<dyn std::error::Error>> {
+    let options = options()?;
+    kit::logging::init(log_level()?);
+    let data = options.data.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        let stack = Stack::start(options).await?;
+        if !stack.created_tables().is_empty() {
+            say(&format!("created {}", stack.created_tables().join(", ")));
+        }
+        say(&stack.description().print(&data).to_string());
+        say(&format!("ready in {} ms", began.elapsed().as_millis()));
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        stack.stop().await;
+        say("stopped");
+        Ok(())
+    })
+}
+
+fn options() -> Result<Options, Box<dyn std::error::Error>> {
+    let template = match variable("TEMPLATE") {
+        Some(path) => PathBuf::from(path),
+        None => nearest_template(&env::current_dir()?)
+            .ok_or("no template.yaml here or above; set TEMPLATE")?,
+    };
+    let data = match variable("DATA") {
+        Some(path) => PathBuf::from(path),
+        None => template.with_file_name(".local"),
+    };
+    let mut options = Options::new(template, data);
+    options.fresh = variable("FRESH").is_some_and(|value| value != "0");
+    options.port = port("PORT", 3000)?;
+    options.dynamodb_port = port("DYNAMODB_PORT", 0)?;
+    Ok(options)
+}
+
+fn nearest_template(folder: &Path) -> Option<PathBuf> {
+    folder
+        .ancestors()
+        .map(|folder| folder.join("template.yaml"))
+        .find(|path| path.is_file())
+}
+
+fn port(name: &str, default: u16) -> Result<u16, String> {
+    match variable(name) {
+        None => Ok(default),
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("{name}={text}: expected a port, 0 to 65535")),
+    }
+}
+
+/// The least severe level that the functions' logs show, for all of them.
+fn log_level() -> Result<tracing::Level, String> {
+    match variable("LOG_LEVEL") {
+        None => Ok(tracing::Level::INFO),
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("LOG_LEVEL={text}: expected error, warn, info, debug or trace")),
+    }
+}
+
+/// An empty variable counts as absent, as `make run FRESH=` means it.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn say(line: &str) {
+    // With standard error closed there is nobody left to tell.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

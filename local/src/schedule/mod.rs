@@ -1,0 +1,96 @@
+//! EventBridge schedules: each invokes its worker when it is due, never twice at the same time.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+mod cron;
+mod expression;
+
+pub use expression::{Expression, ExpressionError};
+
+use crate::{
+    identifier,
+    sandbox::Sandbox,
+    say::say,
+    stop::Stopped,
+    template::{self, ACCOUNT, REGION},
+};
+
+/// Schedules that run until they are stopped.
+#[derive(Debug, Default)]
+pub struct Schedules {
+    running: JoinSet<()>,
+}
+
+impl Schedules {
+    /// Starts `schedule` for `worker`; it ends when `stopped` turns true, after the run it is in.
+    pub fn start(
+        &mut self,
+        schedule: &template::Schedule,
+        expression: Expression,
+        worker: Arc<Sandbox>,
+        mut stopped: Stopped,
+    ) {
+        let schedule = schedule.clone();
+        self.running.spawn(async move {
+            let mut due = expression.next_after(Timestamp::now());
+            loop {
+                let Some(at) = due else {
+                    return say(format_args!("{}: never due again", schedule.name));
+                };
+                tokio::select! {
+                    () = sleep(until(at)) => {}
+                    () = stopped.wait() => return,
+                }
+                let event = event(&schedule, at).to_string();
+                // The sandbox prints a failure; the next run comes whatever became of this one.
+                let _ = worker.invoke(event.into(), None).await;
+                // Runs that became due meanwhile are not made up for.
+                due = expression
+                    .next_after(at)
+                    .filter(|next| *next > Timestamp::now())
+                    .or_else(|| expression.next_after(Timestamp::now()));
+            }
+        });
+    }
+
+    /// Waits for runs that have begun, at most as long as `grace`.
+    pub async fn drain(mut self, grace: Duration) {
+        let ended = async { while self.running.join_next().await.is_some() {} };
+        if timeout(grace, ended).await.is_err() {
+            say("scheduled runs were cut off");
+        }
+    }
+}
+
+fn until(at: Timestamp) -> Duration {
+    let wait: SignedDuration = at.duration_since(Timestamp::now());
+    Duration::try_from(wait).unwrap_or_default()
+}
+
+/// The schedule's own input, or the event that EventBridge makes up
+/// (<https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>).
+fn event(schedule: &template::Schedule, at: Timestamp) -> Value {
+    schedule.input.clone().unwrap_or_else(|| {
+        json!({
+            "version": "0",
+            "id": identifier::uuid(),
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": ACCOUNT,
+            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "region": REGION,
+            "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/{}", schedule.name)],
+            "detail": {},
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

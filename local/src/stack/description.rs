@@ -1,0 +1,54 @@
+//! `stack.json`: where everything is, for tools.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// A running stack, as `stack.json` in its data folder describes it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Where the HTTP API is served.
+    pub base_url: String,
+    /// Where DynamoDB is served; any credentials do.
+    pub dynamodb_endpoint: String,
+    /// Where Secrets Manager is served.
+    pub secrets_endpoint: String,
+    /// Where Lambda's `Invoke` is served.
+    pub lambda_endpoint: String,
+    /// The folder of published artefacts.
+    pub blobs: PathBuf,
+    /// A service key with every scope, made for this data folder.
+    pub service_key: String,
+    /// The process.
+    pub pid: u32,
+    /// Names of tables by their names in the template.
+    pub tables: BTreeMap<String, String>,
+    /// Names of functions by their folders.
+    pub functions: BTreeMap<String, String>,
+}
+
+impl Description {
+    /// What `make run` prints: a few lines that say where everything is.
+    pub fn print(&self, data: &Path) -> impl fmt::Display {
+        let data = data.display();
+        format!(
+            "Madang on {}\n  DynamoDB         {}\n  Secrets Manager  {}\n  Lambda           {}\n  data             {data}\n  service key      in {data}/stack.json",
+            self.base_url, self.dynamodb_endpoint, self.secrets_endpoint, self.lambda_endpoint,
+        )
+    }
+}
+
+impl fmt::Debug for Description {
+    /// Without the service key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Description")
+            .field("base_url", &self.base_url)
+            .field("dynamodb_endpoint", &self.dynamodb_endpoint)
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! Why a stack does not start, each said in one line.
+
+use std::{io, path::PathBuf};
+
+use crate::{
+    data::DataError, database::DatabaseError, schedule::ExpressionError, secrets::SecretsError,
+    seed::SeedError, template::TemplateError,
+};
+
+/// Why a stack does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A port cannot be listened on.
+    #[error("port {port}: {}", port_problem(variable, source))]
+    Port {
+        /// The variable that sets it.
+        variable: &'static str,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The template.
+    #[error("{}: {source}", path.display())]
+    Template {
+        /// The template's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TemplateError,
+    },
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The secrets.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// Functions refused their environments: a line each.
+    #[error("{0}")]
+    Functions(String),
+    /// A schedule.
+    #[error("schedule {0}")]
+    Schedule(#[from] ExpressionError),
+    /// The records that development starts with.
+    #[error("seed: {0}")]
+    Seed(#[from] SeedError),
+    /// Anything else of the operating system.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+fn port_problem(variable: &str, source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("already taken by another process; set {variable} to another")
+        }
+        _ => source.to_string(),
+    }
+}

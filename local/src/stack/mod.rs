@@ -1,0 +1,286 @@
+//! The stack: everything that the template says, started, described and stopped.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use kit::{Vars, function::BoxFuture};
+mod description;
+mod environment;
+mod error;
+
+pub use description::Description;
+pub use error::StartError;
+
+use crate::{
+    data::{DataFolder, write_private},
+    database::Database,
+    functions::Registry,
+    gateway::{self, Gateway},
+    http1::{Limits, Server},
+    lambda_api::{self, LambdaApi},
+    sandbox::Sandbox,
+    schedule::{Expression, Schedules},
+    secrets::{SecretsManager, Vault},
+    seed::{self, SeedError},
+    stop::{Stop, Stopped},
+    template::{Function, Template},
+};
+
+/// How long requests and runs that have begun may take when the stack is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What Secrets Manager accepts: a value is at most 64 KB.
+const SECRETS_LIMITS: Limits = Limits {
+    head_bytes: 64 * 1024,
+    body_bytes: 1024 * 1024,
+};
+
+/// Writes the records that development starts with, such as the service key's. It is called at
+/// every start, once the database answers and before the first request.
+pub type Seed = Arc<dyn Fn(Description) -> BoxFuture<Result<(), SeedError>> + Send + Sync>;
+
+/// What to start, and where.
+#[derive(Clone)]
+pub struct Options {
+    /// `template.yaml`.
+    pub template: PathBuf,
+    /// The data folder; made if it is missing.
+    pub data: PathBuf,
+    /// Empty the data folder first.
+    pub fresh: bool,
+    /// The port of the HTTP API on loopback; 0 takes any free one.
+    pub port: u16,
+    /// The port of DynamoDB on loopback; 0 takes any free one.
+    pub dynamodb_port: u16,
+    /// The functions that the template may name.
+    pub functions: Registry,
+    /// Environment variables that replace those of every function.
+    pub environment: BTreeMap<String, String>,
+    /// Writes the records that development starts with.
+    pub seed: Seed,
+    /// Pauses before a failed asynchronous invocation is tried again.
+    pub retries: [Duration; 2],
+}
+
+impl Options {
+    /// The functions of the workspace on any free ports.
+    pub fn new(template: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
+        Self {
+            template: template.into(),
+            data: data.into(),
+            fresh: false,
+            port: 0,
+            dynamodb_port: 0,
+            functions: Registry::workspace(),
+            environment: BTreeMap::new(),
+            seed: seed::development(),
+            retries: lambda_api::RETRIES,
+        }
+    }
+}
+
+/// A running stack.
+pub struct Stack {
+    description: Description,
+    data: DataFolder,
+    database: Database,
+    api: Server,
+    secrets: Server,
+    lambda: Server,
+    invocations: Arc<LambdaApi>,
+    schedules: Schedules,
+    stopping: Stop,
+}
+
+impl Stack {
+    /// Starts everything; when it returns, `stack.json` is written and requests are answered.
+    ///
+    /// # Errors
+    /// A port or the data folder is taken, the template cannot be resolved, a function refuses its
+    /// environment, or the database refuses its file.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let data = DataFolder::open(&options.data, options.fresh)?;
+        let api_listener = listen("PORT", options.port)?;
+        let secrets_listener = listen("PORT", 0)?;
+        let lambda_listener = listen("PORT", 0)?;
+        let base_url = url(&api_listener)?;
+        let template = read_template(&options, &base_url)?;
+        let database = Database::start(
+            &data.database(),
+            listen("DYNAMODB_PORT", options.dynamodb_port)?,
+            &template.tables,
+        )?;
+        let mut vault = Vault::open(data.secrets(), &template.secrets)?;
+        let description = Description {
+            base_url,
+            dynamodb_endpoint: database.endpoint().to_owned(),
+            secrets_endpoint: url(&secrets_listener)?,
+            lambda_endpoint: url(&lambda_listener)?,
+            blobs: data.blobs(),
+            service_key: seed::service_key(&mut vault)?,
+            pid: std::process::id(),
+            tables: template
+                .tables
+                .iter()
+                .map(|table| (table.logical_id.clone(), table.name.clone()))
+                .collect(),
+            functions: template
+                .functions
+                .iter()
+                .map(|function| (function.folder.clone(), function.name.clone()))
+                .collect(),
+        };
+        let hosted = host(&template.functions, &options, &description)?;
+        (options.seed)(description.clone()).await?;
+
+        let (stopping, stopped) = Stop::new();
+        let vault = SecretsManager::new(Arc::new(Mutex::new(vault)));
+        let secrets = serve(secrets_listener, SECRETS_LIMITS, Arc::new(vault))?;
+        let invocations = Arc::new(LambdaApi::new(
+            hosted.iter().map(|(_, sandbox)| Arc::clone(sandbox)),
+            options.retries,
+            stopped.clone(),
+        ));
+        let lambda = serve(
+            lambda_listener,
+            lambda_api::LIMITS,
+            Arc::clone(&invocations),
+        )?;
+        let schedules = schedules(&hosted, &stopped)?;
+        let routes = hosted.iter().flat_map(|(function, sandbox)| {
+            let routes = function.routes.iter().cloned();
+            routes.map(|route| (route, Arc::clone(sandbox)))
+        });
+        let gateway = Gateway::new(routes, template.cors);
+        let api = serve(api_listener, gateway::LIMITS, Arc::new(gateway))?;
+
+        let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
+        write_private(&data.description(), &text)?;
+        Ok(Self {
+            description,
+            data,
+            database,
+            api,
+            secrets,
+            lambda,
+            invocations,
+            schedules,
+            stopping,
+        })
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Where the HTTP API is served.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.description.base_url
+    }
+
+    /// The names of tables that did not exist before this start.
+    #[must_use]
+    pub fn created_tables(&self) -> &[String] {
+        self.database.created()
+    }
+
+    /// Stops: no new requests, what has begun may finish within five seconds, the database closes
+    /// last.
+    pub async fn stop(self) {
+        let deadline = Instant::now() + GRACE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        self.stopping.give();
+        self.api.stop(left()).await;
+        self.schedules.drain(left()).await;
+        self.invocations.drain(left()).await;
+        self.lambda.stop(left()).await;
+        self.secrets.stop(left()).await;
+        self.database.stop().await;
+        self.data.remove_description();
+    }
+}
+
+fn read_template(options: &Options, base_url: &str) -> Result<Template, StartError> {
+    let own = [("Stage", "dev"), ("PublicBaseUrl", base_url)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Template::read(&options.template, &own.into()).map_err(|source| StartError::Template {
+        path: options.template.clone(),
+        source,
+    })
+}
+
+/// Every function of the template in its sandbox; all refusals at once.
+fn host<'a>(
+    declared: &'a [Function],
+    options: &Options,
+    description: &Description,
+) -> Result<Vec<(&'a Function, Arc<Sandbox>)>, StartError> {
+    let mut hosted = Vec::new();
+    let mut faults = Vec::new();
+    for function in declared {
+        let name = &function.folder;
+        let vars: Vars = environment::of(function, description, &options.environment);
+        match options.functions.get(name).map(|build| build(&vars)) {
+            Some(Ok(built)) => hosted.push((function, Arc::new(Sandbox::new(function, built)))),
+            Some(Err(refused)) => faults.push(format!("function {name}: {refused}")),
+            None => faults.push(format!(
+                "function {name}: the template names it, but the workspace has no such function"
+            )),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(hosted),
+        false => Err(StartError::Functions(faults.join("\n"))),
+    }
+}
+
+fn schedules(
+    hosted: &[(&Function, Arc<Sandbox>)],
+    stopped: &Stopped,
+) -> Result<Schedules, StartError> {
+    let mut schedules = Schedules::default();
+    for (function, worker) in hosted {
+        for schedule in function
+            .schedules
+            .iter()
+            .filter(|schedule| schedule.enabled)
+        {
+            let expression: Expression = schedule.expression.parse()?;
+            schedules.start(schedule, expression, Arc::clone(worker), stopped.clone());
+        }
+    }
+    Ok(schedules)
+}
+
+/// Listens on loopback; port 0 takes any free one. `variable` is what an error names.
+fn listen(variable: &'static str, port: u16) -> Result<TcpListener, StartError> {
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|source| StartError::Port {
+            variable,
+            port,
+            source,
+        })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn url(listener: &TcpListener) -> Result<String, StartError> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+fn serve<H: crate::http1::Handler>(
+    listener: TcpListener,
+    limits: Limits,
+    handler: Arc<H>,
+) -> Result<Server, StartError> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    Ok(Server::start(listener, limits, handler)?)
+}
