@@ -1,0 +1,46 @@
+# `make help` lists what there is. Everything works from a fresh clone with a Rust toolchain.
+.DEFAULT_GOAL := help
+SHELL := bash
+STAGE ?= dev
+ARGS ?=
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help run demo test check bench build deploy new fmt openapi tools
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## the whole backend on this machine (PORT=3000, FRESH=1, DATA=.local)
+	@cargo build -q -p local && exec ./target/debug/local
+
+demo: ## replay 10,000 logged impressions against the running stack, or one of its own (ARGS=--targeted)
+	@cargo run -q -p demo -- $(ARGS)
+
+test: ## all tests, with nothing but a Rust toolchain
+	@cargo test -q --workspace
+
+check: ## formatting, lints, contract: what must hold before a commit
+	cargo fmt --all --check
+	cargo clippy -q --workspace --all-targets -- -D warnings
+	cargo test -q -p tests --test contract
+
+bench: ## what it costs, each figure beside a baseline of the same run
+	@scripts/bench $(ARGS)
+
+build: ## the deployable binaries of all functions, arm64 (ARCH=x86_64 for this machine's kind)
+	@scripts/build $(ARGS)
+
+deploy: build ## build and deploy a stage (STAGE=dev)
+	@scripts/deploy $(STAGE)
+
+new: ## a working endpoint to start from (NAME=x)
+	@scripts/new-endpoint "$(NAME)"
+
+fmt: ## format everything
+	cargo fmt --all
+
+openapi: ## write openapi.json and the generated pages of docs/ anew
+	UPDATE=1 cargo test -q -p tests --test contract
+
+tools: ## install the pinned tools that checks beyond `make test` use, into .tools/
+	@scripts/tools

@@ -1,0 +1,73 @@
+//! Times the selection alone, without a function around it: for each number of campaigns on the
+//! command line, one line of JSON.
+#![forbid(unsafe_code)]
+
+use std::{
+    env,
+    hint::black_box,
+    io::{self, Write as _},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use bench_selection::{campaigns, requests};
+use domain::{
+    allocation::{Given, Request, Snapshot, allocate},
+    content::{Kind, compile, format},
+};
+use rand::{SeedableRng as _, rngs::StdRng};
+use serde::Serialize;
+
+/// How long each size is measured.
+const MEASURE_FOR: Duration = Duration::from_secs(1);
+
+#[derive(Serialize)]
+struct Measured {
+    campaigns: usize,
+    load_ms: f64,
+    select_us: f64,
+}
+
+fn main() -> Result<()> {
+    for size in env::args().skip(1) {
+        let measured = measure(size.parse().context("expected numbers of campaigns")?)?;
+        writeln!(io::stdout().lock(), "{}", serde_json::to_string(&measured)?)?;
+    }
+    Ok(())
+}
+
+fn measure(count: usize) -> Result<Measured> {
+    let items = campaigns(count)?;
+    let artefact = compile(Kind::Campaigns, &items).map_err(|faults| anyhow!("{faults:?}"))?;
+    drop(items);
+    let began = Instant::now();
+    let snapshot = Snapshot::load(format(Kind::Campaigns), &artefact)?;
+    let load = began.elapsed();
+
+    let requests: Vec<Request> = requests()
+        .into_iter()
+        .map(serde_json::from_value)
+        .collect::<Result<_, _>>()?;
+    let now = "2026-01-01T12:00:00Z".parse()?;
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut rounds = 0;
+    let began = Instant::now();
+    while began.elapsed() < MEASURE_FOR {
+        for request in &requests {
+            let given = Given {
+                request,
+                profile: None,
+                store: None,
+                now,
+            };
+            black_box(allocate(&snapshot, black_box(&given), &mut rng));
+        }
+        rounds += 1;
+    }
+    let each = began.elapsed().as_secs_f64() / f64::from(rounds) / bench_selection::REQUESTS as f64;
+    Ok(Measured {
+        campaigns: count,
+        load_ms: load.as_secs_f64() * 1e3,
+        select_us: each * 1e6,
+    })
+}

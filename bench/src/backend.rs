@@ -1,0 +1,178 @@
+//! What the measured functions talk to: the local stack's database and secrets, on a processor of
+//! their own.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result, anyhow};
+use aws::{Aws, Pace};
+use domain::{
+    Id, RandomId,
+    allocation::Profile,
+    content::{Kind, SetFault, compile, format},
+};
+use kit::{Clock, Vars as Settings};
+use local::{Options, Stack, template::Template};
+use rand::{SeedableRng as _, rngs::StdRng};
+use serde_json::Value;
+use store::{
+    Blobs, Database, Devices, Drafts, Publications, Publisher, Stamp,
+    drafts::Edit,
+    published::{Compiler, Origin, Request, State},
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::{binaries::WORKSPACE, process::Vars};
+
+/// A local stack in a folder that goes away with it.
+pub(crate) struct Backend {
+    runtime: Runtime,
+    stack: Stack,
+    template: Template,
+    clock: Clock,
+    _data: TempDir,
+}
+
+impl Backend {
+    /// Starts it; its threads stay on the processors of the thread that calls.
+    pub(crate) fn start() -> Result<Self> {
+        let data = tempfile::tempdir()?;
+        let path = Path::new(WORKSPACE).join("template.yaml");
+        let template = Template::read(&path, &BTreeMap::new())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let stack = runtime.block_on(Stack::start(Options::new(path, data.path())))?;
+        Ok(Self {
+            runtime,
+            stack,
+            template,
+            clock: Clock::system(),
+            _data: data,
+        })
+    }
+
+    /// The environment that the template gives a function, with this stack's endpoints.
+    pub(crate) fn environment(&self, folder: &str) -> Result<Vars> {
+        let stack = self.stack.description();
+        let declared = self
+            .template
+            .functions
+            .iter()
+            .find(|function| function.folder == folder);
+        let declared =
+            declared.with_context(|| format!("the template has no function {folder}"))?;
+        let endpoints = [
+            ("AWS_REGION", local::template::REGION),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_endpoint),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &stack.secrets_endpoint),
+            ("AWS_ENDPOINT_URL_LAMBDA", &stack.lambda_endpoint),
+            (
+                "AWS_ENDPOINT_URL_S3",
+                &format!("file://{}", stack.blobs.display()),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(declared
+            .environment
+            .clone()
+            .into_iter()
+            .chain(endpoints)
+            .collect())
+    }
+
+    /// A key that may do everything.
+    pub(crate) fn service_key(&self) -> &str {
+        &self.stack.description().service_key
+    }
+
+    /// Stores what is known of the devices that requests come from.
+    pub(crate) fn put_profiles(&self) -> Result<()> {
+        let (aws, vars) = self.aws("device-profiles")?;
+        let devices = Devices::new(
+            Database::connect(&aws, Pace::NORMAL).table(named(&vars, "DEVICES_TABLE")?),
+        );
+        let profile: Profile = serde_json::from_value(bench_selection::profile())?;
+        self.runtime.block_on(async {
+            for request in 0..bench_selection::REQUESTS {
+                let device = bench_selection::device(request).parse()?;
+                devices
+                    .put_profile(&device, &profile, self.clock.now())
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Publishes `count` campaigns through the publisher itself. Drafts would take a minute to
+    /// write, so one draft says how many there are to be, and the compiler makes them.
+    pub(crate) fn publish(&self, count: usize) -> Result<()> {
+        let (aws, vars) = self.aws("publish")?;
+        let content = Database::connect(&aws, Pace::NORMAL).table(named(&vars, "CONTENT_TABLE")?);
+        let blobs = Blobs::connect(&aws, named(&vars, "BLOBS_BUCKET")?);
+        let compiler = Compiler {
+            format,
+            compile: generate,
+            check: |_, _, _| Ok(()),
+        };
+        let drafts = Drafts::new(content.clone());
+        let publications = Publications::new(content.clone());
+        let publisher = Publisher::new(content, blobs, compiler);
+        let now = self.clock.now();
+        let mut rng = StdRng::from_rng(&mut rand::rng());
+        let request = Request {
+            id: RandomId::new(now, &mut rng),
+            kind: Kind::Campaigns,
+            origin: Origin::Drafts,
+            note: format!("{count} campaigns"),
+            author: "bench".to_owned(),
+            at: now,
+        };
+        let (draft, body): (Id, _) = ("campaigns".parse()?, count.to_string());
+        let edit = Edit {
+            body: &body,
+            author: "bench",
+            etag: Stamp::random(&mut rng),
+            at: now,
+        };
+        let ended = self.runtime.block_on(async {
+            drafts.overwrite(Kind::Campaigns, &draft, edit).await?;
+            let id = request.id;
+            publications.request(request).await?;
+            publisher.run(Kind::Campaigns, id, now).await
+        })?;
+        match ended.context("the publication is gone")? {
+            live if live.state == State::Live => Ok(()),
+            failed => Err(anyhow!("the publication failed: {:?}", failed.faults)),
+        }
+    }
+
+    /// The way to AWS with the environment of a function.
+    fn aws(&self, folder: &str) -> Result<(Aws, BTreeMap<String, String>)> {
+        let vars = self.environment(folder)?;
+        let settings: Settings = vars.iter().cloned().collect();
+        Ok((
+            aws::connect(&settings, "bench", self.clock.clone())?,
+            vars.into_iter().collect(),
+        ))
+    }
+}
+
+fn named<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Result<&'a str> {
+    vars.get(name)
+        .map(String::as_str)
+        .with_context(|| format!("the template gives no {name}"))
+}
+
+/// The artefact of as many campaigns as the only item says.
+fn generate(kind: Kind, items: &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFault>> {
+    let count = items
+        .first()
+        .and_then(|(_, count)| count.as_u64())
+        .unwrap_or(0);
+    let campaigns = bench_selection::campaigns(usize::try_from(count).unwrap_or(0));
+    compile(kind, &campaigns.unwrap_or_default())
+}

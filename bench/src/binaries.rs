@@ -1,0 +1,58 @@
+//! The binaries that are measured: built here, with the profile that is deployed.
+
+use std::{
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use flate2::{Compression, write::DeflateEncoder};
+
+/// The folder of the workspace.
+pub(crate) const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The binaries of one profile.
+pub(crate) struct Binaries {
+    folder: PathBuf,
+}
+
+impl Binaries {
+    /// Builds `packages`, each of which has one binary of its own name.
+    pub(crate) fn build(profile: &str, packages: &[&str]) -> Result<Self> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command
+            .current_dir(WORKSPACE)
+            .args(["build", "--profile", profile]);
+        command.args(packages.iter().flat_map(|package| ["-p", package]));
+        ensure!(
+            command.status().context("cargo")?.success(),
+            "the build failed"
+        );
+        let target = env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| Path::new(WORKSPACE).join("target"), PathBuf::from);
+        let folder = match profile {
+            "dev" => "debug",
+            other => other,
+        };
+        Ok(Self {
+            folder: target.join(folder),
+        })
+    }
+
+    /// The path of one.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// How many bytes the binary has in the archive that is deployed. The archive's own headers, some
+/// hundred bytes, are left out.
+pub(crate) fn zipped(binary: &Path) -> Result<u64> {
+    let content = fs::read(binary).with_context(|| binary.display().to_string())?;
+    let mut zip = DeflateEncoder::new(Vec::new(), Compression::default());
+    zip.write_all(&content)?;
+    Ok(zip.finish()?.len() as u64)
+}

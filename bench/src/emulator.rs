@@ -1,0 +1,322 @@
+//! A Lambda Runtime API on loopback for one process
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>), as thin as can be: blocking
+//! sockets, one thread a connection, so that little of what is measured is its own.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Result, bail};
+
+/// How long a function may think about one event.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves events to whoever asks for the next one.
+pub(crate) struct Emulator {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Sent in turn, over and over.
+    events: Vec<Vec<u8>>,
+    turn: usize,
+    /// How many are still to be sent.
+    left: usize,
+    sent_at: Option<Instant>,
+    first_asked_at: Option<Instant>,
+    /// Whether the function waits for its next event.
+    waiting: bool,
+    latencies: Vec<Duration>,
+    last_answer: Vec<u8>,
+    failure: Option<String>,
+}
+
+impl Emulator {
+    /// Listens on any free port and answers `next` with `events` in turn.
+    pub(crate) fn start(events: Vec<Vec<u8>>) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                events,
+                ..State::default()
+            }),
+            ..Shared::default()
+        });
+        let served = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let shared = Arc::clone(&served);
+                // A connection that breaks off is the function's end, which its caller sees.
+                thread::spawn(move || shared.serve(stream));
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// What `AWS_LAMBDA_RUNTIME_API` must say.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Waits until the function has asked for its first event, and says when that was.
+    pub(crate) fn ready(&self) -> Result<Instant> {
+        let state = self.until(|state| state.first_asked_at.is_some())?;
+        state
+            .first_asked_at
+            .ok_or_else(|| anyhow::anyhow!("the function is not ready"))
+    }
+
+    /// Has `count` events answered one after the other, and says how long each took.
+    pub(crate) fn invoke(&self, count: usize) -> Result<Vec<Duration>> {
+        {
+            let mut state = self.shared.lock();
+            state.latencies = Vec::with_capacity(count);
+            state.left = count;
+            self.shared.changed.notify_all();
+        }
+        let mut state = self.until(|state| state.latencies.len() == count && state.waiting)?;
+        Ok(std::mem::take(&mut state.latencies))
+    }
+
+    /// The last answer, as JSON text.
+    pub(crate) fn last_answer(&self) -> String {
+        String::from_utf8_lossy(&self.shared.lock().last_answer).into_owned()
+    }
+
+    /// Waits for a condition. Patience begins anew with every answer.
+    fn until(&self, met: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(failure) = state.failure.take() {
+                bail!("the function reported {failure}");
+            }
+            if met(&state) {
+                return Ok(state);
+            }
+            let answered = state.latencies.len();
+            let (next, waited) = self
+                .shared
+                .changed
+                .wait_timeout(state, PATIENCE)
+                .unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() && next.latencies.len() == answered {
+                bail!("the function did not answer within {PATIENCE:?}");
+            }
+            state = next;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut requests = BufReader::new(stream.try_clone()?);
+        while let Some(Asked { path, body }) = read(&mut requests)? {
+            let answer = match path.rsplit('/').next().unwrap_or_default() {
+                "next" if path.starts_with("/2018-06-01/runtime/") => self.next(),
+                "response" => self.answered(body),
+                "register" => message("200 OK", "lambda-extension-identifier: bench\r\n", b"{}"),
+                // An extension waits for the end of its sandbox, which here is that of its process.
+                "next" => loop {
+                    thread::park();
+                },
+                _ => self.failed(&body),
+            };
+            stream.write_all(&answer)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until an event is to be sent.
+    fn next(&self) -> Vec<u8> {
+        let mut state = self.lock();
+        state.first_asked_at.get_or_insert_with(Instant::now);
+        state.waiting = true;
+        if state.left == 0 {
+            self.changed.notify_all();
+        }
+        while state.left == 0 {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.left -= 1;
+        state.waiting = false;
+        let turn = state.turn;
+        state.turn += 1;
+        let event = match state.events.len() {
+            0 => &[],
+            count => state
+                .events
+                .get(turn % count)
+                .map(Vec::as_slice)
+                .unwrap_or_default(),
+        };
+        let deadline = SystemTime::now() + PATIENCE;
+        let deadline_ms = deadline
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
+        let headers = format!(
+            "lambda-runtime-aws-request-id: 00000000-0000-4000-8000-{turn:012}\r\n\
+             lambda-runtime-deadline-ms: {deadline_ms}\r\n\
+             lambda-runtime-invoked-function-arn: arn:aws:lambda:ap-northeast-2:000000000000:function:bench\r\n\
+             lambda-runtime-trace-id: Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0\r\n"
+        );
+        let message = message("200 OK", &headers, event);
+        state.sent_at = Some(Instant::now());
+        message
+    }
+
+    fn answered(&self, body: Vec<u8>) -> Vec<u8> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if let Some(sent_at) = state.sent_at.take() {
+            state.latencies.push(now - sent_at);
+        }
+        state.last_answer = body;
+        message("202 Accepted", "", b"{}")
+    }
+
+    fn failed(&self, body: &[u8]) -> Vec<u8> {
+        self.lock().failure = Some(String::from_utf8_lossy(body).into_owned());
+        self.changed.notify_all();
+        message("202 Accepted", "", b"{}")
+    }
+}
+
+struct Asked {
+    path: String,
+    body: Vec<u8>,
+}
+
+/// Reads one request with a `content-length` or chunked body; `None` at the end of the connection.
+fn read(requests: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
+    let mut line = String::new();
+    if requests.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut length = 0;
+    let mut chunked = false;
+    loop {
+        line.clear();
+        if requests.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            chunked = true;
+        }
+    }
+    let body = match chunked {
+        true => chunks(requests)?,
+        false => exactly(requests, length)?,
+    };
+    Ok(Some(Asked { path, body }))
+}
+
+fn chunks(requests: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        requests.read_line(&mut line)?;
+        let size = usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
+        body.extend(exactly(requests, size)?);
+        requests.read_line(&mut line)?;
+        if size == 0 {
+            return Ok(body);
+        }
+    }
+}
+
+fn exactly(requests: &mut BufReader<TcpStream>, length: usize) -> io::Result<Vec<u8>> {
+    let mut body = vec![0; length];
+    requests.read_exact(&mut body)?;
+    Ok(body)
+}
+
+fn message(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A function that answers each event with the event itself.
+    fn echo(address: SocketAddr) -> io::Result<()> {
+        let mut api = TcpStream::connect(address)?;
+        let mut answers = BufReader::new(api.try_clone()?);
+        let mut turn = 0;
+        loop {
+            api.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")?;
+            let Some(event) = read(&mut answers)? else {
+                return Ok(());
+            };
+            let head = "POST /2018-06-01/runtime/invocation/x/response HTTP/1.1\r\n";
+            let text = String::from_utf8(event.body).map_err(io::Error::other)?;
+            // Both ways of saying how long a body is.
+            match turn % 2 {
+                0 => write!(api, "{head}content-length: {}\r\n\r\n{text}", text.len())?,
+                _ => write!(
+                    api,
+                    "{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{text}\r\n0\r\n\r\n",
+                    text.len()
+                )?,
+            }
+            read(&mut answers)?;
+            turn += 1;
+        }
+    }
+
+    #[test]
+    fn events_are_served_in_turn_and_every_answer_is_timed() {
+        let emulator = Emulator::start(vec![b"\"one\"".to_vec(), b"\"two\"".to_vec()]).unwrap();
+        let address = emulator.address;
+        thread::spawn(move || echo(address));
+        emulator.ready().unwrap();
+        assert_eq!(emulator.invoke(3).unwrap().len(), 3);
+        assert_eq!(emulator.last_answer(), "\"one\"");
+        assert_eq!(emulator.invoke(1).unwrap().len(), 1);
+        assert_eq!(emulator.last_answer(), "\"two\"");
+    }
+
+    #[test]
+    fn a_reported_error_ends_the_measurement() {
+        let emulator = Emulator::start(Vec::new()).unwrap();
+        let mut api = TcpStream::connect(emulator.address).unwrap();
+        api.write_all(
+            b"POST /2018-06-01/runtime/init/error HTTP/1.1\r\ncontent-length: 4\r\n\r\noops",
+        )
+        .unwrap();
+        let error = emulator.ready().unwrap_err().to_string();
+        assert_eq!(error, "the function reported oops");
+    }
+}

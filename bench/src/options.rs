@@ -1,0 +1,68 @@
+//! What the bench can be told on its command line.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+use lexopt::{
+    Arg::{Long, Short},
+    Parser, ValueExt as _,
+};
+
+/// What `--help` says.
+pub(crate) const HELP: &str = "\
+What a function costs, beside a floor and a hello of the same run.
+
+Usage: make bench [ARGS=\"…\"]
+
+  --save            writes the figures to bench/baseline.json, which later runs are compared with
+  --profile NAME    builds with another profile than release, for trying the bench itself
+";
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Whether the figures become the baseline.
+    pub(crate) save: bool,
+    /// The profile that the measured binaries are built with.
+    pub(crate) profile: String,
+}
+
+impl Options {
+    /// Reads the command line; `None` when help is asked for.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Self>> {
+        let mut options = Self {
+            save: false,
+            profile: "release".to_owned(),
+        };
+        let mut parser = Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("save") => options.save = true,
+                Long("profile") => options.profile = parser.value()?.parse()?,
+                Long("help") | Short('h') => return Ok(None),
+                unknown => return Err(unknown.unexpected().into()),
+            }
+        }
+        Ok(Some(options))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read_and_unknown_ones_named() {
+        let parse = |line: &str| Options::parse(line.split_whitespace().map(OsString::from));
+        let expected = Options {
+            save: true,
+            profile: "quick".to_owned(),
+        };
+        assert_eq!(parse("--save --profile quick").unwrap(), Some(expected));
+        assert_eq!(parse("-h").unwrap(), None);
+        assert_eq!(
+            parse("--sav").unwrap_err().to_string(),
+            "invalid option '--sav'"
+        );
+    }
+}

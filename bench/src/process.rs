@@ -1,0 +1,118 @@
+//! One function as a process, and what the kernel says it uses.
+
+use std::{
+    fs, io,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::emulator::Emulator;
+
+/// The environment of a function: names and values.
+pub(crate) type Vars = Vec<(String, String)>;
+
+/// A function's process under an emulator; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    /// From the start of the process until it asked for its first event.
+    pub(crate) init: Duration,
+}
+
+impl Process {
+    /// Starts `binary` with `vars` alone in its environment and waits until it is ready. Its log goes
+    /// nowhere; what it says on standard error is shown.
+    pub(crate) fn start(binary: &Path, vars: &Vars, emulator: &Emulator) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", emulator.address())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "bench")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+            .envs(vars.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let began = Instant::now();
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting {}", binary.display()))?;
+        let mut process = Self {
+            child,
+            init: Duration::ZERO,
+        };
+        process.init = emulator
+            .ready()
+            .with_context(|| binary.display().to_string())?
+            - began;
+        Ok(process)
+    }
+
+    /// The processor time that all its threads have used so far.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let mut nanos = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // The first number is the time on a processor, in nanoseconds (kernel: sched-stats.rst).
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let used = text.split(' ').next().unwrap_or_default();
+            nanos += used.parse::<u64>().context("schedstat")?;
+        }
+        ensure!(
+            nanos > 0,
+            "this kernel does not tell the processor time of threads (CONFIG_SCHED_INFO)"
+        );
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// The most memory it ever had resident, in bytes.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line
+            .and_then(|line| line.trim().strip_suffix(" kB"))
+            .context("no VmHWM")?;
+        Ok(kilobytes.trim().parse::<u64>()? * 1024)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The processors of the measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cores {
+    /// Function and emulator share this one, as in a sandbox below one vCPU.
+    pub(crate) function: usize,
+    /// The database works on this one.
+    pub(crate) database: usize,
+}
+
+impl Cores {
+    /// The first and the last processor that this process may use; one and the same if it has one.
+    pub(crate) fn choose() -> io::Result<Self> {
+        let allowed = sched_getaffinity(None)?;
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        let function = cores.next().unwrap_or(0);
+        Ok(Self {
+            function,
+            database: cores.next_back().unwrap_or(function),
+        })
+    }
+}
+
+/// Keeps this thread, and the threads and processes it starts from now on, on one processor.
+pub(crate) fn pin(core: usize) -> io::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    Ok(sched_setaffinity(None, &cores)?)
+}

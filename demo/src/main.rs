@@ -1,0 +1,34 @@
+//! `make demo`: publishes, replays, counts, and says whether it all came out right.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use demo::{HELP, Options, Summary};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(passed) => ExitCode::from(u8::from(!passed)),
+        Err(error) => {
+            // With standard error closed there is nobody left to tell.
+            let _ = writeln!(io::stderr().lock(), "demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything came out right; also true when only help was asked for.
+fn run() -> Result<bool> {
+    let Some(options) = Options::from_process()? else {
+        write!(io::stdout().lock(), "{HELP}")?;
+        return Ok(true);
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let summary: Summary = runtime.block_on(demo::run(&options))?;
+    write!(io::stdout().lock(), "{summary}")?;
+    Ok(summary.passed())
+}

@@ -1,0 +1,131 @@
+//! What the demo can be told on its command line and by its environment.
+
+use std::{env, ffi::OsString, num::ParseIntError, path::PathBuf, str::FromStr};
+
+use anyhow::{Context as _, Result, ensure};
+use lexopt::{
+    Arg::{Long, Short},
+    Parser, ValueExt as _,
+};
+
+/// What `--help` says.
+pub const HELP: &str = "\
+The main job on real traffic: publishes the 80 items of the Open Bandit log as campaigns, replays
+its 10,000 visits as allocations with impressions and clicks, and checks what was counted.
+
+Usage: make demo [ARGS=\"…\"]
+
+  --targeted        a quarter of the campaigns is for some users only, and nobody else may see them
+  --seed N          draws the clicks, and the allocations of a stack that the demo starts (default 1)
+  --visits N        replays only the first N visits
+  --concurrency N   how many visits go on at once (default 8)
+
+DATA=dir is the data folder of the stack (default .local). The stack that runs there is used; when
+none does, one is started for as long as the demo takes.
+
+Exits with 1 when the answers are not what they must be.
+";
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Whether some campaigns are for some users only.
+    pub targeted: bool,
+    /// What every draw of the demo depends on.
+    pub seed: u64,
+    /// Replays at most this many visits.
+    pub visits: usize,
+    /// How many visits go on at once.
+    pub concurrency: usize,
+    /// The data folder of the stack.
+    pub data: PathBuf,
+}
+
+impl Options {
+    /// Reads the command line and `DATA`; `None` when help is asked for.
+    ///
+    /// # Errors
+    /// An argument is unknown, or its value is not what it should be.
+    pub fn from_process() -> Result<Option<Self>> {
+        Self::parse(env::args_os().skip(1), env::var_os("DATA"))
+    }
+
+    fn parse(
+        arguments: impl IntoIterator<Item = OsString>,
+        data: Option<OsString>,
+    ) -> Result<Option<Self>> {
+        let data = data.filter(|folder| !folder.is_empty());
+        let mut options = Self {
+            targeted: false,
+            seed: 1,
+            visits: usize::MAX,
+            concurrency: 8,
+            data: data.map_or_else(|| PathBuf::from(".local"), PathBuf::from),
+        };
+        let mut parser = Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("targeted") => options.targeted = true,
+                Long("seed") => options.seed = number(&mut parser).context("--seed")?,
+                Long("visits") => options.visits = number(&mut parser).context("--visits")?,
+                Long("concurrency") => {
+                    options.concurrency = number(&mut parser).context("--concurrency")?
+                }
+                Long("help") | Short('h') => return Ok(None),
+                unknown => return Err(unknown.unexpected().into()),
+            }
+        }
+        ensure!(
+            options.visits > 0 && options.concurrency > 0,
+            "--visits and --concurrency start at 1"
+        );
+        Ok(Some(options))
+    }
+}
+
+fn number<T: FromStr<Err = ParseIntError>>(parser: &mut Parser) -> Result<T> {
+    Ok(parser.value()?.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Option<Options>> {
+        Options::parse(
+            line.split_whitespace().map(OsString::from),
+            Some(OsString::new()),
+        )
+    }
+
+    #[test]
+    fn every_argument_is_read() {
+        let read = parse("--targeted --seed 7 --visits=20 --concurrency 2")
+            .unwrap()
+            .unwrap();
+        let expected = Options {
+            targeted: true,
+            seed: 7,
+            visits: 20,
+            concurrency: 2,
+            data: PathBuf::from(".local"),
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_named() {
+        assert_eq!(
+            parse("--sead 7").unwrap_err().to_string(),
+            "invalid option '--sead'"
+        );
+        assert!(
+            parse("--seed x")
+                .unwrap_err()
+                .to_string()
+                .contains("--seed")
+        );
+        assert!(parse("--concurrency 0").is_err());
+        assert_eq!(parse("--help").unwrap(), None);
+    }
+}

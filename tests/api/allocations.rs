@@ -1,0 +1,467 @@
+//! Allocations and their marks: from a published campaign to a number in the report.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use tests::{
+    fault::Fault,
+    http1::{Request, Response},
+};
+
+use crate::scenario::{Scenario, campaign, campaign_with, device, eventually};
+
+fn path(url: &Value) -> String {
+    let url = url.as_str().expect("a URL");
+    let at = url.find("/v1/").expect("a path");
+    url[at..].to_owned()
+}
+
+fn ids(answer: &Value) -> Vec<&str> {
+    let items = answer["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| item["campaign_id"].as_str().unwrap())
+        .collect()
+}
+
+fn ask(scenario: &Scenario, body: &Value) -> Response {
+    scenario.post("/v1/allocations", body)
+}
+
+#[test]
+fn an_item_is_shown_seen_clicked_and_reported_once() {
+    let scenario = Scenario::start();
+    let paid = campaign_with(
+        "top",
+        json!({"budget": {"pricing": "cpm", "price_micros": 5_000_000}}),
+    );
+    scenario.create("campaigns", "shoes", &paid);
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("top", &device())).is_empty()
+    });
+    let answer = scenario.allocate("top", &json!({"platform": "ios", "id": "phone-1"}));
+    assert_eq!(answer["fallback"], false);
+    let item = &answer["items"][0];
+    for (field, value) in [
+        ("placement", json!("top")),
+        ("slot", json!(0)),
+        ("type", json!("banner")),
+        ("campaign_id", json!("shoes")),
+        ("creative_id", json!("only")),
+        ("assets", json!({"title": "Hello"})),
+    ] {
+        assert_eq!(item[field], value, "{field}");
+    }
+    let base = &scenario.courtyard.description().base_url;
+    assert!(
+        item["impression_url"]
+            .as_str()
+            .unwrap()
+            .starts_with(base.as_str()),
+        "{item}"
+    );
+    assert!(path(&item["click_url"]).len() <= 256);
+
+    let impression = path(&item["impression_url"]);
+    for _ in 0..5 {
+        assert_eq!(scenario.get(&impression).status, 204);
+    }
+    assert_eq!(
+        scenario.send(&Request::new("POST", &impression)).status,
+        204
+    );
+    let click = path(&item["click_url"]);
+    let clicked = scenario.get(&click);
+    assert_eq!(clicked.status, 302);
+    assert_eq!(
+        clicked.header("location"),
+        Some("https://shop.example/landing")
+    );
+    assert_eq!(
+        scenario
+            .get(&format!("{click}?noredirect=1&utm_source=x"))
+            .status,
+        204
+    );
+    let conversion = click.replace("/clk/", "/cv/");
+    assert_eq!(
+        scenario.send(&Request::new("POST", &conversion)).status,
+        204
+    );
+
+    for _ in 0..2 {
+        scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+        let report = scenario
+            .service_get("/admin/v1/reports/campaigns?group=campaign")
+            .json();
+        let row = &report["rows"][0];
+        assert_eq!(row["campaign"], "shoes", "{report}");
+        for (field, value) in [
+            ("impressions", 1),
+            ("clicks", 1),
+            ("conversions", 1),
+            ("spend_micros", 5_000),
+        ] {
+            assert_eq!(row[field], value, "{field}");
+        }
+        assert_eq!(row["ctr"], 1.0);
+        assert!(report["as_of"].is_string());
+    }
+    let csv =
+        scenario.service(Request::get("/admin/v1/reports/campaigns").header("accept", "text/csv"));
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert!(
+        csv.text().lines().nth(1).unwrap().starts_with("shoes,"),
+        "{}",
+        csv.text()
+    );
+    let backwards = "/admin/v1/reports/campaigns?from=2026-02-02&to=2026-02-01";
+    assert_eq!(
+        scenario.service_get(backwards).json()["errors"][0]["pointer"],
+        "/from"
+    );
+}
+
+#[test]
+fn a_mark_counts_once_however_many_send_it_at_once_or_lose_its_answer() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "storm", &campaign("top"));
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("top", &device())).is_empty()
+    });
+    let urls: Vec<_> = (0..3)
+        .map(|_| path(&scenario.allocate("top", &device())["items"][0]["impression_url"]))
+        .collect();
+    let lost = tests::fault::Rule::from(Fault::DropAnswer)
+        .of("track")
+        .on("dynamodb:PutItem")
+        .times(3);
+    scenario.courtyard.database.inject(lost).unwrap();
+    std::thread::scope(|threads| {
+        for url in urls.iter().cycle().take(60) {
+            threads.spawn(|| assert_eq!(scenario.get(url).status, 204));
+        }
+    });
+    scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+    let report = scenario.service_get("/admin/v1/reports/campaigns").json();
+    assert_eq!(report["rows"][0]["impressions"], 3, "{report}");
+}
+
+#[test]
+fn forged_altered_and_foreign_tokens_are_refused() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "real", &campaign("top"));
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("top", &device())).is_empty()
+    });
+    let answer = scenario.allocate("top", &device());
+    let good = path(&answer["items"][0]["impression_url"]);
+    let token = good.rsplit('/').next().unwrap();
+    let mut altered = token.to_owned().into_bytes();
+    altered[20] = if altered[20] == b'A' { b'B' } else { b'A' };
+    let altered = String::from_utf8(altered).unwrap();
+    for bad in [
+        altered.as_str(),
+        &token[..token.len() - 1],
+        &format!("{token}="),
+        &format!("{token}A"),
+        "x",
+        "%00",
+        "%2F%2F",
+        "AAAA%23AAAA",
+    ] {
+        for kind in ["imp", "clk", "cv"] {
+            let refused = scenario.get(&format!("/v1/t/{kind}/{bad}"));
+            assert_eq!(
+                (refused.status, &refused.json()["code"]),
+                (404, &"tracking_token_invalid".into()),
+                "{kind} {bad}"
+            );
+        }
+    }
+    assert_eq!(scenario.get(&good).status, 204);
+}
+
+#[test]
+fn an_expired_token_is_not_counted_but_its_click_still_leads_on() {
+    let scenario = Scenario {
+        courtyard: tests::courtyard::Courtyard::start_with(|options| {
+            options
+                .environment
+                .insert("TRACKING_TOKEN_LIFETIME_S".into(), "1".into());
+        })
+        .unwrap(),
+    };
+    scenario.create("campaigns", "brief", &campaign("top"));
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("top", &device())).is_empty()
+    });
+    let item = scenario.allocate("top", &device())["items"][0].clone();
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    assert_eq!(scenario.get(&path(&item["impression_url"])).status, 404);
+    assert_eq!(scenario.get(&path(&item["click_url"])).status, 302);
+    scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+    let report = scenario.service_get("/admin/v1/reports/campaigns").json();
+    assert_eq!(report["rows"], json!([]));
+}
+
+#[test]
+fn eligibility_reads_the_request_and_the_stored_profile() {
+    let scenario = Scenario::start();
+    let rule = |rule: Value| json!({"targeting": {"all": [rule]}});
+    let cases = [
+        (
+            "platform",
+            rule(json!({"field": "platform", "in": ["ios"]})),
+        ),
+        (
+            "country",
+            rule(json!({"field": "country", "in": ["KR", "JP"]})),
+        ),
+        (
+            "version",
+            rule(json!({"field": "app_version", "gte": "1.10", "lt": "2.0"})),
+        ),
+        (
+            "interests",
+            rule(json!({"field": "interests", "any_of": ["golf", "tennis"]})),
+        ),
+        (
+            "segments",
+            rule(json!({"field": "segments", "all_of": ["vip", "new"]})),
+        ),
+        (
+            "none",
+            rule(json!({"field": "segments", "none_of": ["churned"]})),
+        ),
+        (
+            "attribute",
+            rule(json!({"field": "attributes.plan", "in": ["pro"]})),
+        ),
+        (
+            "not-in",
+            rule(json!({"field": "attributes.plan", "not_in": ["free"]})),
+        ),
+        (
+            "any",
+            rule(
+                json!({"any": [{"field": "country", "in": ["US"]}, {"field": "platform", "in": ["android"]}]}),
+            ),
+        ),
+        ("nobody", rule(json!({"percent": 0, "seed": "s"}))),
+        ("later", json!({"starts_at": "2099-01-01T00:00:00Z"})),
+        ("over", json!({"ends_at": "2021-01-01T00:00:00Z"})),
+        ("elsewhere", json!({"placements": ["bottom"]})),
+        (
+            "other-type",
+            json!({"types": ["video"], "creatives": [{"id": "v", "type": "video", "weight": 1, "assets": {}}]}),
+        ),
+        ("consent", json!({"consent": "required"})),
+        ("device", json!({"no_device": "skip"})),
+    ];
+    for (id, changes) in &cases {
+        let mut all = changes.clone();
+        all["tier"] = json!(1);
+        scenario.create("campaigns", id, &campaign_with("top", all));
+    }
+    scenario.create("campaigns", "everyone", &campaign("top"));
+    scenario.publish_live("campaigns", |s| {
+        ids(&s.allocate("top", &device())).contains(&"platform")
+    });
+    let profile = json!({
+        "country": "KR", "interests": ["golf"], "segments": ["vip", "new"], "attributes": {"plan": "pro"},
+    });
+    let put = Request::new("PUT", "/v1/devices/known/profile").json(&profile);
+    assert_eq!(scenario.service(put).status, 200);
+
+    let eligible = |body: Value| {
+        let mut body = body;
+        body["placements"] = json!([{"id": "top", "count": 20, "types": ["banner"]}]);
+        let answer = ask(&scenario, &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let mut found: Vec<_> = ids(&answer.json())
+            .into_iter()
+            .map(ToOwned::to_owned)
+            .collect();
+        found.sort();
+        found
+    };
+    assert_eq!(
+        eligible(json!({"device": {"platform": "ios"}})),
+        ["everyone", "platform"]
+    );
+    assert_eq!(
+        eligible(json!({"device": {"platform": "android", "id": "unknown"}, "consent": true})),
+        ["any", "consent", "device", "everyone"]
+    );
+    assert_eq!(
+        eligible(json!({"device": {"platform": "ios", "id": "known", "app_version": "1.11"}})),
+        [
+            "attribute",
+            "country",
+            "device",
+            "everyone",
+            "interests",
+            "none",
+            "not-in",
+            "platform",
+            "segments",
+            "version"
+        ]
+    );
+    assert_eq!(
+        eligible(
+            json!({"device": {"platform": "ios", "id": "known", "country": "US"}, "interests": ["tennis"]})
+        ),
+        [
+            "any",
+            "attribute",
+            "device",
+            "everyone",
+            "interests",
+            "none",
+            "not-in",
+            "platform",
+            "segments"
+        ]
+    );
+    assert_eq!(
+        eligible(json!({"device": {"platform": "ios"}, "exclude": {"campaigns": ["platform"]}})),
+        ["everyone"]
+    );
+    assert!(
+        eligible(json!({"device": {"platform": "ios"}, "exclude": {"advertisers": ["acme"]}}))
+            .is_empty()
+    );
+    assert!(
+        eligible(json!({"device": {"platform": "ios"}, "exclude": {"categories": ["shoes"]}}))
+            .is_empty()
+    );
+}
+
+#[test]
+fn tiers_come_first_weights_share_and_house_items_are_last() {
+    let scenario = Scenario::start();
+    scenario.create(
+        "campaigns",
+        "top-tier",
+        &campaign_with("a", json!({"tier": 1})),
+    );
+    scenario.create(
+        "campaigns",
+        "low-tier",
+        &campaign_with("a", json!({"tier": 2, "weight": 10_000})),
+    );
+    scenario.create(
+        "campaigns",
+        "heavy",
+        &campaign_with("b", json!({"weight": 3})),
+    );
+    scenario.create(
+        "campaigns",
+        "light",
+        &campaign_with("b", json!({"weight": 1})),
+    );
+    for placement in ["a", "c"] {
+        let house = campaign_with(placement, json!({"house": true}));
+        scenario.create("campaigns", &format!("house-{placement}"), &house);
+    }
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("a", &device())).is_empty()
+    });
+
+    let all = ask(
+        &scenario,
+        &json!({"placements": [{"id": "a", "count": 5}], "device": {"platform": "ios"}}),
+    );
+    assert_eq!(ids(&all.json()), ["top-tier", "low-tier", "house-a"]);
+    assert_eq!(all.json()["fallback"], false);
+    let house = scenario.allocate("c", &device());
+    assert_eq!(
+        (ids(&house), &house["fallback"]),
+        (vec!["house-c"], &json!(true))
+    );
+    let nothing = scenario.allocate("nowhere", &device());
+    assert_eq!(
+        (ids(&nothing), &nothing["fallback"]),
+        (vec![], &json!(true))
+    );
+
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    for _ in 0..400 {
+        let answer = scenario.allocate("b", &device());
+        *counts.entry(ids(&answer)[0].to_owned()).or_default() += 1;
+    }
+    // 300 expected; five standard deviations are 43.
+    assert!((257..=343).contains(&counts["heavy"]), "{counts:?}");
+}
+
+#[test]
+fn a_campaign_is_given_once_in_a_request() {
+    let scenario = Scenario::start();
+    let item = campaign_with("a", json!({"placements": ["a", "b"]}));
+    scenario.create("campaigns", "one", &item);
+    scenario.create("campaigns", "two", &item);
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("a", &device())).is_empty()
+    });
+    let answer = ask(
+        &scenario,
+        &json!({"placements": [{"id": "a", "count": 1}, {"id": "b", "count": 20}], "device": {"platform": "web"}}),
+    );
+    let mut found: Vec<_> = ids(&answer.json())
+        .into_iter()
+        .map(ToOwned::to_owned)
+        .collect();
+    found.sort();
+    assert_eq!(found, ["one", "two"]);
+}
+
+#[test]
+fn it_answers_from_memory_while_the_database_is_away() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "anyone", &campaign("top"));
+    scenario.create(
+        "campaigns",
+        "devices-only",
+        &campaign_with("top", json!({"no_device": "skip"})),
+    );
+    scenario.publish_live("campaigns", |s| {
+        ids(&s.allocate("top", &device())) == ["anyone"]
+    });
+    let known = json!({"platform": "ios", "id": "phone-1"});
+    let both = json!({"placements": [{"id": "top", "count": 5}], "device": known});
+    assert_eq!(ids(&ask(&scenario, &both).json()).len(), 2);
+    for fault in [
+        Fault::Refuse,
+        Fault::Hang,
+        Fault::Throttle,
+        Fault::ServerError,
+    ] {
+        scenario.courtyard.database.inject(fault).unwrap();
+        for _ in 0..3 {
+            let answer = ask(&scenario, &both);
+            assert_eq!(answer.status, 200, "{fault:?}");
+            assert_eq!(ids(&answer.json()), ["anyone"], "{fault:?}");
+        }
+        scenario.courtyard.database.heal().unwrap();
+        eventually("the device is read again", || {
+            (ids(&ask(&scenario, &both).json()).len() == 2).then_some(())
+        });
+    }
+}
+
+#[test]
+fn without_any_snapshot_it_says_so() {
+    let scenario = Scenario::start();
+    scenario.courtyard.database.inject(Fault::Refuse).unwrap();
+    let cold = ask(
+        &scenario,
+        &json!({"placements": [{"id": "a", "count": 1}], "device": {"platform": "ios"}}),
+    );
+    assert_eq!(
+        (cold.status, &cold.json()["code"]),
+        (503, &"unavailable".into())
+    );
+    assert!(cold.header("retry-after").is_some());
+}

@@ -1,0 +1,410 @@
+//! Authoring: drafts under preconditions, import, validation, publications, versions, restore.
+
+use serde_json::{Value, json};
+use tests::{fault::Fault, http1::Request};
+
+use crate::scenario::{Scenario, campaign, campaign_with, device};
+
+const ITEM: &str = "/admin/v1/content/campaigns/items/spring";
+
+fn put(item: &Value) -> Request {
+    Request::new("PUT", ITEM).json(item)
+}
+
+#[test]
+fn a_draft_is_written_under_its_precondition_only() {
+    let scenario = Scenario::start();
+    let item = campaign("top");
+    let neither = scenario.service(put(&item));
+    assert_eq!(
+        (neither.status, &neither.json()["code"]),
+        (428, &"precondition_required".into())
+    );
+    let before = scenario.service(put(&item).header("if-match", "\"0123456789abcdef\""));
+    assert_eq!(
+        (before.status, &before.json()["code"]),
+        (412, &"version_conflict".into())
+    );
+
+    let created = scenario.service(put(&item).header("if-none-match", "*"));
+    assert_eq!(created.status, 201, "{}", created.text());
+    let first = created.header("etag").unwrap().to_owned();
+    assert_eq!(created.json()["etag"], json!(first));
+    assert_eq!(created.json()["state"], "draft");
+    let again = scenario.service(put(&item).header("if-none-match", "*"));
+    assert_eq!(again.status, 412);
+
+    let changed = scenario
+        .service(put(&campaign_with("top", json!({"weight": 7}))).header("if-match", &first));
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    let second = changed.header("etag").unwrap().to_owned();
+    assert_ne!(first, second);
+    let lost = scenario.service(put(&item).header("if-match", &first));
+    assert_eq!(lost.status, 412);
+    let got = scenario.service_get(ITEM);
+    assert_eq!(got.json()["draft"]["weight"], 7);
+    assert_eq!(got.header("etag"), Some(second.as_str()));
+    let held = scenario.service(Request::get(ITEM).header("if-none-match", &second));
+    assert_eq!(held.status, 304);
+
+    let delete = || Request::new("DELETE", ITEM);
+    assert_eq!(scenario.service(delete()).status, 428);
+    assert_eq!(
+        scenario.service(delete().header("if-match", &first)).status,
+        412
+    );
+    assert_eq!(
+        scenario
+            .service(delete().header("if-match", &second))
+            .status,
+        204
+    );
+    assert_eq!(scenario.service_get(ITEM).status, 404);
+    assert_eq!(
+        scenario
+            .service(delete().header("if-match", &second))
+            .status,
+        404
+    );
+}
+
+#[test]
+fn twenty_at_once_create_one_draft() {
+    let scenario = Scenario::start();
+    let item = campaign("top");
+    let statuses: Vec<u16> = std::thread::scope(|threads| {
+        let hands: Vec<_> = (0..20)
+            .map(|_| {
+                threads.spawn(|| {
+                    scenario
+                        .service(put(&item).header("if-none-match", "*"))
+                        .status
+                })
+            })
+            .collect();
+        hands.into_iter().map(|hand| hand.join().unwrap()).collect()
+    });
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert!(statuses.iter().all(|status| matches!(status, 201 | 412)));
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_recognised() {
+    let scenario = Scenario::start();
+    let lost = tests::fault::Rule::from(Fault::DropAnswer)
+        .of("admin-content")
+        .on("dynamodb:PutItem")
+        .times(1);
+    scenario.courtyard.database.inject(lost).unwrap();
+    let created = scenario.service(put(&campaign("top")).header("if-none-match", "*"));
+    assert_eq!(created.status, 201, "{}", created.text());
+}
+
+#[test]
+fn faults_of_an_item_are_told_with_their_pointers() {
+    let scenario = Scenario::start();
+    let bad = campaign_with(
+        "top",
+        json!({
+            "tier": 0, "ends_at": "2019-01-01T00:00:00Z", "surprise": 1, "click_url": "javascript:alert(1)",
+            "targeting": {"all": [{"field": "shoe_size", "in": [42]}]},
+        }),
+    );
+    let refused = scenario.service(put(&bad).header("if-none-match", "*"));
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (422, &"validation_failed".into())
+    );
+    let pointers: Vec<String> = refused.json()["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["pointer"].as_str().unwrap().to_owned())
+        .collect();
+    for pointer in ["/tier", "/surprise", "/click_url"] {
+        assert!(
+            pointers.iter().any(|found| found == pointer),
+            "{pointer} not in {pointers:?}"
+        );
+    }
+    let target = campaign_with(
+        "top",
+        json!({"targeting": {"all": [{"field": "shoe_size", "in": [42]}]}}),
+    );
+    let refused = scenario.service(put(&target).header("if-none-match", "*"));
+    assert_eq!(
+        refused.json()["errors"][0]["pointer"],
+        "/targeting/all/0/field"
+    );
+    assert_eq!(scenario.service_get(ITEM).status, 404);
+}
+
+#[test]
+fn kinds_are_a_closed_set() {
+    let scenario = Scenario::start();
+    for request in [
+        Request::get("/admin/v1/content/nonsense/items"),
+        Request::get("/admin/v1/content/Campaigns/items/a"),
+        Request::new("POST", "/admin/v1/content/nonsense/publish").json(&json!({"note": ""})),
+        Request::new("PUT", "/admin/v1/content/nonsense/items/a").json(&json!({})),
+    ] {
+        let answer = scenario.service(request);
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (404, &"content_kind_unknown".into())
+        );
+    }
+}
+
+#[test]
+fn an_import_has_one_result_a_line() {
+    let scenario = Scenario::start();
+    let mut good = campaign("top");
+    good["id"] = "one".into();
+    let mut bad = campaign_with("top", json!({"weight": -1}));
+    bad["id"] = "two".into();
+    let nameless = campaign("top");
+    let body = format!("{good}\n{bad}\n\nnot json\n{nameless}\n");
+    let import = |body: String| {
+        let request = Request::new("POST", "/admin/v1/content/campaigns/import")
+            .header("content-type", "application/x-ndjson")
+            .body(body);
+        scenario.service(request)
+    };
+    let answer = import(body.clone());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let results = answer.json()["results"].as_array().unwrap().clone();
+    let told: Vec<_> = results
+        .iter()
+        .map(|result| {
+            (
+                result["line"].as_u64().unwrap(),
+                result["outcome"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (1, "created"),
+            (2, "refused"),
+            (4, "refused"),
+            (5, "refused")
+        ]
+    );
+    assert_eq!(results[1]["errors"][0]["pointer"], "/weight");
+    assert_eq!(results[2]["code"], "malformed_json");
+    assert_eq!(results[3]["errors"][0]["pointer"], "/id");
+    assert_eq!(
+        import(good.to_string()).json()["results"][0]["outcome"],
+        "updated"
+    );
+    assert_eq!(import("x".repeat(300_000)).status, 413);
+}
+
+#[test]
+fn drafts_and_what_is_live_are_listed_side_by_side() {
+    let scenario = Scenario::start();
+    for id in ["a", "b", "c"] {
+        scenario.create("campaigns", id, &campaign("top"));
+    }
+    assert_eq!(scenario.publish("campaigns")["state"], "live");
+    scenario.create("campaigns", "d", &campaign("top"));
+    let item = |id: &str| format!("/admin/v1/content/campaigns/items/{id}");
+    let etag = |id: &str| {
+        scenario
+            .service_get(&item(id))
+            .header("etag")
+            .unwrap()
+            .to_owned()
+    };
+    let change = Request::new("PUT", &item("b")).json(&campaign_with("top", json!({"weight": 9})));
+    assert_eq!(
+        scenario
+            .service(change.header("if-match", &etag("b")))
+            .status,
+        200
+    );
+    let remove = Request::new("DELETE", &item("a")).header("if-match", &etag("a"));
+    assert_eq!(scenario.service(remove).status, 204);
+
+    let list = |query: &str| {
+        let answer = scenario.service_get(&format!("/admin/v1/content/campaigns/items{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let states = |list: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let items = list["items"].as_array().unwrap();
+        items
+            .iter()
+            .map(|item| (text(&item["id"]), text(&item["state"])))
+            .collect()
+    };
+    let all = [
+        ("a", "removed"),
+        ("b", "changed"),
+        ("c", "live"),
+        ("d", "draft"),
+    ]
+    .map(|(id, state)| (id.to_owned(), state.to_owned()));
+    assert_eq!(states(&list("")), all);
+    assert_eq!(list("")["items"][1]["live"]["weight"], 1);
+    assert_eq!(states(&list("?state=changed")), all[1..2]);
+
+    let mut paged = Vec::new();
+    let mut query = "?limit=1".to_owned();
+    loop {
+        let page = list(&query);
+        paged.extend(states(&page));
+        match page["next_cursor"].as_str() {
+            Some(cursor) => query = format!("?limit=1&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, all);
+    let forged = scenario.service_get("/admin/v1/content/campaigns/items?cursor=forged");
+    assert_eq!(
+        (forged.status, &forged.json()["code"]),
+        (400, &"invalid_cursor".into())
+    );
+}
+
+#[test]
+fn a_set_that_contradicts_itself_is_not_published() {
+    let scenario = Scenario::start();
+    let version = json!({
+        "platform": "ios", "store": "app_store", "latest": "2", "min": "1",
+        "store_url": "https://apps.example/ours", "message": {"default": "x"},
+    });
+    scenario.create("app_versions", "one", &version);
+    scenario.create("app_versions", "two", &version);
+    let validated = scenario.service(Request::new(
+        "POST",
+        "/admin/v1/content/app_versions/validate",
+    ));
+    assert_eq!(validated.status, 200, "{}", validated.text());
+    let faults = validated.json()["faults"].clone();
+    assert_eq!(faults[0]["code"], "duplicate", "{faults}");
+    assert_eq!(faults[0]["pointer"], "/store");
+    let failed = scenario.publish("app_versions");
+    assert_eq!(
+        (&failed["state"], &failed["version"]),
+        (&"failed".into(), &Value::Null)
+    );
+    assert_eq!(failed["faults"][0]["pointer"], "/store");
+    let versions = scenario
+        .service_get("/admin/v1/content/app_versions/versions")
+        .json();
+    assert_eq!(versions["versions"], json!([]));
+}
+
+#[test]
+fn versions_are_kept_and_an_older_one_can_be_restored() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "first", &campaign("top"));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"][0]["campaign_id"] == "first"
+    });
+    let remove = "/admin/v1/content/campaigns/items/first";
+    let etag = scenario
+        .service_get(remove)
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    scenario.service(Request::new("DELETE", remove).header("if-match", &etag));
+    scenario.create("campaigns", "second", &campaign("top"));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"][0]["campaign_id"] == "second"
+    });
+
+    let asked = scenario.service(Request::new(
+        "POST",
+        "/admin/v1/content/campaigns/versions/1/restore",
+    ));
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    let restored = scenario.publication("campaigns", &asked);
+    assert_eq!(
+        (&restored["state"], &restored["version"]),
+        (&"live".into(), &json!(3))
+    );
+    crate::scenario::eventually("the old campaign is back", || {
+        let answer = scenario.allocate("top", &device());
+        (answer["items"][0]["campaign_id"] == "first").then_some(())
+    });
+    let versions = scenario
+        .service_get("/admin/v1/content/campaigns/versions")
+        .json();
+    let numbers: Vec<_> = versions["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| {
+            (
+                version["version"].as_u64().unwrap(),
+                version["restored_from"].as_u64(),
+            )
+        })
+        .collect();
+    assert_eq!(numbers, [(3, Some(1)), (2, None), (1, None)]);
+    assert_eq!(
+        versions["versions"][1]["changes"],
+        json!({"added": 1, "changed": 0, "removed": 1})
+    );
+    assert_eq!(versions["versions"][1]["author"], "service:dev");
+    let missing = Request::new("POST", "/admin/v1/content/campaigns/versions/99/restore");
+    assert_eq!(scenario.service(missing).status, 404);
+}
+
+#[test]
+fn a_publish_that_the_call_missed_is_found_by_the_schedule() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "late", &campaign("top"));
+    scenario.courtyard.lambda.inject(Fault::Refuse).unwrap();
+    let asked = scenario.service_post("/admin/v1/content/campaigns/publish", &json!({"note": "x"}));
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    scenario.courtyard.lambda.heal().unwrap();
+    let schedule = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
+    scenario
+        .courtyard
+        .invoke("publish", schedule.to_string().as_bytes())
+        .unwrap();
+    assert_eq!(scenario.publication("campaigns", &asked)["state"], "live");
+}
+
+#[test]
+fn an_idempotency_key_is_answered_as_the_first_time() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "once", &campaign("top"));
+    let publish = |key: &str, note: &str| {
+        let request = Request::new("POST", "/admin/v1/content/campaigns/publish")
+            .header("idempotency-key", key)
+            .json(&json!({"note": note}));
+        scenario.service(request)
+    };
+    let first = publish("k1", "a");
+    let second = publish("k1", "a");
+    assert_eq!((first.status, second.status), (202, 202));
+    assert_eq!(first.json(), second.json());
+    assert_eq!(second.header("idempotent-replayed"), Some("true"));
+    let reused = publish("k1", "b");
+    assert_eq!(
+        (reused.status, &reused.json()["code"]),
+        (422, &"idempotency_key_reused".into())
+    );
+    let other = publish("k2", "a");
+    assert_ne!(
+        other.json()["publication_id"],
+        first.json()["publication_id"]
+    );
+    let illegal = publish(&"k".repeat(256), "a");
+    assert_eq!(
+        (illegal.status, &illegal.json()["code"]),
+        (400, &"invalid_header".into())
+    );
+    assert_eq!(scenario.publication("campaigns", &other)["state"], "live");
+}

@@ -1,0 +1,22 @@
+//! The API over HTTP, against the local stack: what a client sends, and what it gets.
+//!
+//! Each scenario has a stack of its own, so that what one publishes is nothing to another.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod allocations;
+mod app_status;
+mod bad_input;
+mod content;
+mod devices;
+mod documents;
+mod platform;
+mod scenario;
