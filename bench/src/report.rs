@@ -15,6 +15,9 @@ pub(crate) const HELLO: &str = "hello";
 /// A figure that is this much off its baseline is worth a line.
 const NOTABLE_DRIFT: f64 = 0.1;
 
+/// The heading of the one figure that other work on the machine moves most: it has no drift.
+const UNSTEADY: &str = "p99 µs";
+
 /// A figure of [`Figures`]: its heading, its decimals and where it is found.
 type Column = (&'static str, usize, fn(&Figures) -> f64);
 
@@ -91,7 +94,10 @@ impl Report {
             .iter()
             .filter(|function| function.name != FLOOR)
         {
-            for (heading, _, of) in COLUMNS {
+            for (heading, _, of) in COLUMNS
+                .into_iter()
+                .filter(|(heading, ..)| *heading != UNSTEADY)
+            {
                 relative.insert(format!("{name}, {heading}"), of(figures) / of(floor));
             }
         }
@@ -164,6 +170,13 @@ impl fmt::Display for Report {
                     format!("{:.2} ×", of(figures) / of(base_figures))
                 })?;
             }
+        }
+        if let (Some(health), Some(hello)) = (self.named("health"), self.named(HELLO)) {
+            let ours = health.cpu_us - hello.cpu_us;
+            writeln!(
+                f,
+                "health over hello, our whole stack: {ours:.1} µs CPU per call\n"
+            )?;
         }
         writeln!(
             f,

@@ -46,7 +46,7 @@ fn binaries_answer_their_events_under_the_runtime_interface_emulator() -> Outcom
     for (folder, key) in [
         ("health", "commit"),
         ("allocations", "items"),
-        ("device-profiles", "device_id"),
+        ("device-profiles", "updated_at"),
     ] {
         let Some(binary) = binary(folder) else {
             continue;

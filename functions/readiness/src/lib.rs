@@ -129,7 +129,9 @@ async fn get(
         })));
     }
     let secret = &dependencies.tracking_keys;
-    asked.push(Box::pin(ask(secret.name().to_owned(), async {
+    // A secret may be configured by its ARN, which ends in its name.
+    let name = secret.name().rsplit(':').next().unwrap_or_default();
+    asked.push(Box::pin(ask(name.to_owned(), async {
         secret.get(now).await.map(|_| Published::default())
     })));
     for kind in Kind::ALL {

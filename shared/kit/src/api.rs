@@ -185,13 +185,14 @@ impl Api {
         let routes = Arc::new(self.routes);
         let handlers = Arc::clone(&routes);
         let limit = self.runtime.settings.rate_limit_address_per_min;
+        let access = Arc::new(AccessLog::new(self.runtime.clone()));
         let stack = ServiceBuilder::new()
             .layer(Around::new(Tracing {
                 service: self.service,
                 routes: Arc::clone(&routes),
                 runtime: self.runtime.clone(),
             }))
-            .layer(Around::new(AccessLog::new(self.runtime.clone())))
+            .layer(Around(Arc::clone(&access)))
             .layer(Around::new(PanicGuard))
             .layer(Around::new(AddressLimit::new(limit)))
             .layer(Around::new(MaintenanceGate(self.gate)))
@@ -202,7 +203,13 @@ impl Api {
             .service(service_fn(move |request| {
                 dispatch(Arc::clone(&handlers), request)
             }));
-        Arc::new(Http::new(routes, Stack::new(stack), self.runtime))
+        Arc::new(Http {
+            service: self.service,
+            routes,
+            stack: Stack::new(stack),
+            access,
+            runtime: self.runtime,
+        })
     }
 }
 

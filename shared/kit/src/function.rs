@@ -25,6 +25,9 @@ pub trait Invoke: Send + Sync + 'static {
         context: Context,
     ) -> BoxFuture<Result<Vec<u8>, InvokeError>>;
 
+    /// Tells what would be lost with the process. An optimisation: a sandbox may be killed without it.
+    fn shut_down(&self) {}
+
     /// The routes it answers, for the OpenAPI document; a worker has none.
     fn operations(&self, generator: &mut SchemaGenerator) -> Vec<Operation>;
 }

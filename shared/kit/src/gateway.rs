@@ -22,6 +22,7 @@ use crate::{
     Request,
     api::{Operation, Routes, Stack, operations},
     function::{BoxFuture, Invoke, InvokeError},
+    middleware::AccessLog,
     problem::{Code, Problem},
     runtime::Runtime,
     trace::Trace,
@@ -39,20 +40,14 @@ pub(crate) struct Received {
 
 /// An HTTP function behind the Lambda seam.
 pub(crate) struct Http {
-    routes: Arc<Routes>,
-    stack: Stack,
-    runtime: Runtime,
+    pub(crate) service: &'static str,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) stack: Stack,
+    pub(crate) access: Arc<AccessLog>,
+    pub(crate) runtime: Runtime,
 }
 
 impl Http {
-    pub(crate) fn new(routes: Arc<Routes>, stack: Stack, runtime: Runtime) -> Self {
-        Self {
-            routes,
-            stack,
-            runtime,
-        }
-    }
-
     async fn answer(stack: Stack, event: Bytes, context: Context) -> Result<Vec<u8>, InvokeError> {
         let mut event: ApiGatewayV2httpRequest =
             serde_json::from_slice(&event).map_err(|error| InvokeError {
@@ -103,6 +98,10 @@ impl Invoke for Http {
                 .await
                 .unwrap_or_else(|_| self.last_resort())
         })
+    }
+
+    fn shut_down(&self) {
+        self.access.flush(self.service);
     }
 
     fn operations(&self, generator: &mut SchemaGenerator) -> Vec<Operation> {

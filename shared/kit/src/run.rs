@@ -35,6 +35,7 @@ pub fn run(function: impl FnOnce(&Vars) -> Result<Function, Faults>) -> ExitCode
             return ExitCode::FAILURE;
         }
     };
+    let graceful = vars.get("GRACEFUL_SHUTDOWN") == Some("true");
     // A multi-thread runtime triples the CPU per call; only an instance that is sent concurrent
     // invocations gains from one.
     let concurrent = vars
@@ -49,7 +50,7 @@ pub fn run(function: impl FnOnce(&Vars) -> Result<Function, Faults>) -> ExitCode
         .enable_all()
         .build()
         .map_err(lambda_runtime::Error::from)
-        .and_then(|runtime| runtime.block_on(serve(function)));
+        .and_then(|runtime| runtime.block_on(serve(function, graceful)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -59,7 +60,12 @@ pub fn run(function: impl FnOnce(&Vars) -> Result<Function, Faults>) -> ExitCode
     }
 }
 
-async fn serve(function: Function) -> Result<(), lambda_runtime::Error> {
+async fn serve(function: Function, graceful: bool) -> Result<(), lambda_runtime::Error> {
+    if graceful {
+        let function = Arc::clone(&function);
+        let told = move || async move { function.shut_down() };
+        lambda_runtime::spawn_graceful_shutdown_handler(told).await;
+    }
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let function = Arc::clone(&function);
         async move {

@@ -21,6 +21,9 @@ crate::settings! {
         rate_limit_address_per_min: u32 = "RATE_LIMIT_ADDRESS_PER_MIN", default "6000";
         /// The origin by which callers reach this stack; without it, the host they used.
         public_base_url: Option<Origin> = "PUBLIC_BASE_URL", example "https://api.example.com";
+        /// Registers an extension, which makes Lambda announce the end of the process: what would be
+        /// lost with it is then told. Costs a call at start.
+        graceful_shutdown: bool = "GRACEFUL_SHUTDOWN", default "false";
         /// Makes every draw repeatable; for demonstrations, refused outside `dev`.
         random_seed: Option<u64> = "RANDOM_SEED", example "7";
         /// The function's version, set by Lambda.

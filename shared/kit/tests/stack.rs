@@ -16,7 +16,7 @@ use bytes::Bytes;
 use garde::Validate;
 use kit::{
     Api, Call, Endpoint, Function, Method, Nothing, Problem, Rate, Reply, Runtime, Vars,
-    extract::Json as Body, reply::Json,
+    extract::Json as Body,
 };
 use lambda_runtime::Context;
 use schemars::JsonSchema;

@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use super::{Inner, Middleware, facts};
 use crate::{
     Request, Response,
-    metrics::{Unit, directive},
+    metrics::{self, Unit, directive},
     problem::Code,
     runtime::Runtime,
 };
@@ -29,6 +29,18 @@ impl AccessLog {
             runtime,
             warm: AtomicBool::new(false),
             unlogged: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts the requests that had no line and will be in no later one.
+    pub(crate) fn flush(&self, service: &'static str) {
+        let unlogged = self.unlogged.swap(0, Ordering::Relaxed);
+        if unlogged > 0 {
+            let stage = self.runtime.settings.stage.as_str();
+            let _entered = tracing::error_span!("shutdown", service, stage).entered();
+            let now = self.runtime.clock.now();
+            // Some thousand at most: exact in floating point.
+            metrics::emit(now, "requests", Unit::Count, unlogged as f64);
         }
     }
 
