@@ -26,7 +26,6 @@ use store::{
     idempotency::Requests,
     invoke::Worker,
     published::{Publications, Versions},
-    rate::Rates,
     service_keys::ServiceKeys,
 };
 
@@ -46,7 +45,7 @@ kit::settings! {
         content_table: ResourceName = "CONTENT_TABLE", example "madang-dev-content";
         /// Where service keys are kept.
         operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
-        /// Where idempotency keys and calls are remembered.
+        /// Where idempotency keys are remembered.
         requests_table: ResourceName = "REQUESTS_TABLE", example "madang-dev-requests";
         /// The bucket of frozen and compiled content.
         blobs_bucket: ResourceName = "BLOBS_BUCKET", example "madang-dev-blobs-000000000000";
@@ -89,10 +88,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         versions,
         worker: Worker::connect(&aws, &settings.publish_function.0),
     });
-    let ledger = RequestLedger::new(Requests::new(requests.clone()), runtime.random.clone());
+    let ledger = RequestLedger::new(Requests::new(requests), runtime.random.clone());
     Ok(kit::Api::new(NAME, runtime.clone())
         .authority(KeyAuthority::new(keys, runtime.clock))
-        .counter(Arc::new(Rates::new(requests)))
         .ledger(ledger)
         .route(items::LIST, &state, items::list)
         .route(items::GET, &state, items::get)

@@ -43,5 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn found(known: bool) -> Result<(), Box<dyn Error>> {
-    known.then_some(()).ok_or_else(|| "there is no such key".into())
+    known
+        .then_some(())
+        .ok_or_else(|| "there is no such key".into())
 }

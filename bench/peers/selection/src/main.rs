@@ -41,9 +41,9 @@ fn measure(count: usize) -> Result<Measured> {
     let items = campaigns(count)?;
     let artefact = compile(Kind::Campaigns, &items).map_err(|faults| anyhow!("{faults:?}"))?;
     drop(items);
-    let began = Instant::now();
+    let before = processor_time()?;
     let snapshot = Snapshot::load(format(Kind::Campaigns), &artefact)?;
-    let load = began.elapsed();
+    let load = processor_time()? - before;
 
     let requests: Vec<Request> = requests()
         .into_iter()
@@ -53,7 +53,7 @@ fn measure(count: usize) -> Result<Measured> {
     let mut rng = StdRng::seed_from_u64(1);
     let mut rounds = 0;
     let began = Instant::now();
-    let cpu = processor_time()?;
+    let before = processor_time()?;
     while began.elapsed() < MEASURE_FOR {
         for request in &requests {
             let given = Given {
@@ -66,7 +66,7 @@ fn measure(count: usize) -> Result<Measured> {
         }
         rounds += 1;
     }
-    let each = (processor_time()? - cpu) / rounds / u32::try_from(requests.len())?;
+    let each = (processor_time()? - before) / rounds / u32::try_from(requests.len())?;
     Ok(Measured {
         campaigns: count,
         load_ms: load.as_secs_f64() * 1e3,

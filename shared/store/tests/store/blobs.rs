@@ -1,3 +1,5 @@
+//! Blobs: files on this machine, and S3 as a loopback stand-in speaks it.
+
 use domain::content::Kind;
 use store::{Blobs, StoreError, blobs::BlobKey};
 

@@ -1,3 +1,5 @@
+//! Devices: one partition each, erased whole.
+
 use domain::{DeviceId, allocation::Profile};
 use serde_json::json;
 use store::Devices;

@@ -1,3 +1,5 @@
+//! Drafts: one conditional write per change.
+
 use domain::{Id, content::Kind};
 use store::{
     Drafts, Stamp, StoreError,

@@ -1,3 +1,5 @@
+//! Idempotency records: first, repeat, busy, reused, lapsed.
+
 use std::time::Duration;
 
 use store::{

@@ -1,3 +1,5 @@
+//! Asynchronous invocations, as the Lambda API takes them.
+
 use aws::Endpoints;
 use serde_json::json;
 use store::{StoreError, Worker};

@@ -1,3 +1,5 @@
+//! Marks counted once, and totals that are set.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{

@@ -1,3 +1,5 @@
+//! Probes: an answer or a failure in time.
+
 use std::time::Duration;
 
 use aws::Pace;

@@ -1,3 +1,5 @@
+//! Publications: one version each, wherever a worker dies.
+
 use aws::Pace;
 use domain::{
     Id, Instant, RandomId,

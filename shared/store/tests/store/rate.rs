@@ -1,3 +1,5 @@
+//! Counters of calls in fixed windows.
+
 use std::time::Duration;
 
 use store::{Rates, rate::Decision};

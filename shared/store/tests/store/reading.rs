@@ -1,3 +1,5 @@
+//! Snapshots: newer ones looked for, stale ones served, damaged ones refused.
+
 use std::{sync::Arc, time::Duration};
 
 use domain::{

@@ -1,3 +1,5 @@
+//! Service keys: verified, rotated, revoked.
+
 use std::time::Duration;
 
 use domain::Id;
