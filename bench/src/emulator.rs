@@ -10,10 +10,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// How long a function may think about one event.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What an extension is told of its function.
+const REGISTERED: &[u8] =
+    br#"{"functionName":"bench","functionVersion":"$LATEST","handler":"bootstrap"}"#;
 
 /// Serves events to whoever asks for the next one.
 pub(crate) struct Emulator {
@@ -71,12 +75,10 @@ impl Emulator {
         self.address.to_string()
     }
 
-    /// Waits until the function has asked for its first event, and says when that was.
-    pub(crate) fn ready(&self) -> Result<Instant> {
-        let state = self.until(|state| state.first_asked_at.is_some())?;
-        state
-            .first_asked_at
-            .ok_or_else(|| anyhow::anyhow!("the function is not ready"))
+    /// When the function asked for its first event; `None` if it has not by the end of `patience`.
+    pub(crate) fn ready(&self, patience: Duration) -> Result<Option<Instant>> {
+        let state = self.until(patience, |state| state.first_asked_at.is_some())?;
+        Ok(state.first_asked_at)
     }
 
     /// Has `count` events answered one after the other, and says how long each took.
@@ -87,7 +89,12 @@ impl Emulator {
             state.left = count;
             self.shared.changed.notify_all();
         }
-        let mut state = self.until(|state| state.latencies.len() == count && state.waiting)?;
+        let answered = |state: &State| state.latencies.len() == count && state.waiting;
+        let mut state = self.until(PATIENCE, answered)?;
+        ensure!(
+            answered(&state),
+            "the function did not answer within {PATIENCE:?}"
+        );
         Ok(std::mem::take(&mut state.latencies))
     }
 
@@ -96,8 +103,12 @@ impl Emulator {
         String::from_utf8_lossy(&self.shared.lock().last_answer).into_owned()
     }
 
-    /// Waits for a condition. Patience begins anew with every answer.
-    fn until(&self, met: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
+    /// Waits for a condition, or until nothing was answered for as long as `patience`.
+    fn until(
+        &self,
+        patience: Duration,
+        met: impl Fn(&State) -> bool,
+    ) -> Result<MutexGuard<'_, State>> {
         let mut state = self.shared.lock();
         loop {
             if let Some(failure) = state.failure.take() {
@@ -110,10 +121,10 @@ impl Emulator {
             let (next, waited) = self
                 .shared
                 .changed
-                .wait_timeout(state, PATIENCE)
+                .wait_timeout(state, patience)
                 .unwrap_or_else(PoisonError::into_inner);
             if waited.timed_out() && next.latencies.len() == answered {
-                bail!("the function did not answer within {PATIENCE:?}");
+                return Ok(next);
             }
             state = next;
         }
@@ -132,7 +143,11 @@ impl Shared {
             let answer = match path.rsplit('/').next().unwrap_or_default() {
                 "next" if path.starts_with("/2018-06-01/runtime/") => self.next(),
                 "response" => self.answered(body),
-                "register" => message("200 OK", "lambda-extension-identifier: bench\r\n", b"{}"),
+                "register" => message(
+                    "200 OK",
+                    "lambda-extension-identifier: bench\r\n",
+                    REGISTERED,
+                ),
                 // An extension waits for the end of its sandbox, which here is that of its process.
                 "next" => loop {
                     thread::park();
@@ -301,7 +316,7 @@ mod tests {
         let emulator = Emulator::start(vec![b"\"one\"".to_vec(), b"\"two\"".to_vec()]).unwrap();
         let address = emulator.address;
         thread::spawn(move || echo(address));
-        emulator.ready().unwrap();
+        assert!(emulator.ready(PATIENCE).unwrap().is_some());
         assert_eq!(emulator.invoke(3).unwrap().len(), 3);
         assert_eq!(emulator.last_answer(), "\"one\"");
         assert_eq!(emulator.invoke(1).unwrap().len(), 1);
@@ -316,7 +331,7 @@ mod tests {
             b"POST /2018-06-01/runtime/init/error HTTP/1.1\r\ncontent-length: 4\r\n\r\noops",
         )
         .unwrap();
-        let error = emulator.ready().unwrap_err().to_string();
+        let error = emulator.ready(PATIENCE).unwrap_err().to_string();
         assert_eq!(error, "the function reported oops");
     }
 }

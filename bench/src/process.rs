@@ -7,10 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::emulator::Emulator;
+
+/// How long a function may take until it asks for its first event.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The environment of a function: names and values.
 pub(crate) type Vars = Vec<(String, String)>;
@@ -46,11 +49,24 @@ impl Process {
             child,
             init: Duration::ZERO,
         };
-        process.init = emulator
-            .ready()
-            .with_context(|| binary.display().to_string())?
-            - began;
+        process.init = process.wait_until_ready(emulator)? - began;
         Ok(process)
+    }
+
+    fn wait_until_ready(&mut self, emulator: &Emulator) -> Result<Instant> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            if let Some(at) = emulator.ready(Duration::from_millis(100))? {
+                return Ok(at);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the function ended at its start: {status}");
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the function is not ready after {START_PATIENCE:?}"
+            );
+        }
     }
 
     /// The processor time that all its threads have used so far.

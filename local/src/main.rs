@@ -61,7 +61,11 @@ fn options() -> Result<Options, Box<dyn std::error::Error>> {
         None => template.with_file_name(".local"),
     };
     let mut options = Options::new(template, data);
-    options.fresh = variable("FRESH").is_some_and(|value| value != "0");
+    options.fresh = match variable("FRESH").as_deref() {
+        None | Some("0" | "no" | "false") => false,
+        Some("1" | "yes" | "true") => true,
+        Some(other) => return Err(format!("FRESH is 1 or 0, not {other}").into()),
+    };
     options.port = port("PORT", 3000)?;
     options.dynamodb_port = port("DYNAMODB_PORT", 0)?;
     Ok(options)

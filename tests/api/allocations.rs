@@ -183,6 +183,37 @@ fn forged_altered_and_foreign_tokens_are_refused() {
 }
 
 #[test]
+fn a_click_leads_on_although_its_campaign_was_taken_out() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "gone", &campaign("top"));
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("top", &device())).is_empty()
+    });
+    let click = path(&scenario.allocate("top", &device())["items"][0]["click_url"]);
+    let item = "/admin/v1/content/campaigns/items/gone";
+    let etag = scenario
+        .service_get(item)
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    let delete = Request::new("DELETE", item).header("if-match", &etag);
+    assert_eq!(scenario.service(delete).status, 204);
+    scenario.publish_live("campaigns", |s| {
+        ids(&s.allocate("top", &device())).is_empty()
+    });
+    // Readers look for a newer version by themselves: this one may still hold the old.
+    for _ in 0..2 {
+        let clicked = scenario.get(&click);
+        assert_eq!(clicked.status, 302, "{}", clicked.text());
+        assert_eq!(
+            clicked.header("location"),
+            Some("https://shop.example/landing")
+        );
+        std::thread::sleep(std::time::Duration::from_secs(8));
+    }
+}
+
+#[test]
 fn an_expired_token_is_not_counted_but_its_click_still_leads_on() {
     let scenario = Scenario {
         courtyard: tests::courtyard::Courtyard::start_with(|options| {

@@ -279,6 +279,16 @@ fn illegal_paths_are_refused_by_name() {
 }
 
 #[test]
+fn a_word_of_a_closed_set_is_told_with_all_the_others() {
+    let scenario = Scenario::start();
+    let answer = scenario.service_get("/admin/v1/content/campaigns/items?state=odd");
+    assert_eq!(
+        answer.json()["errors"][0]["message"],
+        "must be one of draft, changed, live, removed"
+    );
+}
+
+#[test]
 fn illegal_queries_are_refused_on_every_route() {
     let scenario = Scenario::start();
     for target in [
@@ -327,7 +337,18 @@ fn illegal_queries_are_refused_on_every_route() {
 #[test]
 fn an_odd_host_is_no_reason_to_fail() {
     let scenario = Scenario::start();
-    for host in ["exa mple", "<\">", "a:b:c", "[", "%%%", "a/b?c#d"] {
+    for host in [
+        "exa mple",
+        "<\">",
+        "a:b:c",
+        "[",
+        "%%%",
+        "a/b?c#d",
+        "localhost:99999",
+        "localhost:abc",
+        ":80",
+        "[::1]:99999",
+    ] {
         let answer = scenario.send(&Request::get("/health").header("host", host));
         assert!(
             matches!(answer.status, 200 | 400),

@@ -3,18 +3,12 @@
 //! The lists are cargo-deny's own, so `cargo deny check` reads them too; this needs nothing
 //! installed. Licences and sources are looked at of everything, bans of what functions link.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    env,
-    path::Path,
-    process::Command,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use tests::{
     findings::{Findings, Outcome},
     project,
-    skip::skipped,
 };
 
 use crate::cargo::{cargo, metadata};
@@ -134,38 +128,6 @@ fn linked_by_functions() -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
         "cargo tree names no crate of ours"
     );
     Ok(linked)
-}
-
-/// The full `cargo deny check`, advisories included, where the tool and its database can be had.
-#[test]
-fn cargo_deny_agrees_where_it_is_installed() -> Outcome {
-    let run = |checks: &[&str]| {
-        let mut deny = Command::new("cargo-deny");
-        deny.args(["--offline", "--log-level", "error", "check"])
-            .args(checks);
-        deny.current_dir(project::root()).output()
-    };
-    let Ok(output) = run(&["bans", "licenses", "sources"]) else {
-        skipped("cargo-deny is not installed; its lists are held by the tests beside this one");
-        return Ok(());
-    };
-    assert!(
-        output.status.success(),
-        "cargo deny: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let home = env::var_os("CARGO_HOME").unwrap_or_default();
-    if !Path::new(&home).join("advisory-dbs").exists() {
-        skipped("advisories, whose database is not here (cargo deny fetch)");
-        return Ok(());
-    }
-    let output = run(&["advisories"])?;
-    assert!(
-        output.status.success(),
-        "cargo deny: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 /// An SPDX expression of `AND`, `OR` and parentheses holds when enough of its parts are allowed;

@@ -139,18 +139,20 @@ fn asked_for() -> bool {
     asked
 }
 
-/// The release binary of a function, built by cargo or by cargo-lambda for this machine.
+/// The binary of a function, built by cargo-lambda for this machine or by cargo; the everyday build
+/// where there is no release build, since freezing is the same for both.
 fn binary(folder: &str) -> Option<PathBuf> {
     let target = project::root().join("target");
     let found = [
         target.join("lambda-x86_64").join(folder).join("bootstrap"),
         target.join("release").join(folder),
+        target.join("debug").join(folder),
     ]
     .into_iter()
     .find(|path| path.exists());
     if found.is_none() {
         skipped(format!(
-            "no release binary of {folder} (cargo build --release -p {folder})"
+            "no binary of {folder} (cargo build --release -p {folder})"
         ));
     }
     found

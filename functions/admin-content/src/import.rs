@@ -1,10 +1,11 @@
 //! Many drafts in one call: one JSON object a line, one result a line.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use domain::{
-    Fault, Id, Rejection,
+    Fault, FaultCode, Id, Rejection,
     content::{Kind, check_item},
+    validation::UniqueMap,
 };
 use futures_util::{StreamExt as _, stream};
 use kit::{
@@ -12,7 +13,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Value, value::RawValue};
 use store::{Stamp, drafts::Edit};
 
 use crate::{Content, WRITE, items::KindPath, kind};
@@ -29,6 +30,9 @@ pub(crate) const IMPORT: Endpoint = Endpoint::new(
 
 /// Drafts written at the same time.
 const AT_ONCE: usize = 16;
+
+/// The most lines of a call.
+const LINES: usize = 1_000;
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -56,7 +60,7 @@ pub(crate) struct LineResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     /// The faults of the line.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
 }
 
@@ -76,12 +80,23 @@ pub(crate) async fn import(
     let author = call.principal.name();
     let at = call.now();
     let mut rng = call.rng();
+    let mut seen = HashSet::new();
     let lines: Vec<_> = text
         .lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| (index + 1, read(kind, line), Stamp::random(&mut rng)))
+        .map(|(index, line)| {
+            let item = read(kind, line).and_then(|(id, body)| match seen.insert(id.clone()) {
+                true => Ok((id, body)),
+                false => Err(repeated(&id)),
+            });
+            (index + 1, item, Stamp::random(&mut rng))
+        })
         .collect();
+    if lines.len() > LINES {
+        return Err(Problem::new(Code::BodyTooLarge)
+            .detail(format!("at most {LINES} lines are taken in one call")));
+    }
     let (content, author) = (&content, &author);
     let results = stream::iter(lines)
         .map(|(line, read, etag)| async move {
@@ -132,25 +147,37 @@ impl Refusal {
     }
 }
 
+/// Two lines with one id: which of them should win nobody can say.
+fn repeated(id: &Id) -> Refusal {
+    let fault = Fault::new("/id", FaultCode::Duplicate, "is the id of an earlier line");
+    Refusal {
+        id: Some(id.as_str().to_owned()),
+        problem: Problem::from(Rejection::Faults(vec![fault])),
+    }
+}
+
 /// Takes the id out of a line and checks the rest as an item of `kind`.
 fn read(kind: Kind, line: &str) -> Result<(Id, String), Refusal> {
     let refuse = |id: Option<&str>, rejection: Rejection| Refusal {
         id: id.map(ToOwned::to_owned),
         problem: Problem::from(rejection),
     };
-    let mut object: Map<String, Value> = serde_json::from_str(line)
-        .map_err(|error| refuse(None, Rejection::Malformed(error.to_string())))?;
-    let sent = object.remove("id");
+    let object: UniqueMap<Box<RawValue>> =
+        serde_json::from_str(line).map_err(|error| refuse(None, why(line, &error)))?;
+    let mut object = object.into_inner();
+    let sent: Option<Value> = object
+        .remove("id")
+        .and_then(|id| serde_json::from_str(id.get()).ok());
     let name = sent.as_ref().and_then(Value::as_str);
     let id: Result<Id, _> = name.unwrap_or_default().parse();
-    let item = check_item(kind, Value::Object(object).to_string().as_bytes());
-    match (id, item) {
+    let rest = serde_json::to_vec(&object).unwrap_or_default();
+    match (id, check_item(kind, &rest)) {
         (Ok(id), Ok(item)) => Ok((id, item.to_string())),
         (Ok(_), Err(rejection)) => Err(refuse(name, rejection)),
         (Err(bad), item) => {
             let code = match sent {
-                None => domain::FaultCode::Required,
-                Some(_) => domain::FaultCode::BadFormat,
+                None => FaultCode::Required,
+                Some(_) => FaultCode::BadFormat,
             };
             let mut faults = vec![Fault::new("/id", code, bad)];
             if let Err(Rejection::Faults(more)) = item {
@@ -159,4 +186,14 @@ fn read(kind: Kind, line: &str) -> Result<(Id, String), Refusal> {
             Err(refuse(name, Rejection::Faults(faults)))
         }
     }
+}
+
+/// Why a line is no object with each member once.
+fn why(line: &str, error: &serde_json::Error) -> Rejection {
+    let code = match serde_json::from_str(line) {
+        Ok(Value::Object(_)) => FaultCode::Duplicate,
+        Ok(_) => FaultCode::WrongType,
+        Err(error) => return Rejection::Malformed(error.to_string()),
+    };
+    Rejection::Faults(vec![Fault::new("", code, error)])
 }

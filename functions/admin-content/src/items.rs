@@ -87,6 +87,12 @@ pub(crate) const DELETE: Endpoint = Endpoint::new(
 /// The most entries of a page.
 const PAGE_LIMIT: usize = 200;
 
+/// Drafts read at once, so that a filter that few pass does not cost a query each.
+const READ_AHEAD: usize = 100;
+
+/// The most bytes of items in a page: an answer of Lambda has at most 6 MB.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
 /// Which kind.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
@@ -182,9 +188,13 @@ pub(crate) async fn list(
         None => None,
     };
     let mut items = Vec::new();
+    let mut size_bytes = 0;
     loop {
         let cursor = after.as_ref().map(|id| content.drafts.cursor(kind, id));
-        let page = content.drafts.list(kind, cursor.as_deref(), limit).await?;
+        let page = content
+            .drafts
+            .list(kind, cursor.as_deref(), READ_AHEAD.max(limit))
+            .await?;
         let last = page.items.last().map(|draft| draft.id.clone());
         let end = page.next_cursor.as_ref().and(last);
         let merged = side_by_side(page.items, &live, after.as_ref(), end.as_ref());
@@ -193,7 +203,8 @@ pub(crate) async fn list(
             if state.is_some_and(|state| state != item.state) {
                 continue;
             }
-            if items.len() == limit {
+            size_bytes += item.size_bytes();
+            if items.len() == limit || (size_bytes > PAGE_BYTES && !items.is_empty()) {
                 let next_cursor = items
                     .last()
                     .map(|item: &ContentItem| content.drafts.cursor(kind, &item.id));
@@ -235,6 +246,14 @@ fn side_by_side<'a>(
 }
 
 impl ContentItem {
+    fn size_bytes(&self) -> usize {
+        let sizes = [&self.draft, &self.live].map(|item| {
+            let text = item.as_ref().map(Value::to_string);
+            text.map_or(0, |text| text.len())
+        });
+        sizes.iter().sum()
+    }
+
     fn new(id: Id, draft: Option<Draft>, live: Option<&Value>) -> Result<Self, Problem> {
         let body: Option<Value> = draft
             .as_ref()
@@ -285,6 +304,8 @@ pub(crate) async fn put(
 ) -> Result<Reply<Json<ContentItem>>, Problem> {
     let kind = kind(&call.path.kind)?;
     let precondition = Precondition::of(&call.headers)?;
+    // Read first: once the draft is written there is nothing left that may fail.
+    let live = content.live.items(kind).await?;
     let body = check_item(kind, &call.body.0)?.to_string();
     let etag = Stamp::random(&mut call.rng());
     let author = call.principal.name();
@@ -314,7 +335,6 @@ pub(crate) async fn put(
             StatusCode::OK
         }
     };
-    let live = content.live.items(kind).await?;
     let draft = Draft {
         id: id.clone(),
         body,

@@ -22,7 +22,7 @@ use kit::{
 use store::{
     Blobs, Database,
     drafts::Drafts,
-    edge::{KeyAuthority, RequestLedger},
+    edge::{IdempotencyRecords, KeyAuthority},
     idempotency::Requests,
     invoke::Worker,
     published::{Publications, Versions},
@@ -88,10 +88,10 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         versions,
         worker: Worker::connect(&aws, &settings.publish_function.0),
     });
-    let ledger = RequestLedger::new(Requests::new(requests), runtime.random.clone());
+    let records = IdempotencyRecords::new(Requests::new(requests), runtime.random.clone());
     Ok(kit::Api::new(NAME, runtime.clone())
         .authority(KeyAuthority::new(keys, runtime.clock))
-        .ledger(ledger)
+        .idempotency(records)
         .route(items::LIST, &state, items::list)
         .route(items::GET, &state, items::get)
         .route(items::PUT, &state, items::put)

@@ -7,7 +7,10 @@ use domain::{
     content::{Kind, SetFault, validate_set},
 };
 use garde::Validate;
-use kit::{Call, Caller, Code, Endpoint, Method, Nothing, Problem, Reply, extract, reply::Json};
+use kit::{
+    Call, Caller, Code, Endpoint, Method, Nothing, Problem, Reply, extract, problem::Chain,
+    reply::Json,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -98,7 +101,17 @@ pub(crate) async fn publish(
         at: call.now(),
         note: call.body.0.map_or_else(String::new, |body| body.note),
     };
-    content.request(request).await
+    content
+        .request(request, call.facts.trace.traceparent())
+        .await
+}
+
+/// What the worker is woken with: the publication, and the trace it belongs to.
+#[derive(Serialize)]
+struct Wake {
+    #[serde(flatten)]
+    pending: Pending,
+    traceparent: String,
 }
 
 impl Content {
@@ -107,13 +120,21 @@ impl Content {
     pub(crate) async fn request(
         &self,
         request: Request,
+        traceparent: String,
     ) -> Result<Reply<Json<Requested>>, Problem> {
         let (kind, id) = (request.kind, request.id);
         if !self.publications.request(request).await? {
             return Err(Problem::new(Code::NotFound));
         }
-        if let Err(error) = self.worker.send(&Pending { kind, id }).await {
-            tracing::warn!(%error, "the publish worker was not woken; its schedule will find the request");
+        if let Err(error) = self
+            .worker
+            .send(&Wake {
+                pending: Pending { kind, id },
+                traceparent,
+            })
+            .await
+        {
+            tracing::warn!(error = %Chain(&error), "the publish worker was not woken; its schedule will find the request");
         }
         Ok(Reply::accepted(Requested { publication_id: id }))
     }

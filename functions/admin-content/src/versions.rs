@@ -135,5 +135,7 @@ pub(crate) async fn restore(
         author,
         at,
     };
-    content.request(request).await
+    content
+        .request(request, call.facts.trace.traceparent())
+        .await
 }

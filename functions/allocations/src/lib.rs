@@ -17,13 +17,14 @@ use domain::{
 };
 use kit::{
     Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
-    config::{ResourceName, Seconds, Variable},
+    config::{ResourceName, Variable},
     extract::Json,
+    problem::Chain,
     reply::Written,
 };
 use store::{
     Database, Devices,
-    edge::{SnapshotSettings, Watched},
+    edge::{SnapshotSettings, TokenLifetime, Watched},
 };
 use upstream::{Secret, SecretSettings};
 
@@ -48,7 +49,7 @@ kit::settings! {
         /// Where devices are kept.
         devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
         /// How long a tracking token counts.
-        token_lifetime: Seconds = "TRACKING_TOKEN_LIFETIME_S", default "3600";
+        token_lifetime: TokenLifetime = "TRACKING_TOKEN_LIFETIME_S", default "3600";
         /// The secret with the keys that sign tracking tokens.
         tracking_keys: ResourceName = "TRACKING_KEYS_SECRET", example "madang/dev/tracking-keys";
     }
@@ -152,7 +153,7 @@ impl State {
             return Ok(None);
         };
         let record = self.devices.record(device).await.map_err(|error| {
-            tracing::warn!(%error, "served without the device's profile");
+            tracing::warn!(error = %Chain(&error), "served without the device's profile");
             Unreachable
         })?;
         Ok(record.profile.map(|stored| stored.profile))

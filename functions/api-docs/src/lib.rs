@@ -112,7 +112,8 @@ async fn asset(
             bytes: Cow::Owned(bytes),
         },
     )
-    .cache_control(CACHE))
+    .cache_control(CACHE)
+    .header(header::VARY, HeaderValue::from_static("accept-encoding")))
 }
 
 /// Everything here changes with a deployment only.

@@ -68,10 +68,11 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let (runtime, (snapshots, settings), aws) = aws::start(vars, NAME, |vars| {
         Faults::both(SnapshotSettings::read(vars), Settings::read(vars))
     })?;
+    let published = snapshots.source(&aws);
     let state = Arc::new(State {
-        versions: snapshots.reader(&aws, Kind::AppVersions, AppVersions::load),
-        maintenance: snapshots.reader(&aws, Kind::Maintenance, Maintenance::load),
-        testers: snapshots.reader(&aws, Kind::Testers, Testers::load),
+        versions: published.reader(Kind::AppVersions, AppVersions::load),
+        maintenance: published.reader(Kind::Maintenance, Maintenance::load),
+        testers: published.reader(Kind::Testers, Testers::load),
         settings: app_status::Settings {
             update_before_maintenance: settings.update_before_maintenance,
         },

@@ -4,7 +4,7 @@
 //! `openapi.json`, which the contract tests hold equal to the template.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::{HeaderValue, header};
 use kit::{
@@ -16,7 +16,7 @@ const DEFAULT: Endpoint =
     Endpoint::new(Method::Any, "$default", "fallback", "What no route took").rate(Rate::Address);
 
 /// The paths of the API with the methods each has.
-struct Paths(Vec<(Vec<Segment>, String)>);
+struct Paths(Vec<(Vec<Segment>, Vec<String>)>);
 
 enum Segment {
     Literal(String),
@@ -38,15 +38,21 @@ async fn refuse(
     paths: Arc<Paths>,
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Empty>, Problem> {
-    Err(match paths.allow(&call.facts.path) {
-        Some(methods) => {
-            let problem = Problem::new(Code::MethodNotAllowed);
-            match HeaderValue::from_str(methods) {
-                Ok(value) => problem.header(header::ALLOW, value),
-                Err(_) => problem,
-            }
-        }
-        None => Problem::new(Code::NotFound),
+    let method = call.facts.method.as_str();
+    let allowed = paths
+        .allow(&call.facts.path)
+        .filter(|allowed| !allowed.contains(&method));
+    // A path that is ours only once it is decoded is none of ours as it was sent.
+    let Some(allowed) = allowed else {
+        let detail = format!("there is no route {method} {}", call.facts.path);
+        return Err(Problem::new(Code::NotFound).detail(detail));
+    };
+    let methods = allowed.join(", ");
+    let problem = Problem::new(Code::MethodNotAllowed)
+        .detail(format!("this path takes {methods}, not {method}"));
+    Err(match HeaderValue::from_str(&methods) {
+        Ok(value) => problem.header(header::ALLOW, value),
+        Err(_) => problem,
     })
 }
 
@@ -65,19 +71,19 @@ impl Paths {
                 .as_object()
                 .into_iter()
                 .flat_map(|methods| methods.keys());
-            let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
-            methods.sort();
-            (segments.collect(), methods.join(", "))
+            let methods = methods.map(|method| method.to_ascii_uppercase());
+            (segments.collect(), methods.collect())
         });
         Self(read.collect())
     }
 
-    /// The methods of `path`, where it is one of ours.
-    fn allow(&self, path: &str) -> Option<&str> {
+    /// The methods of `path`, where it is one of ours: of every route that would take it.
+    fn allow(&self, path: &str) -> Option<Vec<&str>> {
         let sent: Vec<_> = path.split('/').collect();
-        self.0
+        let methods: BTreeSet<&str> = self
+            .0
             .iter()
-            .find(|(segments, _)| {
+            .filter(|(segments, _)| {
                 segments.len() == sent.len()
                     && segments
                         .iter()
@@ -87,7 +93,9 @@ impl Paths {
                             Segment::Parameter => !sent.is_empty(),
                         })
             })
-            .map(|(_, methods)| methods.as_str())
+            .flat_map(|(_, methods)| methods.iter().map(String::as_str))
+            .collect();
+        (!methods.is_empty()).then(|| methods.into_iter().collect())
     }
 }
 
@@ -100,8 +108,9 @@ mod tests {
         let paths = Paths::read(
             r#"{"paths": {"/health": {"get": {}}, "/v1/devices/{id}/profile": {"put": {}, "get": {}}}}"#,
         );
-        assert_eq!(paths.allow("/health"), Some("GET"));
-        assert_eq!(paths.allow("/v1/devices/a/profile"), Some("GET, PUT"));
+        assert_eq!(paths.allow("/health"), Some(vec!["GET"]));
+        let both = paths.allow("/v1/devices/a/profile");
+        assert_eq!(both, Some(vec!["GET", "PUT"]));
         assert_eq!(paths.allow("/v1/devices//profile"), None);
         assert_eq!(paths.allow("/health/"), None);
         assert_eq!(paths.allow("//"), None);

@@ -8,11 +8,12 @@ use aws::Pace;
 use kit::{
     Faults, Function, Job, Vars,
     config::{ResourceName, Variable},
+    problem::Chain,
 };
 use serde::{Deserialize, Serialize};
 use store::{
     Blobs, Database, Publications, Publisher, StoreError,
-    published::{Compiler, Pending, State},
+    published::{Compiler, Pending, Publication, State},
 };
 
 const NAME: &str = "publish";
@@ -73,24 +74,96 @@ struct Summary {
     failed: u32,
 }
 
+impl Summary {
+    fn add(&mut self, publication: &Publication) {
+        let Publication {
+            kind, id, version, ..
+        } = publication;
+        match publication.state {
+            State::Live => self.live += 1,
+            State::Running | State::Failed => self.failed += 1,
+        }
+        let faults = publication.faults.len();
+        tracing::info!(%kind, %id, version, faults, "publication ended");
+    }
+}
+
 impl Worker {
     async fn run(&self, job: Job<Event>) -> Result<Summary, StoreError> {
         let pending = match job.event {
             Event::One(pending) => vec![pending],
             Event::Sweep(_) => self.publications.pending().await?,
         };
-        let mut summary = Summary::default();
-        for Pending { kind, id } in pending {
-            let Some(publication) = self.publisher.run(kind, id, job.now).await? else {
-                tracing::warn!(%kind, %id, "there is no such publication");
-                continue;
-            };
-            match publication.state {
-                State::Live => summary.live += 1,
-                _ => summary.failed += 1,
+        let run = |Pending { kind, id }| self.publisher.run(kind, id, job.now);
+        each(pending, run).await
+    }
+}
+
+/// Runs one after the other. One that cannot be carried out now does not stop those after it; the
+/// whole fails for it all the same, so that it shows, and is tried again.
+async fn each<F>(pending: Vec<Pending>, run: impl Fn(Pending) -> F) -> Result<Summary, StoreError>
+where
+    F: Future<Output = Result<Option<Publication>, StoreError>>,
+{
+    let mut summary = Summary::default();
+    let mut left = None;
+    for publication in pending {
+        let Pending { kind, id } = publication;
+        match run(publication).await {
+            Ok(Some(ended)) => summary.add(&ended),
+            Ok(None) => tracing::warn!(%kind, %id, "there is no such publication"),
+            Err(error) => {
+                tracing::error!(%kind, %id, error = %Chain(&error), "publication left pending");
+                left = Some(error);
             }
-            tracing::info!(%kind, %id, version = publication.version, faults = publication.faults.len(), "publication ended");
         }
-        Ok(summary)
+    }
+    left.map_or(Ok(summary), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use domain::{Instant, RandomId, content::Kind};
+
+    use super::*;
+
+    fn ended(Pending { kind, id }: Pending) -> Publication {
+        Publication {
+            id,
+            kind,
+            origin: store::published::Origin::Drafts,
+            note: String::new(),
+            author: String::new(),
+            requested_at: Instant::from_seconds(0),
+            state: State::Live,
+            version: Some(1),
+            faults: Vec::new(),
+            finished_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_carried_out_does_not_stop_those_after_it() {
+        let pending: Vec<Pending> = (0..3)
+            .map(|nth| Pending {
+                kind: Kind::Testers,
+                id: RandomId::from_bytes([nth; 16]),
+            })
+            .collect();
+        let seen = Mutex::new(Vec::new());
+        let swept = each(pending.clone(), async |publication| {
+            seen.lock().unwrap().push(publication);
+            if publication == pending[0] {
+                return Err(StoreError::BadCursor);
+            }
+            Ok(Some(ended(publication)))
+        });
+        assert!(matches!(swept.await, Err(StoreError::BadCursor)));
+        assert_eq!(*seen.lock().unwrap(), pending);
+
+        let fine = each(pending, async |publication| Ok(Some(ended(publication))));
+        assert_eq!(fine.await.unwrap().live, 3);
     }
 }

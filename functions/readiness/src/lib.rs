@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, join_all};
 use kit::{
     Call, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
     config::{ResourceName, Variable},
+    problem::Chain,
     reply::Json,
 };
 use schemars::JsonSchema;
@@ -122,10 +123,7 @@ async fn get(
     let mut asked: Vec<BoxFuture<'_, Dependency>> = Vec::new();
     for table in &dependencies.tables {
         asked.push(Box::pin(ask(table.name().to_owned(), async {
-            store::probe(table)
-                .await
-                .outcome
-                .map(|()| Published::default())
+            store::probe(table).await.map(|()| Published::default())
         })));
     }
     let secret = &dependencies.tracking_keys;
@@ -172,7 +170,7 @@ impl Dependencies {
 }
 
 /// Asks one dependency and times the answer.
-async fn ask<E: std::error::Error>(
+async fn ask<E: std::error::Error + 'static>(
     name: String,
     question: impl Future<Output = Result<Published, E>>,
 ) -> Dependency {
@@ -182,7 +180,7 @@ async fn ask<E: std::error::Error>(
     let (reason, published) = match answer {
         Ok(Ok(published)) => (None, published),
         Ok(Err(error)) => {
-            tracing::warn!(dependency = name, %error, "not ready");
+            tracing::warn!(dependency = name, error = %Chain(&error), "not ready");
             (Some("does not answer as it should"), Published::default())
         }
         Err(_) => (Some("does not answer in time"), Published::default()),

@@ -9,10 +9,14 @@ use std::time::Duration;
 use aws::Pace;
 use kit::{
     Faults, Function, Job, Vars,
-    config::{ResourceName, Seconds, Variable},
+    config::{ResourceName, Variable},
 };
-use serde::Serialize;
-use store::{Database, StoreError, marks::RollUp};
+use serde::de::IgnoredAny;
+use store::{
+    Database, StoreError,
+    edge::TokenLifetime,
+    marks::{RollUp, Summary},
+};
 
 const NAME: &str = "roll-up";
 
@@ -25,7 +29,7 @@ kit::settings! {
         /// Where marks and totals are kept.
         marks_table: ResourceName = "MARKS_TABLE", example "madang-dev-marks";
         /// How long a tracking token counts.
-        token_lifetime: Seconds = "TRACKING_TOKEN_LIFETIME_S", default "3600";
+        token_lifetime: TokenLifetime = "TRACKING_TOKEN_LIFETIME_S", default "3600";
     }
 }
 
@@ -57,27 +61,22 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     ))
 }
 
-/// What a run did.
-#[derive(Debug, Serialize)]
-struct Summary {
-    buckets: usize,
-    marks: usize,
-    totals_set: usize,
-}
-
 impl Worker {
-    async fn run(&self, job: Job<serde::de::IgnoredAny>) -> Result<Summary, StoreError> {
-        let run = self.roll_up.run(job.now, self.horizon).await?;
-        tracing::info!(
-            buckets = run.buckets,
-            marks = run.marks,
-            totals_set = run.totals_set,
-            "rolled up"
-        );
-        Ok(Summary {
-            buckets: run.buckets,
-            marks: run.marks,
-            totals_set: run.totals_set,
-        })
+    async fn run(&self, job: Job<IgnoredAny>) -> Result<Summary, StoreError> {
+        let run = self
+            .roll_up
+            .run(job.now, self.horizon, job.deadline)
+            .await?;
+        let Summary {
+            buckets,
+            marks,
+            totals_set,
+            complete,
+        } = run;
+        tracing::info!(buckets, marks, totals_set, complete, "rolled up");
+        if !complete {
+            tracing::warn!("the time was over before everything was read; the next run goes on");
+        }
+        Ok(run)
     }
 }

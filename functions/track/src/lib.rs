@@ -6,15 +6,15 @@
 //! elsewhere.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+mod destinations;
+
+use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
 use domain::{
     Instant,
-    allocation::Snapshot,
-    content::Kind,
     marks::MarkKind,
-    tracking::{Keys, Token, Verified, verify},
+    tracking::{Keys, Token, TokenRefused, Verified, verify},
 };
 use garde::Validate;
 use http::{HeaderValue, StatusCode, header};
@@ -27,12 +27,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{
     Database, Marks, Stamp,
-    edge::{SnapshotSettings, Watched},
+    edge::SnapshotSettings,
     marks::{Mark, Names, Outcome},
 };
+use tokio::time;
 use upstream::{Secret, SecretSettings};
 
+use crate::destinations::Destinations;
+
 const NAME: &str = "track";
+
+/// The longest that a mark waits for the names behind its keys.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 const fn endpoint(method: Method, path: &'static str, operation: &'static str) -> Endpoint {
     Endpoint::new(
@@ -83,7 +89,7 @@ pub const VARIABLES: &[&[Variable]] = &[
 ];
 
 struct State {
-    campaigns: Watched<Snapshot>,
+    destinations: Destinations,
     marks: Marks,
     keys: Secret<Keys>,
 }
@@ -96,7 +102,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     })?;
     let marks = Database::connect(&aws, Pace::NORMAL).table(&settings.marks_table.0);
     let state = Arc::new(State {
-        campaigns: snapshots.reader(&aws, Kind::Campaigns, Snapshot::load),
+        destinations: Destinations::new(&snapshots, &aws),
         marks: Marks::new(marks),
         keys: secrets.secret(&aws, &settings.tracking_keys.0, Keys::parse),
     });
@@ -148,13 +154,9 @@ async fn clicked(
     let now = call.now();
     let Verified { token, expired } = state.verified(&call.path.token, now).await?;
     let redirect = call.query.noredirect != Some(true);
-    let snapshot = state.campaigns.current(now).await?;
-    let campaign = snapshot.content.campaign_by_key(token.campaign);
     if !expired {
-        let counted = state
-            .count(&token, MarkKind::Click, now, Stamp::random(&mut call.rng()))
-            .await;
-        match counted {
+        let stamp = Stamp::random(&mut call.rng());
+        match state.count(&token, MarkKind::Click, now, stamp).await {
             // Whoever clicked is let through all the same; only the count is lost.
             Err(problem) if redirect => {
                 tracing::error!(code = problem.code.as_str(), "a click was not counted");
@@ -166,8 +168,12 @@ async fn clicked(
         return Ok(Reply::no_content());
     }
     let gone = || Problem::new(Code::NotFound).detail("the campaign is no longer published");
-    let destination = campaign.ok_or_else(gone)?.click_url.as_str();
-    let location = HeaderValue::from_str(destination).map_err(|_| gone())?;
+    let destination = state
+        .destinations
+        .of(token.campaign, now)
+        .await?
+        .ok_or_else(gone)?;
+    let location = HeaderValue::from_str(&destination).map_err(|_| gone())?;
     Ok(Reply::new(StatusCode::FOUND, Empty).header(header::LOCATION, location))
 }
 
@@ -187,9 +193,18 @@ impl State {
         Ok(Reply::no_content())
     }
 
+    /// Verifies with the keys at hand; a token of a key that is not among them may be of one that was
+    /// made since, so the keys are read again once.
     async fn verified(&self, token: &str, now: Instant) -> Result<Verified, Problem> {
+        let refuse = |_| Problem::new(Code::TrackingTokenInvalid);
         let keys = self.keys.get(now).await?;
-        verify(&keys, token, now).map_err(|_| Problem::new(Code::TrackingTokenInvalid))
+        match verify(&keys, token, now) {
+            Err(TokenRefused::UnknownKey(_)) => {
+                let keys = self.keys.refresh(now).await?;
+                verify(&keys, token, now).map_err(refuse)
+            }
+            verified => verified.map_err(refuse),
+        }
     }
 
     async fn count(
@@ -212,18 +227,15 @@ impl State {
         Ok(())
     }
 
-    /// The ids behind the token's keys, where the snapshot still knows them; a report shows the
-    /// keys otherwise.
+    /// The ids behind the token's keys, where the snapshot knows them. They are worth a short wait
+    /// and no more: a report can show the keys.
     async fn names(&self, token: &Token, now: Instant) -> Option<Names> {
-        let snapshot = self.campaigns.current(now).await.ok()?;
+        let snapshot = self.destinations.campaigns.current(now);
+        let snapshot = time::timeout(PATIENCE, snapshot).await.ok()?.ok()?;
         let campaign = snapshot.content.campaign_by_key(token.campaign)?;
-        let creative = campaign
-            .creatives
-            .iter()
-            .find(|it| it.key == token.creative)?;
         Some(Names {
             campaign: campaign.id.clone(),
-            creative: creative.id.clone(),
+            creative: campaign.creative_by_key(token.creative)?.id.clone(),
             placement: snapshot.content.placement_by_key(token.placement)?.clone(),
         })
     }

@@ -157,10 +157,10 @@ impl Stack {
             routes.map(|route| (route, Arc::clone(sandbox)))
         });
         let gateway = Gateway::new(routes, template.cors);
-        let api = serve(api_listener, gateway::LIMITS, Arc::new(gateway))?;
-
+        // Written before the first answer: whoever sees the stack alive finds its description.
         let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
         write_private(&data.description(), &text)?;
+        let api = serve(api_listener, gateway::LIMITS, Arc::new(gateway))?;
         Ok(Self {
             description,
             data,

@@ -78,17 +78,28 @@ struct Sums {
 impl Tally {
     /// Adds a mark.
     pub fn add(&mut self, mark: &Mark) {
-        let sums = self.0.entry((mark.creative, mark.placement)).or_default();
-        if mark.over_cap {
-            sums.counts.over_cap += 1;
+        self.add_times(mark, 1);
+    }
+
+    /// Adds `times` marks that are alike; sums stop at the largest number rather than begin anew.
+    pub fn add_times(&mut self, mark: &Mark, times: u64) {
+        if times == 0 {
             return;
         }
-        match mark.kind {
-            MarkKind::Impression => sums.counts.impressions += 1,
-            MarkKind::Click => sums.counts.clicks += 1,
-            MarkKind::Conversion => sums.counts.conversions += 1,
+        let sums = self.0.entry((mark.creative, mark.placement)).or_default();
+        let counts = &mut sums.counts;
+        if mark.over_cap {
+            counts.over_cap = counts.over_cap.saturating_add(times);
+            return;
         }
-        sums.spend_thousandths += cost_in_thousandths(mark);
+        let count = match mark.kind {
+            MarkKind::Impression => &mut counts.impressions,
+            MarkKind::Click => &mut counts.clicks,
+            MarkKind::Conversion => &mut counts.conversions,
+        };
+        *count = count.saturating_add(times);
+        let cost = cost_in_thousandths(mark).saturating_mul(times.into());
+        sums.spend_thousandths = sums.spend_thousandths.saturating_add(cost);
     }
 
     /// The sums by (creative, placement), in the order of their keys.
@@ -183,7 +194,31 @@ mod tests {
         assert_eq!(tally.counts().collect::<Vec<_>>(), [((1, 2), expected)]);
     }
 
+    #[test]
+    fn no_number_of_marks_is_too_large() {
+        let dear = mark(MarkKind::Click, Some(Pricing::Cpc), u64::MAX);
+        let mut tally = Tally::default();
+        tally.add_times(&dear, u64::MAX);
+        tally.add(&dear);
+        let (_, counts) = tally.counts().next().unwrap();
+        assert_eq!((counts.clicks, counts.spend_micros), (u64::MAX, u64::MAX));
+    }
+
     proptest! {
+        #[test]
+        fn marks_alike_may_be_added_at_once(
+            kind in 0usize..3, price in 0u64..10_000, over_cap: bool, times in 0u64..50,
+        ) {
+            let mark = Mark {
+                over_cap,
+                ..mark(MarkKind::ALL[kind], Some(Pricing::Cpm), price)
+            };
+            let one_by_one: Tally = (0..times).map(|_| &mark).collect();
+            let mut at_once = Tally::default();
+            at_once.add_times(&mark, times);
+            prop_assert!(at_once.counts().eq(one_by_one.counts()));
+        }
+
         #[test]
         fn the_order_of_marks_does_not_matter(
             kinds in prop::collection::vec((0usize..3, 0u64..3, 0u64..10_000), 0..50),

@@ -16,7 +16,7 @@ closed_set! {
         Creative = "creative",
         /// A placement.
         Placement = "placement",
-        /// A day in the campaigns' zones.
+        /// A day in UTC, whatever the campaigns' zones.
         Day = "day",
     }
 }
@@ -30,7 +30,7 @@ pub struct DayTotal {
     pub creative: String,
     /// The placement's id.
     pub placement: String,
-    /// The day in the campaign's zone.
+    /// The day in UTC.
     pub day: Day,
     /// The sums of its marks.
     pub counts: Counts,
@@ -55,7 +55,7 @@ pub struct Row {
     /// The placement's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<String>,
-    /// The day in the campaigns' zones.
+    /// The day in UTC, whatever the campaigns' zones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<Day>,
     /// Allocations that asked; a best-effort tally, `null` where there is none.

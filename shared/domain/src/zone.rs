@@ -1,6 +1,6 @@
 //! Time zones and what a clock on the wall shows in them.
 
-use std::{fmt, str::FromStr, sync::LazyLock};
+use std::{borrow::Cow, fmt, str::FromStr, sync::LazyLock};
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -13,7 +13,7 @@ static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundl
 /// The name of a time zone of the IANA database, such as `Asia/Seoul`.
 #[derive(Clone)]
 pub struct TimeZoneName {
-    name: Box<str>,
+    name: Cow<'static, str>,
     zone: TimeZone,
 }
 
@@ -32,7 +32,7 @@ impl TimeZoneName {
     /// Coordinated Universal Time.
     pub fn utc() -> Self {
         Self {
-            name: "UTC".into(),
+            name: Cow::Borrowed("UTC"),
             zone: TimeZone::UTC,
         }
     }
@@ -99,7 +99,7 @@ impl FromStr for TimeZoneName {
         }
         let zone = ZONES.get(text).map_err(|_| bad)?;
         Ok(Self {
-            name: zone.iana_name().unwrap_or(text).into(),
+            name: zone.iana_name().unwrap_or(text).to_owned().into(),
             zone,
         })
     }

@@ -16,8 +16,8 @@ use crate::{
     gateway::Http,
     middleware::{
         AccessLog, AddressLimit, Around, Authentication, Authority, BodyLimits, CallerLimit,
-        Counter, Gate, IdempotencyKeys, Ledger, MaintenanceGate, PanicGuard, Tracing, facts,
-        refuse,
+        Counter, Gate, IdempotencyKeys, IdempotencyStore, MaintenanceGate, PanicGuard, Tracing,
+        facts, refuse,
     },
     precondition::is_held,
     problem::{Code, Problem},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The routes of one function by route key.
-pub(crate) type Routes = HashMap<String, Route>;
+pub(crate) type Routes = HashMap<String, Arc<Route>>;
 
 /// The stack of one function, ready to be called.
 pub(crate) type Stack = BoxCloneSyncService<Request, Response, Infallible>;
@@ -74,7 +74,7 @@ pub struct Api {
     routes: Routes,
     authority: Option<Arc<dyn Authority>>,
     counter: Option<Arc<dyn Counter>>,
-    ledger: Option<Arc<dyn Ledger>>,
+    idempotency: Option<Arc<dyn IdempotencyStore>>,
     gate: Option<Arc<dyn Gate>>,
 }
 
@@ -87,7 +87,7 @@ impl Api {
             routes: Routes::new(),
             authority: None,
             counter: None,
-            ledger: None,
+            idempotency: None,
             gate: None,
         }
     }
@@ -108,8 +108,8 @@ impl Api {
 
     /// Who remembers idempotency keys.
     #[must_use]
-    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
-        self.ledger = Some(ledger);
+    pub fn idempotency(mut self, store: Arc<dyn IdempotencyStore>) -> Self {
+        self.idempotency = Some(store);
         self
     }
 
@@ -160,7 +160,7 @@ impl Api {
         });
         self.routes.insert(
             endpoint.route_key(),
-            Route {
+            Arc::new(Route {
                 endpoint,
                 media_types: B::MEDIA_TYPES,
                 handler: erased,
@@ -175,7 +175,7 @@ impl Api {
                     }),
                     answer: R::describe(generator),
                 },
-            },
+            }),
         );
         self
     }
@@ -183,7 +183,6 @@ impl Api {
     /// The function behind its whole stack.
     pub fn build(self) -> Function {
         let routes = Arc::new(self.routes);
-        let handlers = Arc::clone(&routes);
         let limit = self.runtime.settings.rate_limit_address_per_min;
         let access = Arc::new(AccessLog::new(self.runtime.clone()));
         let stack = ServiceBuilder::new()
@@ -198,11 +197,9 @@ impl Api {
             .layer(Around::new(MaintenanceGate(self.gate)))
             .layer(Around::new(Authentication(self.authority)))
             .layer(Around::new(CallerLimit(self.counter)))
-            .layer(Around::new(BodyLimits(Arc::clone(&routes))))
-            .layer(Around::new(IdempotencyKeys(self.ledger)))
-            .service(service_fn(move |request| {
-                dispatch(Arc::clone(&handlers), request)
-            }));
+            .layer(Around::new(BodyLimits))
+            .layer(Around::new(IdempotencyKeys(self.idempotency)))
+            .service(service_fn(dispatch));
         Arc::new(Http {
             service: self.service,
             routes,
@@ -225,12 +222,9 @@ fn unless_held(mut response: Response, held: Option<&HeaderValue>) -> Response {
 }
 
 /// Calls the handler of the route that the gateway chose.
-async fn dispatch(routes: Arc<Routes>, request: Request) -> Result<Response, Infallible> {
+async fn dispatch(request: Request) -> Result<Response, Infallible> {
     let facts = facts(&request);
-    let route = facts
-        .as_deref()
-        .and_then(|facts| routes.get(&facts.endpoint.route_key()));
-    let answered = match route {
+    let answered = match request.extensions().get::<Arc<Route>>().cloned() {
         Some(route) => (route.handler)(request).await,
         None => Err(Problem::new(Code::Internal)),
     };

@@ -31,6 +31,8 @@ pub struct Facts {
     pub address: Option<IpAddr>,
     /// Scheme and host by which the caller reached us.
     pub origin: String,
+    /// The method.
+    pub method: http::Method,
     /// The path as it arrived, decoded; for messages only.
     pub path: String,
     /// The query string as it was sent.

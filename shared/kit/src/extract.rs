@@ -21,9 +21,11 @@ pub const BODY_LIMIT_BYTES: usize = 256 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Nothing;
 
-/// The names whose text stands for a number or a truth value, taken from the type's schema.
+/// The names that a type has, and those of them whose text stands for a number or a truth value,
+/// taken from its schema.
 #[derive(Debug, Default)]
 pub struct Coercions {
+    known: BTreeSet<String>,
     numbers: BTreeSet<String>,
     booleans: BTreeSet<String>,
 }
@@ -45,6 +47,7 @@ pub trait Params: Sized + Send + 'static {
             .and_then(|schema| schema.get("properties"))
             .and_then(Value::as_object);
         for (name, property) in properties.into_iter().flatten() {
+            coercions.known.insert(name.clone());
             let kinds = type_names(property);
             if kinds
                 .iter()
@@ -77,7 +80,8 @@ where
         let mut object = Map::new();
         for (name, text) in pairs {
             let value = coercions.value(&name, text);
-            if object.insert(name.clone(), value).is_some() {
+            let repeated = object.insert(name.clone(), value).is_some();
+            if repeated && coercions.known.contains(&name) {
                 let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
                 let fault = Fault::new(pointer, FaultCode::Duplicate, "is given more than once");
                 return Err(vec![fault]);
@@ -161,6 +165,9 @@ where
     const MEDIA_TYPES: Option<&'static [&'static str]> = Some(&["application/json"]);
 
     fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        if bytes.is_empty() {
+            return Err(Problem::new(Code::MalformedJson).detail("a body is needed"));
+        }
         validation::parse(bytes).map(Self).map_err(Problem::from)
     }
 
@@ -213,8 +220,11 @@ impl Incoming for RawJson {
 pub struct Ndjson(pub Vec<u8>);
 
 impl Incoming for Ndjson {
-    const MEDIA_TYPES: Option<&'static [&'static str]> =
-        Some(&["application/x-ndjson", "application/jsonl"]);
+    const MEDIA_TYPES: Option<&'static [&'static str]> = Some(&[
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+    ]);
 
     fn read(bytes: &[u8]) -> Result<Self, Problem> {
         Ok(Self(bytes.to_vec()))
@@ -256,7 +266,11 @@ pub(crate) fn query_pairs(raw: &str) -> Result<Vec<(String, String)>, Problem> {
             Some((decode(name)?, decode(value)?))
         })
         .collect::<Option<_>>()
-        .ok_or_else(|| refuse("the query has a percent escape that is not one"))
+        .ok_or_else(|| {
+            refuse(
+                "the query has a percent escape that is none, or of a character that is not taken",
+            )
+        })
 }
 
 /// Form decoding: `+` is a space; control characters are refused.

@@ -10,7 +10,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use bytes::Bytes;
 use domain::Instant;
 use futures_util::FutureExt as _;
-use http::{HeaderName, header};
+use http::{HeaderName, header, uri::Authority};
 use lambda_http::{
     Adapter, aws_lambda_events::apigw::ApiGatewayV2httpRequest, request::LambdaRequest,
 };
@@ -116,18 +116,13 @@ fn normalise(event: &mut ApiGatewayV2httpRequest, context: &Context) -> Received
         .route_key
         .take()
         .or_else(|| event.route_key.take());
+    let sent = event.headers.remove(header::HOST);
     let host = event
-        .headers
-        .remove(header::HOST)
-        .and_then(|value| value.to_str().ok().map(ToOwned::to_owned))
-        .filter(|host| host.parse::<http::uri::Authority>().is_ok());
-    let domain = event
         .request_context
         .domain_name
-        .take_if(|name| name.parse::<http::uri::Authority>().is_err());
-    if domain.is_some() {
-        tracing::warn!("the gateway's domain name is not one");
-    }
+        .take()
+        .or_else(|| sent.and_then(|value| value.to_str().ok().map(ToOwned::to_owned)))
+        .filter(|host| is_host(host));
     event
         .headers
         .remove(HeaderName::from_static("x-forwarded-proto"));
@@ -140,4 +135,13 @@ fn normalise(event: &mut ApiGatewayV2httpRequest, context: &Context) -> Received
         host,
         deadline: deadline.map(Instant::from_millis),
     }
+}
+
+/// Whether a text may stand as the host of the URLs that are handed out.
+fn is_host(text: &str) -> bool {
+    text.parse::<Authority>().is_ok_and(|authority| {
+        let port = authority.as_str().strip_prefix(authority.host());
+        let port = port.map(|rest| rest.strip_prefix(':').unwrap_or("443"));
+        !authority.host().is_empty() && port.is_some_and(|port| port.parse::<u16>().is_ok())
+    })
 }

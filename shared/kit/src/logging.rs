@@ -16,7 +16,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     Layer, Registry,
-    filter::LevelFilter,
+    filter::filter_fn,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
 };
@@ -67,8 +67,13 @@ pub fn subscriber(
     output: Output,
     clock: Clock,
 ) -> impl Subscriber + Send + Sync {
-    Registry::default()
-        .with(JsonLines { output, clock }.with_filter(LevelFilter::from_level(level)))
+    // A metric is written whatever the level: alarms must not go blind with it.
+    let wanted = filter_fn(move |metadata| {
+        metadata.is_span()
+            || *metadata.level() <= level
+            || metadata.fields().field(RAW_FIELD).is_some()
+    });
+    Registry::default().with(JsonLines { output, clock }.with_filter(wanted))
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
@@ -235,6 +240,20 @@ mod tests {
                 "n": 3, "share": null, "text": "a\"\n\u{1}마당", "trace_id": "abc", "member_id": "m1"
             })
         );
+    }
+
+    #[test]
+    fn a_metric_is_written_whatever_the_level() {
+        let buffer = Arc::new(Mutex::new(Vec::new()));
+        let output = Output::Memory(Arc::clone(&buffer));
+        let subscriber = subscriber(tracing::Level::ERROR, output, Clock::system());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("not logged");
+            tracing::info!(_aws = "{}", requests = 1, "request");
+        });
+        let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.contains("\"_aws\":{}"), "{text}");
     }
 
     #[test]

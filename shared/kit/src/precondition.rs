@@ -23,14 +23,17 @@ impl Precondition {
             let texts: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
             (!texts.is_empty()).then(|| texts.join(","))
         };
-        if text(header::IF_NONE_MATCH).is_some_and(|value| value.trim() == "*") {
+        let if_match = text(header::IF_MATCH);
+        if if_match.is_none()
+            && text(header::IF_NONE_MATCH).is_some_and(|value| value.trim() == "*")
+        {
             return Ok(Self::Absent);
         }
-        match text(header::IF_MATCH) {
+        match if_match {
             Some(value) if value.trim() == "*" => Ok(Self::Present),
             Some(value) => Ok(Self::OneOf(strong_tags(&value))),
             None => Err(Problem::new(Code::PreconditionRequired)
-                .detail("send If-Match with the resource's ETag, or If-None-Match: * to create")),
+                .detail("send If-Match with the resource's ETag; to create one, If-None-Match: *")),
         }
     }
 }

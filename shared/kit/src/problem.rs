@@ -136,13 +136,25 @@ impl Problem {
         Self::new(Code::Internal)
     }
 
+    /// What there is to say where nothing was said: how many faults, or what the code means.
+    fn told(&self) -> Cow<'static, str> {
+        match self.errors.len() {
+            0 => Cow::Borrowed(self.code.title()),
+            1 => Cow::Borrowed("one fault was found: see errors"),
+            many => Cow::Owned(format!("{many} faults were found: see errors")),
+        }
+    }
+
     /// The answer to the caller of the request `request_id`.
     pub(crate) fn into_response(self, trace_id: &str, request_id: &str) -> crate::Response {
         let document = Document {
             kind: format!("urn:madang:problem:{}", self.code.as_str()),
             title: self.code.title(),
             status: self.code.status(),
-            detail: self.detail.as_deref(),
+            detail: self
+                .detail
+                .as_deref()
+                .map_or_else(|| self.told(), Cow::Borrowed),
             instance: format!("urn:madang:request:{request_id}"),
             code: self.code.as_str(),
             trace_id,
@@ -179,8 +191,7 @@ pub struct Document<'a> {
     /// The HTTP status.
     status: u16,
     /// What happened this time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+    detail: Cow<'a, str>,
     /// `urn:madang:request:<request id>`.
     instance: String,
     /// Stable, snake_case.
@@ -188,12 +199,12 @@ pub struct Document<'a> {
     /// Finds the request in logs and traces.
     trace_id: &'a str,
     /// Every fault of the input, where that is what was wrong.
-    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[serde(default, skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
 }
 
-/// An error with its sources, on one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+/// An error with its sources, on one line: how errors are logged.
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,9 +6,10 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
 use crate::{
-    config::{Faults, LogLevel, Setting as _, Vars},
+    config::{Faults, Vars},
     function::Function,
     logging,
+    runtime::Settings,
 };
 
 /// Runs one function until the platform ends the process.
@@ -16,12 +17,14 @@ use crate::{
 /// The environment is read here and nowhere else. A configuration that is refused is logged with
 /// all its faults and ends the process, which Lambda reports as a failed initialisation.
 pub fn run(function: impl FnOnce(&Vars) -> Result<Function, Faults>) -> ExitCode {
-    let vars: Vars = std::env::vars().collect();
-    let level = vars
-        .get("LOG_LEVEL")
-        .and_then(LogLevel::parse)
-        .map_or(tracing::Level::INFO, |level| level.0);
-    logging::init(level);
+    // A variable that is not UTF-8 is none of ours.
+    let vars: Vars = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    // What is wrong with the settings the function itself will say.
+    let settings = Settings::read(&vars).ok();
+    let level = settings.as_ref().map(|settings| settings.log_level.0);
+    logging::init(level.unwrap_or(tracing::Level::INFO));
     let function = match function(&vars) {
         Ok(function) => function,
         Err(faults) => {
@@ -35,7 +38,7 @@ pub fn run(function: impl FnOnce(&Vars) -> Result<Function, Faults>) -> ExitCode
             return ExitCode::FAILURE;
         }
     };
-    let graceful = vars.get("GRACEFUL_SHUTDOWN") == Some("true");
+    let graceful = settings.is_some_and(|settings| settings.graceful_shutdown);
     // A multi-thread runtime triples the CPU per call; only an instance that is sent concurrent
     // invocations gains from one.
     let concurrent = vars

@@ -7,7 +7,7 @@ use domain::Instant;
 use futures_util::FutureExt as _;
 use lambda_runtime::Context;
 use schemars::SchemaGenerator;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
 use crate::{
@@ -30,6 +30,12 @@ pub struct Job<E> {
     pub deadline: Instant,
     /// Randomness of its own.
     pub random: Random,
+}
+
+/// What a caller may put into any event beside its own members: the trace that it goes on with.
+#[derive(Default, Deserialize)]
+struct Sent {
+    traceparent: Option<String>,
 }
 
 struct Worker<S, F, E> {
@@ -78,8 +84,9 @@ where
         event: Bytes,
         context: Context,
     ) -> BoxFuture<Result<Vec<u8>, InvokeError>> {
+        let sent: Sent = serde_json::from_slice(&event).unwrap_or_default();
         let trace = Trace::from_headers(
-            None,
+            sent.traceparent.as_deref(),
             context.xray_trace_id.as_deref(),
             &mut self.runtime.random.rng(),
         );

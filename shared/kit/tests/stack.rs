@@ -245,7 +245,20 @@ async fn illegal_paths_queries_and_hosts_are_answered_not_panicked_at() {
             "{query}"
         );
     }
-    for host in ["exa mple", "<>", "a:b:c", "[", "", "a/b?c#d", "\u{fffd}"] {
+    for host in [
+        "exa mple",
+        "<>",
+        "a:b:c",
+        "[",
+        "",
+        "a/b?c#d",
+        "\u{fffd}",
+        "localhost:99999",
+        "localhost:abc",
+        ":80",
+        "[::1]:99999",
+        "a:-1",
+    ] {
         let mut event = event("GET /things");
         event["headers"]["host"] = host.into();
         event["rawPath"] = "/things\u{0}<\"% %zz#?".into();

@@ -1,8 +1,11 @@
 //! What can go wrong with a store, sorted by what the caller can do about it.
 
-use std::{error::Error as StdError, fmt::Debug};
+use std::error::Error as StdError;
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
 
 /// A failed operation on a table, a bucket or a worker.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,11 @@ impl StoreError {
         )
     }
 
+    /// Whether the same call would end the same, whoever makes it and when.
+    pub fn is_lasting(&self) -> bool {
+        !self.is_transient() && !self.is_conflict()
+    }
+
     /// Whether a write's condition did not hold.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
@@ -100,14 +108,13 @@ impl StoreError {
     }
 
     /// Sorts an SDK error. A transaction's reasons are sorted by `Transaction`.
-    pub(crate) fn from_sdk<E, R>(
+    pub(crate) fn from_sdk<E>(
         operation: &'static str,
         place: &str,
-        error: SdkError<E, R>,
+        error: SdkError<E, HttpResponse>,
     ) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-        R: Debug + Send + Sync + 'static,
     {
         let place = place.to_owned();
         match &error {
@@ -121,28 +128,30 @@ impl StoreError {
                 place,
                 source: Box::new(error),
             },
-            SdkError::ServiceError(answer) => match kind(answer.err().code()) {
-                Kind::Conflict => Self::Conflict { operation, place },
-                Kind::Throttled => Self::Throttled {
-                    operation,
-                    place,
-                    source: Box::new(error),
-                },
-                Kind::Broken => Self::Unavailable {
-                    operation,
-                    place,
-                    source: Box::new(error),
-                },
-                Kind::Refused => Self::Refused {
-                    operation,
-                    place,
-                    reason: format!(
-                        "{}: {}",
-                        answer.err().code().unwrap_or("unknown"),
-                        answer.err().message().unwrap_or_default()
-                    ),
-                },
-            },
+            SdkError::ServiceError(answer) => {
+                match kind(answer.err().code(), answer.raw().status().is_server_error()) {
+                    Kind::Conflict => Self::Conflict { operation, place },
+                    Kind::Throttled => Self::Throttled {
+                        operation,
+                        place,
+                        source: Box::new(error),
+                    },
+                    Kind::Broken => Self::Unavailable {
+                        operation,
+                        place,
+                        source: Box::new(error),
+                    },
+                    Kind::Refused => Self::Refused {
+                        operation,
+                        place,
+                        reason: format!(
+                            "{}: {}",
+                            answer.err().code().unwrap_or("unknown"),
+                            answer.err().message().unwrap_or_default()
+                        ),
+                    },
+                }
+            }
             _ => Self::Unavailable {
                 operation,
                 place,
@@ -152,6 +161,7 @@ impl StoreError {
     }
 }
 
+#[derive(Debug, PartialEq)]
 enum Kind {
     Conflict,
     Throttled,
@@ -159,9 +169,10 @@ enum Kind {
     Refused,
 }
 
-/// By the error codes of the DynamoDB, S3 and Lambda API references. An error without a code is
-/// none of theirs, so something between us and them is broken.
-fn kind(code: Option<&str>) -> Kind {
+/// By the error codes of the DynamoDB, S3 and Lambda API references; by the status where the code is
+/// none that we know. An error without a code is none of theirs, so something between us and them
+/// is broken.
+fn kind(code: Option<&str>, status_is_5xx: bool) -> Kind {
     match code {
         Some("ConditionalCheckFailedException") => Kind::Conflict,
         Some(
@@ -177,6 +188,26 @@ fn kind(code: Option<&str>) -> Kind {
         | Some(
             "InternalError" | "InternalServerError" | "ServiceException" | "ServiceUnavailable",
         ) => Kind::Broken,
+        Some(_) if status_is_5xx => Kind::Broken,
         Some(_) => Kind::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_code_is_sorted_by_its_status() {
+        for (code, status_is_5xx, sorted) in [
+            (Some("SlowDown"), true, Kind::Throttled),
+            (Some("InternalServerError"), true, Kind::Broken),
+            (Some("EC2UnexpectedException"), true, Kind::Broken),
+            (Some("AccessDeniedException"), false, Kind::Refused),
+            (Some("SomethingNew"), false, Kind::Refused),
+            (None, false, Kind::Broken),
+        ] {
+            assert_eq!(kind(code, status_is_5xx), sorted, "{code:?}");
+        }
     }
 }

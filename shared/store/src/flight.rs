@@ -8,6 +8,7 @@ use std::{
 
 use domain::Instant;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 /// A flight that began longer ago than this is given up on: it may hang in a process that was
 /// frozen, where timers count the time that the process ran.
@@ -45,10 +46,12 @@ impl Flights {
         // Nothing is ever sent: the sender goes when the work ends, even by a panic.
         let (landing, landed) = watch::channel(());
         let work = work();
-        tokio::spawn(async move {
+        let flight = async move {
             work.await;
             drop(landing);
-        });
+        };
+        // What it logs belongs to the request that began it.
+        tokio::spawn(flight.in_current_span());
         let flight = Flight {
             began_at: now,
             landed,
@@ -110,6 +113,22 @@ mod tests {
         let next = flights.join(now, work);
         next.landed_within(Duration::from_secs(5)).await;
         assert_eq!(done.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn what_a_flight_logs_belongs_to_who_began_it() {
+        let _logging = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let request = tracing::info_span!("request");
+        let seen = Arc::new(Mutex::new(None));
+        let work = || {
+            let seen = Arc::clone(&seen);
+            async move { *seen.lock().unwrap() = tracing::Span::current().id() }
+        };
+        let now = Instant::from_seconds(1_000);
+        let flight = request.in_scope(|| Flights::default().join(now, work));
+        flight.landed_within(Duration::from_secs(5)).await;
+        assert!(request.id().is_some());
+        assert_eq!(*seen.lock().unwrap(), request.id());
     }
 
     #[tokio::test]

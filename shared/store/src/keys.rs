@@ -15,8 +15,8 @@
 //! | Requests | `idempotency#<sha-256 of caller, route and key>` | `record` | a request in flight, or its answer | with the record |
 //! | Requests | `rate#<scope>#<window>` | `hits` | hits of one window | a window later |
 //! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>` | one impression, click or conversion | after its retention |
-//! | Marks | `hours` | `<hour>` | an hour that has buckets | after the marks' retention |
-//! | Marks | `buckets#<hour>#<part>` | `<minute>#<campaign>#<shard>` | a bucket that has marks | after the marks' retention |
+//! | Marks | `hours#<part>` | `<hour>` | an hour that has buckets | after the marks' retention |
+//! | Marks | `buckets#<hour>#<part>` | `<minute>#<campaign>` | a campaign's minute that has marks | after the marks' retention |
 //! | Marks | `sums#<day>#<campaign>` | `<minute>#<creative>` | what a creative's minute comes to | after the sums' retention |
 //! | Marks | `totals#<day>` | `<campaign>#<creative>#<placement>` | what a day comes to | – |
 //! | Marks | `roll-up` | `state` | how far the roll-up is, and when it last finished | – |
@@ -100,21 +100,20 @@ pub(crate) fn mark(bucket: String, request: RandomId, slot: u8, kind: &str) -> K
     key(bucket, format!("{request}#{slot:03}#{kind}"))
 }
 
-pub(crate) const HOURS: &str = "hours";
+pub(crate) fn hours(part: u8) -> String {
+    format!("hours#{part:02}")
+}
 
-pub(crate) fn hour(hour: u32) -> Key {
-    key(HOURS, format!("{hour:010}"))
+pub(crate) fn hour(part: u8, hour: u32) -> Key {
+    key(hours(part), format!("{hour:010}"))
 }
 
 pub(crate) fn buckets(hour: u32, part: u8) -> String {
     format!("buckets#{hour:010}#{part:02}")
 }
 
-pub(crate) fn bucket(hour: u32, part: u8, minute: u32, campaign: u64, shard: u8) -> Key {
-    key(
-        buckets(hour, part),
-        format!("{minute:010}#{campaign:016x}#{shard:02}"),
-    )
+pub(crate) fn bucket(hour: u32, part: u8, minute: u32, campaign: u64) -> Key {
+    key(buckets(hour, part), format!("{minute:010}#{campaign:016x}"))
 }
 
 pub(crate) fn sums(day: &str, campaign: u64) -> String {

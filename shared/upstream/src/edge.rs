@@ -3,15 +3,15 @@
 use std::{fmt, time::Duration};
 
 use aws::Aws;
-use kit::{Problem, config::Seconds};
+use kit::{Problem, config::Seconds, problem::Chain};
 
 use crate::secrets::{Freshness, Secret, SecretError, SecretsManager};
 
 impl From<SecretError> for Problem {
     fn from(error: SecretError) -> Self {
         match error {
-            error @ SecretError::Unavailable { .. } => {
-                tracing::error!(%error, "a secret is missing");
+            error @ (SecretError::Unavailable { .. } | SecretError::Missing { .. }) => {
+                tracing::error!(error = %Chain(&error), "a secret is missing");
                 Self::unavailable("a secret cannot be read")
             }
             error => Self::internal(&error),
@@ -55,4 +55,42 @@ where
         stale_limit: Duration::ZERO,
     };
     SecretsManager::connect(aws).secret(name, never, parse)
+}
+
+#[cfg(test)]
+mod tests {
+    use kit::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_may_be_there_soon_is_waited_for() {
+        let name = || "tracking-keys".into();
+        for (error, code) in [
+            (SecretError::Missing { name: name() }, Code::Unavailable),
+            (
+                SecretError::Unavailable {
+                    name: name(),
+                    source: std::sync::Arc::new(std::fmt::Error),
+                },
+                Code::Unavailable,
+            ),
+            (
+                SecretError::Refused {
+                    name: name(),
+                    code: "AccessDeniedException".into(),
+                },
+                Code::Internal,
+            ),
+            (
+                SecretError::Malformed {
+                    name: name(),
+                    reason: "no key".into(),
+                },
+                Code::Internal,
+            ),
+        ] {
+            assert_eq!(Problem::from(error.clone()).code, code, "{error}");
+        }
+    }
 }

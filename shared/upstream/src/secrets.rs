@@ -13,12 +13,15 @@ use std::{
 use arc_swap::ArcSwapOption;
 use aws::{Aws, Pace, Service};
 use aws_sdk_secretsmanager::{
-    Client, error::SdkError, operation::get_secret_value::GetSecretValueError,
+    Client, config::http::HttpResponse, error::SdkError,
+    operation::get_secret_value::GetSecretValueError,
 };
 use domain::Instant;
+use kit::problem::Chain;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tracing::Instrument as _;
 
-/// After a failure nobody asks again for this long.
+/// A secret is asked for no more often than this, whoever wants it and whatever came of it.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A connection to Secrets Manager.
@@ -79,7 +82,14 @@ pub enum SecretError {
         /// What the SDK says.
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// There is no such secret, or the function may not read it.
+    /// There is no such secret, or it was not given a value yet, as between a deployment and its
+    /// first filling.
+    #[error("the secret `{name}` has no value yet")]
+    Missing {
+        /// The secret's name.
+        name: Arc<str>,
+    },
+    /// Secrets Manager refuses the call: the function may not read the secret, say.
     #[error("the secret `{name}` may not be read: {code}")]
     Refused {
         /// The secret's name.
@@ -139,8 +149,15 @@ impl<T: Send + Sync + 'static> Secret<T> {
                 }
                 Ok(value)
             }
-            None => self.read_or_wait(now).await,
+            None => self.read_unless(now, ttl).await,
         }
+    }
+
+    /// The secret as it is now, for who has seen that it must have changed: read again, by one
+    /// caller for all, unless that was done a second ago. An error says that this could not be;
+    /// what [`Self::get`] gives stays.
+    pub async fn refresh(&self, now: Instant) -> Result<Arc<T>, SecretError> {
+        self.read_unless(now, RETRY_AFTER).await
     }
 
     /// How long ago the secret was read; `None` when it never was.
@@ -170,17 +187,21 @@ impl<T: Send + Sync + 'static> Secret<T> {
             return;
         };
         let inner = Arc::clone(&self.0);
-        tokio::spawn(async move {
+        let read = async move {
             if let Err(error) = inner.read(now, turn).await {
-                tracing::warn!(secret = &*inner.name, %error, "the secret stays as it is");
+                let (secret, error) = (&*inner.name, Chain(&error));
+                tracing::warn!(secret, %error, "the secret stays as it is");
             }
-        });
+        };
+        // What it logs belongs to the request that began it.
+        tokio::spawn(read.in_current_span());
     }
 
-    async fn read_or_wait(&self, now: Instant) -> Result<Arc<T>, SecretError> {
+    /// Reads the secret, unless it was read within `age`.
+    async fn read_unless(&self, now: Instant, age: Duration) -> Result<Arc<T>, SecretError> {
         let turn = Arc::clone(&self.0.flight).lock_owned().await;
         // Whoever had the turn before may have read it, or found that it cannot be read.
-        if let Some((value, _)) = self.usable(now, self.0.freshness.ttl) {
+        if let Some((value, _)) = self.usable(now, age) {
             return Ok(value);
         }
         match self.0.failed_lately(now) {
@@ -214,30 +235,35 @@ impl<T> Inner<T> {
             .send()
             .await
             .map_err(|error| self.failure(error))?;
-        let text = answer.secret_string();
-        let parsed = text.map_or_else(
-            || Err("it has no text".to_owned()),
-            |text| (self.parse)(text),
-        );
-        parsed.map_err(|reason| SecretError::Malformed {
-            name: Arc::clone(&self.name),
-            reason,
-        })
+        let name = Arc::clone(&self.name);
+        match answer.secret_string() {
+            None => Err(SecretError::Malformed {
+                name,
+                reason: "it has no text".to_owned(),
+            }),
+            Some(text) if text.trim().is_empty() => Err(SecretError::Missing { name }),
+            Some(text) => {
+                (self.parse)(text).map_err(|reason| SecretError::Malformed { name, reason })
+            }
+        }
     }
 
     /// Client errors of Secrets Manager are about us; whatever else is a matter of time.
-    fn failure<R>(&self, error: SdkError<GetSecretValueError, R>) -> SecretError
-    where
-        R: fmt::Debug + Send + Sync + 'static,
-    {
+    fn failure(&self, error: SdkError<GetSecretValueError, HttpResponse>) -> SecretError {
+        let broken = error
+            .raw_response()
+            .is_some_and(|answer| answer.status().is_server_error());
         let refusal = error.as_service_error().and_then(|service| {
             let code = service.meta().code()?;
-            let transient = service.is_internal_service_error()
+            let transient = broken
+                || service.is_internal_service_error()
                 || matches!(code, "ThrottlingException" | "TooManyRequestsException");
             (!transient).then(|| code.to_owned())
         });
         let name = Arc::clone(&self.name);
         match refusal {
+            // The same code for a secret that is not there and for one without a value.
+            Some(code) if code == "ResourceNotFoundException" => SecretError::Missing { name },
             Some(code) => SecretError::Refused { name, code },
             None => SecretError::Unavailable {
                 name,

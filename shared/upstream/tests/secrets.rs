@@ -162,7 +162,7 @@ async fn many_that_ask_in_vain_cost_one_call_too() {
         .collect();
     for answer in asked {
         let error = answer.await.unwrap().unwrap_err();
-        assert!(matches!(error, SecretError::Refused { .. }), "{error}");
+        assert!(matches!(error, SecretError::Missing { .. }), "{error}");
     }
     assert_eq!(stand_in.calls(), 1);
 
@@ -195,6 +195,7 @@ async fn a_secret_is_used_while_it_cannot_be_read_again_but_not_for_ever() {
     let misbehaviours = [
         Behaviour::Fail("500 Internal Server Error", "InternalServiceError"),
         Behaviour::Fail("400 Bad Request", "ThrottlingException"),
+        Behaviour::Tell(""),
         Behaviour::Garbage,
         Behaviour::HangUp,
         Behaviour::Tell("not a number"),
@@ -223,6 +224,17 @@ async fn errors_say_whether_waiting_helps() {
     stand_in.behave(Behaviour::Fail("400 Bad Request", "AccessDeniedException"));
     let refused = stand_in.secret().get(START).await.unwrap_err();
     assert!(matches!(refused, SecretError::Refused { .. }), "{refused}");
+    stand_in.behave(Behaviour::Fail("503 Service Unavailable", "SomethingNew"));
+    let refused = stand_in.secret().get(START).await.unwrap_err();
+    assert!(
+        matches!(refused, SecretError::Unavailable { .. }),
+        "{refused}"
+    );
+    for nothing in ["", " "] {
+        stand_in.behave(Behaviour::Tell(nothing));
+        let missing = stand_in.secret().get(START).await.unwrap_err();
+        assert!(matches!(missing, SecretError::Missing { .. }), "{missing}");
+    }
     stand_in.behave(Behaviour::Tell("seven"));
     let refused = stand_in.secret().get(START).await.unwrap_err();
     assert!(
@@ -230,6 +242,39 @@ async fn errors_say_whether_waiting_helps() {
         "{refused}"
     );
     assert!(!refused.to_string().contains("seven"));
+}
+
+#[tokio::test]
+async fn whoever_knows_that_it_changed_gets_what_it_is_now_but_not_twice_a_second() {
+    let stand_in = StandIn::start(Behaviour::Tell("1")).await;
+    let secret = stand_in.secret();
+    secret.get(START).await.unwrap();
+    stand_in.behave(Behaviour::Tell("2"));
+    let moment = START + Duration::from_millis(999);
+    assert_eq!(*secret.refresh(moment).await.unwrap(), 1);
+    assert_eq!(stand_in.calls(), 1);
+
+    let later = START + Duration::from_secs(1);
+    let asked: Vec<_> = (0..20)
+        .map(|_| {
+            let secret = secret.clone();
+            tokio::spawn(async move { secret.refresh(later).await })
+        })
+        .collect();
+    for answer in asked {
+        assert_eq!(*answer.await.unwrap().unwrap(), 2);
+    }
+    assert_eq!(*secret.get(later).await.unwrap(), 2);
+    assert_eq!(stand_in.calls(), 2);
+
+    stand_in.behave(Behaviour::Fail("400 Bad Request", "AccessDeniedException"));
+    let broken = later + Duration::from_secs(1);
+    for _ in 0..2 {
+        let refused = secret.refresh(broken).await.unwrap_err();
+        assert!(matches!(refused, SecretError::Refused { .. }), "{refused}");
+    }
+    assert_eq!(*secret.get(broken).await.unwrap(), 2, "what was read stays");
+    assert_eq!(stand_in.calls(), 3, "in vain no more often either");
 }
 
 #[tokio::test]

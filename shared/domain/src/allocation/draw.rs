@@ -48,7 +48,7 @@ pub fn allocate<'s>(
 ) -> Allocation<'s> {
     let mut selection = Selection {
         snapshot,
-        viewer: Viewer::new(given),
+        viewer: Viewer::new(given, snapshot),
         given: Vec::new(),
         best: Vec::new(),
     };
@@ -141,12 +141,12 @@ struct Viewer<'r> {
 }
 
 impl<'r> Viewer<'r> {
-    fn new(given: &Given<'r>) -> Self {
+    fn new(given: &Given<'r>, snapshot: &Snapshot) -> Self {
         let exclude = given.request.exclude.as_ref();
         let labels =
             |of: Option<&'r Vec<Label>>| of.into_iter().flatten().map(Label::as_str).collect();
         Self {
-            facts: given.facts(),
+            facts: given.facts(snapshot),
             now: given.now,
             consented: given.consented(),
             campaigns: exclude
@@ -160,11 +160,13 @@ impl<'r> Viewer<'r> {
         }
     }
 
-    /// Whether the campaign is for this viewer, now.
+    /// Whether the campaign is for this viewer, now. House campaigns are what is left for a device
+    /// that is not known, whatever they say of it.
     fn may_see(&self, campaign: &Campaign) -> bool {
+        let any_device = campaign.house || campaign.no_device == NoDevice::Serve;
         campaign.in_flight(self.now)
             && (campaign.consent == Consent::NotRequired || self.consented)
-            && (campaign.no_device == NoDevice::Serve || self.facts.device_id.is_some())
+            && (any_device || self.facts.device_id.is_some())
             && !self.excludes(campaign)
             && campaign.matcher.matches(&self.facts)
     }

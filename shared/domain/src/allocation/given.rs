@@ -1,8 +1,8 @@
 //! What is known when an allocation is asked for: the request, the stored profile and the time,
 //! made into the facts that targeting looks at.
 
-use super::{Profile, Request};
-use crate::{Instant, Label, Store, TimeZoneName, Version, targeting::Facts};
+use super::{Profile, Request, Snapshot};
+use crate::{Day, Instant, Label, Store, TimeZoneName, Version, targeting::Facts, zone::WallTime};
 
 /// All that an allocation depends on, besides the campaigns and chance.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,9 @@ impl<'a> Given<'a> {
         self.request.consent == Some(true) && self.request.device.lmt != Some(true)
     }
 
-    /// The facts for targeting.
-    pub fn facts(&self) -> Facts<'a> {
+    /// The facts for the targeting of a snapshot's campaigns: hour and weekday are found out only
+    /// where one of them asks.
+    pub fn facts(&self, snapshot: &Snapshot) -> Facts<'a> {
         let Request {
             device,
             user,
@@ -35,8 +36,10 @@ impl<'a> Given<'a> {
         } = self.request;
         let user = user.as_ref();
         let profile = self.profile;
-        let zone: Option<TimeZoneName> = device.tz.as_ref().and_then(|tz| tz.parse().ok());
-        let local = zone.map(|zone| zone.wall_time(self.now));
+        let local = snapshot
+            .asks_the_time()
+            .then(|| self.local_time())
+            .flatten();
         let birth_year = user
             .and_then(|user| user.birth_year)
             .or_else(|| profile?.birth_year);
@@ -66,10 +69,17 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The age reached within this year (UTC); `None` for who is yet to be born.
+    /// What the device's clock shows.
+    fn local_time(&self) -> Option<WallTime> {
+        let zone: TimeZoneName = self.request.device.tz.as_ref()?.parse().ok()?;
+        Some(zone.wall_time(self.now))
+    }
+
+    /// The age that is certain: of the two that a year of birth leaves open, the one before this
+    /// year's (UTC) birthday, so that nobody counts as 18 too early. `None` for who is yet to be born.
     fn age(&self, birth_year: u16) -> Option<u16> {
-        let year = TimeZoneName::utc().wall_time(self.now).day.year();
-        u16::try_from(year).ok()?.checked_sub(birth_year)
+        let year = u16::try_from(Day::of(self.now).year()).ok()?;
+        Some(year.checked_sub(birth_year)?.saturating_sub(1))
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Snapshot {
     by_key: HashMap<u64, usize>,
     placements: HashMap<Id, Placement>,
     placement_ids: HashMap<u64, Id>,
+    asks_the_time: bool,
 }
 
 /// The campaigns of one placement, the best tier first.
@@ -62,7 +63,7 @@ pub struct Campaign {
     pub weight: u32,
     /// Whether the user must have consented.
     pub consent: Consent,
-    /// What to do for a device that does not say which it is.
+    /// What to do for a device that does not say which it is; a house campaign serves it in any case.
     pub no_device: NoDevice,
     /// How often it may be seen by one device.
     pub caps: Box<[Cap]>,
@@ -150,6 +151,11 @@ impl Snapshot {
         self.placement_ids.get(&key)
     }
 
+    /// Whether the targeting of any campaign looks at the device's clock or calendar.
+    pub(super) fn asks_the_time(&self) -> bool {
+        self.asks_the_time
+    }
+
     pub(super) fn placement(&self, id: &Id) -> Option<&Placement> {
         self.placements.get(id)
     }
@@ -177,7 +183,9 @@ impl Snapshot {
             }
         }
         self.by_key.insert(key, place);
-        self.campaigns.push(Campaign::new(id, key, item)?);
+        let campaign = Campaign::new(id, key, item)?;
+        self.asks_the_time |= campaign.matcher.asks_the_time();
+        self.campaigns.push(campaign);
         Ok(())
     }
 }

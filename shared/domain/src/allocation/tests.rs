@@ -125,6 +125,11 @@ fn only_the_eligible_are_given() {
             json!({"device": {"platform": "ios"}}),
             false,
         ),
+        (
+            json!({"no_device": "skip", "house": true}),
+            json!({"device": {"platform": "ios"}}),
+            true,
+        ),
         (yes.clone(), json!({"exclude": {"campaigns": ["a"]}}), false),
         (
             yes.clone(),
@@ -186,7 +191,7 @@ fn the_profile_fills_in_what_the_request_leaves_open() {
         ),
         (
             "age",
-            targeting(json!([{"field": "age", "gte": 26, "lt": 27}])),
+            targeting(json!([{"field": "age", "gte": 25, "lt": 26}])),
         ),
         (
             "interests",
@@ -235,6 +240,56 @@ fn the_profile_fills_in_what_the_request_leaves_open() {
     assert_eq!(names(&request(json!({})), None), [""; 0]);
     let lost = request(json!({"device": {"platform": "ios", "tz": "Mars/Olympus"}}));
     assert_eq!(names(&lost, None), [""; 0]);
+}
+
+#[test]
+fn an_age_counts_once_it_is_certain() {
+    let age = |bounds: Value| {
+        let mut rule = json!({"field": "age"});
+        rule.as_object_mut()
+            .unwrap()
+            .extend(bounds.as_object().unwrap().clone());
+        json!({"targeting": {"all": [rule]}})
+    };
+    let snapshot = snapshot(&[
+        ("adults", age(json!({"gte": 18}))),
+        ("minors", age(json!({"lt": 18}))),
+        ("newborn", age(json!({"in": [0]}))),
+    ]);
+    // It is June 2026.
+    for (birth_year, expected) in [
+        (2007, &["adults"][..]),
+        (2008, &["minors"]),
+        (2009, &["minors"]),
+        (2025, &["minors", "newborn"]),
+        (2026, &["minors", "newborn"]),
+        (2027, &[]),
+    ] {
+        let asked = request(json!({"user": {"birth_year": birth_year}}));
+        assert_eq!(
+            sorted(placed(&snapshot, &asked, 1)),
+            expected,
+            "{birth_year}"
+        );
+    }
+}
+
+#[test]
+fn the_devices_clock_is_read_only_where_a_campaign_asks() {
+    let device = json!({"platform": "ios", "tz": "Asia/Seoul"});
+    let asked = request(json!({"device": device}));
+    let local = |rules: Value| {
+        let campaign = json!({"targeting": {"all": rules}});
+        let facts = given(&asked, None).facts(&snapshot(&[("a", json!({})), ("b", campaign)]));
+        (facts.hour, facts.weekday)
+    };
+    let nine = (Some(9), Some(crate::Weekday::Monday));
+    let ios = json!({"field": "platform", "in": ["ios"]});
+    assert_eq!(local(json!([ios])), (None, None));
+    assert_eq!(local(json!([ios, {"field": "hour", "in": [1]}])), nine);
+    assert_eq!(local(json!([{"field": "hour", "gte": 1}])), nine);
+    let nested = json!([{"any": [ios, {"field": "weekday", "not_in": ["sun"]}]}]);
+    assert_eq!(local(nested), nine);
 }
 
 #[test]

@@ -147,17 +147,13 @@ pub struct Notice {
 pub struct Update {
     /// How urgent it is.
     pub level: UpdateLevel,
-    /// The oldest version that still works.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The oldest version that still works; `null`, as all below, where nothing is known of the app.
     pub min_version: Option<Version>,
     /// The newest version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_version: Option<Version>,
     /// Where to get it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_url: Option<HttpUrl>,
     /// What to tell the user, in the user's language.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 

@@ -157,6 +157,22 @@ fn updates_follow_the_versions_of_the_store() {
                 platform: None,
                 ..ios("0.1")
             },
+            300,
+        ),
+        (
+            Caller {
+                platform: None,
+                store: Some(Store::Onestore),
+                ..ios("1")
+            },
+            300,
+        ),
+        (
+            Caller {
+                platform: None,
+                store: None,
+                ..ios("0.1")
+            },
             200,
         ),
         (
@@ -236,6 +252,13 @@ fn windows_are_half_open_and_know_whom_they_concern() {
         json!([]),
     );
     assert_eq!(world.code(Caller::default()), 200);
+    for (store, code) in [(Store::AppStore, 304), (Store::GooglePlay, 200)] {
+        let only_store = Caller {
+            store: Some(store),
+            ..Caller::default()
+        };
+        assert_eq!(world.code(only_store), code, "{store}");
+    }
 }
 
 #[test]
@@ -304,7 +327,8 @@ fn an_answer_has_the_published_shape() {
             "maintenance": {"starts_at": "2026-05-31T23:00:00.000Z",
                 "ends_at": "2026-06-01T00:00:30.000Z", "message": "closed",
                 "url": "https://example.com/"},
-            "update": {"level": "none"},
+            "update": {"level": "none", "min_version": null, "latest_version": null,
+                "store_url": null, "message": null},
             "server_time": "2026-06-01T00:00:00.000Z",
             "poll_after_s": 30,
         })

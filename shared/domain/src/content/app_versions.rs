@@ -84,9 +84,10 @@ impl AppVersions {
     }
 
     /// The versions that matter to an app: its store's. An app that does not name its store gets
-    /// those of its platform, if that is in one store only.
+    /// those of its platform, if that is in one store only; one that names no platform runs on its
+    /// store's.
     pub fn of(&self, platform: Option<Platform>, store: Option<Store>) -> Option<&AppVersion> {
-        let platform = platform?;
+        let platform = platform.or(store.map(Store::platform))?;
         let mut here = self.0.iter().filter(|item| {
             item.platform == platform && store.is_none_or(|store| store == item.store)
         });

@@ -127,14 +127,16 @@ impl Item for Gate {
 }
 
 impl Window {
-    /// Whether the app is closed at `now` to an app on this platform, from this store. A window for
-    /// some platforms or stores does not close an app that does not say where it belongs.
+    /// Whether the app is closed at `now` to an app on this platform, from this store; one that names
+    /// its store only runs on the store's platform. A window for some platforms or stores does not
+    /// close an app that does not say where it belongs.
     pub fn closes(&self, now: Instant, platform: Option<Platform>, store: Option<Store>) -> bool {
         fn concerns<T: PartialEq>(listed: &Option<Vec<T>>, given: Option<T>) -> bool {
             listed
                 .as_ref()
                 .is_none_or(|listed| given.is_some_and(|given| listed.contains(&given)))
         }
+        let platform = platform.or(store.map(Store::platform));
         self.starts_at <= now
             && now < self.ends_at
             && concerns(&self.platforms, platform)

@@ -39,7 +39,7 @@ pub(super) struct Compiler {
 impl Compiler {
     pub(super) fn fault(
         &mut self,
-        at: impl Into<String>,
+        at: impl std::fmt::Display,
         code: FaultCode,
         message: impl std::fmt::Display,
     ) {
@@ -194,7 +194,6 @@ impl Compiler {
         })
     }
 
-    /// The one operation of a rule on a field.
     fn refuse_seed(&mut self, rule: &Rule, at: &str) {
         if rule.seed.is_some() {
             self.fault(

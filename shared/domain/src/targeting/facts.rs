@@ -22,7 +22,7 @@ pub struct Facts<'a> {
     pub carrier: Option<&'a str>,
     /// The device's model, as it names itself.
     pub model: Option<&'a str>,
-    /// The user's age in years.
+    /// The user's age in years, no higher than it certainly is.
     pub age: Option<u16>,
     /// The user's gender.
     pub gender: Option<Gender>,

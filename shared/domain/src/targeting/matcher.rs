@@ -16,6 +16,11 @@ impl Matcher {
         self.0.iter().all(|test| test.matches(facts))
     }
 
+    /// Whether a rule looks at the device's clock or calendar: an hour or a weekday.
+    pub fn asks_the_time(&self) -> bool {
+        self.0.iter().any(Test::asks_the_time)
+    }
+
     /// The field of the first rule that does not match: a field's name, `percent` or `any`.
     pub fn failing_dimension(&self, facts: &Facts<'_>) -> Option<&str> {
         let failing = self.0.iter().find(|test| !test.matches(facts))?;
@@ -137,6 +142,14 @@ impl Test {
                 .device_id
                 .is_some_and(|device_id| bucket(seed, device_id) < *below),
             Self::Any(tests) => tests.iter().any(|test| test.matches(facts)),
+        }
+    }
+
+    fn asks_the_time(&self) -> bool {
+        match self {
+            Self::Hour(_) | Self::HourRange(_) | Self::Weekday(_) => true,
+            Self::Any(tests) => tests.iter().any(Self::asks_the_time),
+            _ => false,
         }
     }
 

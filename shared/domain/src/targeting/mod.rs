@@ -44,7 +44,8 @@ pub struct Targeting {
 ///
 /// Fields: `platform`, `store`, `app_version`, `os_version`, `country`, `locale`, `carrier`, `model`,
 /// `age`, `gender`, `interests`, `segments`, `keywords`, `hour` (0–23) and `weekday` (`mon` to `sun`)
-/// in the device's zone, and `attributes.<name>`.
+/// in the device's zone, and `attributes.<name>`. Of an age only the year of birth is known: it counts
+/// as the lower of the two that leaves open, so that `gte` 18 takes nobody of 17.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {

@@ -66,10 +66,18 @@ pub struct Verified {
     pub expired: bool,
 }
 
-/// The token is forged, altered, or no token at all.
+/// Why a token was not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a token of ours")]
-pub struct TokenInvalid;
+pub enum TokenRefused {
+    /// It has the form of a token and names a key that is not here: a newer key than was read last,
+    /// an older one than is kept, or none at all, since anybody can write such a text. Reading the
+    /// keys again may help; how often that is done must not depend on callers.
+    #[error("signed with key {0}, which is not known")]
+    UnknownKey(u8),
+    /// It is forged, altered, or no token at all.
+    #[error("not a token of ours")]
+    Invalid,
+}
 
 /// How many shards the marks of a campaign's minute are spread over.
 pub const SHARDS: u8 = 8;
@@ -112,18 +120,20 @@ pub fn sign(keys: &Keys, token: &Token) -> String {
 /// the signature is compared in constant time.
 ///
 /// # Errors
-/// [`TokenInvalid`], whatever the reason.
-pub fn verify(keys: &Keys, text: &str, now: Instant) -> Result<Verified, TokenInvalid> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenInvalid)?;
-    let (signed, signature) = bytes.split_last_chunk::<SIGNATURE>().ok_or(TokenInvalid)?;
-    let [LAYOUT, key, rest @ ..] = signed else {
-        return Err(TokenInvalid);
+/// [`TokenRefused::UnknownKey`] for what could be a token under another key, and
+/// [`TokenRefused::Invalid`], whatever the reason, for all else.
+pub fn verify(keys: &Keys, text: &str, now: Instant) -> Result<Verified, TokenRefused> {
+    use TokenRefused::{Invalid, UnknownKey};
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Invalid)?;
+    let (signed, signature) = bytes.split_last_chunk::<SIGNATURE>().ok_or(Invalid)?;
+    let [LAYOUT, key_id, rest @ ..] = signed else {
+        return Err(Invalid);
     };
-    let key = keys.by_id(*key).ok_or(TokenInvalid)?;
+    let token = read(rest).ok_or(Invalid)?;
+    let key = keys.by_id(*key_id).ok_or(UnknownKey(*key_id))?;
     mac(key, signed)
         .verify_truncated_left(signature)
-        .map_err(|_| TokenInvalid)?;
-    let token = read(rest).ok_or(TokenInvalid)?;
+        .map_err(|_| Invalid)?;
     Ok(Verified {
         token,
         expired: token.expires_at <= now,

@@ -66,12 +66,17 @@ proptest! {
         let mut altered = text.clone();
         altered.replace_range(place..=place, &ALPHABET[letter..=letter]);
         prop_assume!(altered != text);
-        prop_assert_eq!(verify(&keys, &altered, before_expiry()), Err(TokenInvalid));
+        // The second byte is the key's id: it stands in the second and third letters.
+        let refused = match verify(&keys, &altered, before_expiry()) {
+            Err(TokenRefused::UnknownKey(id)) => id != 1 && (1..=2).contains(&place),
+            other => other == Err(TokenRefused::Invalid),
+        };
+        prop_assert!(refused);
     }
 
     #[test]
     fn noise_is_refused(text in ".{0,200}") {
-        prop_assert_eq!(verify(&keys(1, &[]), &text, before_expiry()), Err(TokenInvalid));
+        prop_assert_eq!(verify(&keys(1, &[]), &text, before_expiry()), Err(TokenRefused::Invalid));
     }
 }
 
@@ -114,7 +119,7 @@ fn other_spellings_of_a_token_are_refused() {
         ] {
             assert_eq!(
                 verify(&keys, &other, before_expiry()),
-                Err(TokenInvalid),
+                Err(TokenRefused::Invalid),
                 "{other}"
             );
         }
@@ -136,13 +141,31 @@ fn keys_rotate_without_a_gap() {
     assert!(verify(&keys(2, &[1]), &text, before_expiry()).is_ok());
     assert_eq!(
         verify(&keys(2, &[]), &text, before_expiry()),
-        Err(TokenInvalid)
+        Err(TokenRefused::UnknownKey(1))
     );
     let same_id = secret(1, &[]).replace("AQEB", "AgIC");
     assert_eq!(
         verify(&Keys::parse(&same_id).unwrap(), &text, before_expiry()),
-        Err(TokenInvalid)
+        Err(TokenRefused::Invalid)
     );
+}
+
+#[test]
+fn only_what_could_be_a_token_is_worth_looking_for_its_key() {
+    let text = sign(&keys(1, &[]), &token());
+    let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
+    let refused = |bytes: &[u8]| {
+        let text = URL_SAFE_NO_PAD.encode(bytes);
+        verify(&keys(2, &[]), &text, before_expiry()).unwrap_err()
+    };
+    assert_eq!(refused(&bytes), TokenRefused::UnknownKey(1));
+    let with_lease = [&bytes[..], &[0; 8]].concat();
+    assert_eq!(refused(&with_lease), TokenRefused::UnknownKey(1));
+    let longer = [&bytes[..], &[0]].concat();
+    let other_layout = [&[LAYOUT + 1], &bytes[1..]].concat();
+    for none in [&bytes[..18], &bytes[1..], &longer, &other_layout, &[]] {
+        assert_eq!(refused(none), TokenRefused::Invalid, "{none:?}");
+    }
 }
 
 #[test]

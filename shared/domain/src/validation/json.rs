@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Fault, FaultCode, child};
+use super::{FaultCode, Faults, Place};
 
 /// How deep the text nests arrays and objects: by its brackets, without parsing it.
 pub(super) fn depth(json: &[u8]) -> usize {
@@ -34,28 +34,33 @@ pub(super) fn depth(json: &[u8]) -> usize {
 
 /// Reads one document. Of a member that is there twice the last counts, and each repetition is a
 /// fault.
-pub(super) fn read(json: &[u8]) -> Result<(Value, Vec<Fault>), serde_json::Error> {
-    let repeated = RefCell::new(Vec::new());
+pub(super) fn read(json: &[u8]) -> Result<(Value, Faults), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let value = Node {
-        at: String::new(),
-        repeated: &repeated,
-    }
-    .deserialize(&mut deserializer)?;
+    let read = read_value(&mut deserializer)?;
     deserializer.end()?;
+    Ok(read)
+}
+
+fn read_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(Value, Faults), D::Error> {
+    let repeated = RefCell::default();
+    let document = Node {
+        at: &Place::Document,
+        repeated: &repeated,
+    };
+    let value = document.deserialize(deserializer)?;
     Ok((value, repeated.into_inner()))
 }
 
 /// A value at a place of the document.
 struct Node<'a> {
-    at: String,
-    repeated: &'a RefCell<Vec<Fault>>,
+    at: &'a Place<'a>,
+    repeated: &'a RefCell<Faults>,
 }
 
 impl Node<'_> {
-    fn child(&self, name: &str) -> Self {
+    fn below<'b>(&'b self, at: &'b Place<'b>) -> Node<'b> {
         Node {
-            at: child(&self.at, name),
+            at,
             repeated: self.repeated,
         }
     }
@@ -102,7 +107,9 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements.next_element_seed(self.child(&list.len().to_string()))? {
+        while let Some(element) =
+            elements.next_element_seed(self.below(&Place::Element(self.at, list.len())))?
+        {
             list.push(element);
         }
         Ok(list.into())
@@ -111,13 +118,12 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let member = self.child(&name);
+            let at = Place::Member(self.at, &name);
             if object.contains_key(&name) {
-                let at = member.at.clone();
-                let fault = Fault::new(at, FaultCode::Duplicate, "is there more than once");
-                self.repeated.borrow_mut().push(fault);
+                let mut repeated = self.repeated.borrow_mut();
+                repeated.add(at, FaultCode::Duplicate, "is there more than once");
             }
-            let value = members.next_value_seed(member)?;
+            let value = members.next_value_seed(self.below(&at))?;
             object.insert(name, value);
         }
         Ok(object.into())
@@ -232,16 +238,11 @@ impl Serialize for JsonObject {
 
 impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let repeated = RefCell::new(Vec::new());
-        let value = Node {
-            at: String::new(),
-            repeated: &repeated,
-        }
-        .deserialize(deserializer)?;
+        let (value, repeated) = read_value(deserializer)?;
         let Value::Object(members) = &value else {
             return Err(D::Error::custom("expected an object"));
         };
-        if !repeated.borrow().is_empty() {
+        if !repeated.is_empty() {
             return Err(D::Error::custom("a member is there more than once"));
         }
         let text = serde_json::value::to_raw_value(&value).map_err(D::Error::custom)?;
@@ -269,6 +270,7 @@ impl JsonSchema for JsonObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::validation::MAX_FAULTS;
 
     #[test]
     fn depth_counts_brackets_outside_of_strings() {
@@ -288,8 +290,12 @@ mod tests {
         let (value, repeated) =
             read(br#"{"a":1,"b":[{"c/d":1,"c\/d":2,"c/d":3}],"a":null}"#).unwrap();
         assert_eq!(value, serde_json::json!({"a": null, "b": [{"c/d": 3}]}));
+        let repeated = repeated.into_vec();
         let pointers: Vec<_> = repeated.iter().map(|f| f.pointer.as_str()).collect();
         assert_eq!(pointers, ["/b/0/c~1d", "/b/0/c~1d", "/a"]);
+        let often = format!("{{{}{}}}", r#""a":1,"#.repeat(1000), r#""a":2"#);
+        let (value, repeated) = read(often.as_bytes()).unwrap();
+        assert_eq!((value["a"].as_u64(), repeated.len()), (Some(2), MAX_FAULTS));
     }
 
     #[test]

@@ -4,84 +4,36 @@
 //! A type says what it accepts three times over, from one definition: `serde` reads it, `schemars`
 //! describes it and `garde` holds the rules between its fields. What is right takes the fast way:
 //! deserialize and validate. Only what is not is looked at again, with the type's own JSON Schema, so
-//! that all faults are found at once and each carries the JSON pointer (RFC 6901) of its place.
+//! that all faults are found at once and each carries the JSON pointer (RFC 6901) of its place. That
+//! costs no more than the document is large: no more than [`MAX_FAULTS`] are looked for, lists that
+//! are too long are not read to their ends, and long names are not repeated in full.
 //!
 //! Types read here use `deny_unknown_fields`, give maps as [`UniqueMap`] (or a type made of one), and
 //! leave `flatten` alone, which does not go together with refusing unknown fields.
 
+mod fault;
 mod json;
 mod objects;
+mod place;
 mod schema;
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
 use garde::Validate;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use fault::{Fault, FaultCode, MAX_FAULTS};
 pub use json::{JsonObject, UniqueMap};
 pub use schema::UnknownKeyword;
 
+use fault::Faults;
 use objects::ObjectsOnly;
+use place::Place;
 
 /// How deep a document may nest: arrays and objects within each other, the outermost counted.
 pub const MAX_DEPTH: usize = 32;
-
-/// How many faults are told of one document at most.
-pub const MAX_FAULTS: usize = 100;
-
-/// One thing that is wrong with a document.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Fault {
-    /// Where, as a JSON pointer (RFC 6901); empty for the document as a whole.
-    pub pointer: String,
-    /// What kind of fault; stable.
-    pub code: FaultCode,
-    /// What is wrong, in English, for whoever wrote the document.
-    pub message: String,
-}
-
-closed_set! {
-    /// The kinds of faults; stable, to be acted on by programs.
-    pub enum FaultCode {
-        /// A member that must be there is not.
-        Required = "required",
-        /// A member that nothing is known of.
-        UnknownField = "unknown_field",
-        /// Another JSON type was expected.
-        WrongType = "wrong_type",
-        /// A number above or below its bounds.
-        OutOfRange = "out_of_range",
-        /// A string with too many characters.
-        TooLong = "too_long",
-        /// A string with too few characters.
-        TooShort = "too_short",
-        /// Too many elements or members.
-        TooMany = "too_many",
-        /// Too few elements or members.
-        TooFew = "too_few",
-        /// A value outside the closed list, or one that its neighbours forbid.
-        NotAllowed = "not_allowed",
-        /// A string without the form it should have.
-        BadFormat = "bad_format",
-        /// Something that must be there only once is there again.
-        Duplicate = "duplicate",
-        /// Something else; the message says what.
-        Invalid = "invalid",
-    }
-}
-
-impl Fault {
-    /// A fault at `pointer`.
-    pub fn new(pointer: impl Into<String>, code: FaultCode, message: impl fmt::Display) -> Self {
-        Self {
-            pointer: pointer.into(),
-            code,
-            message: message.to_string(),
-        }
-    }
-}
 
 /// Why a document was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +69,7 @@ where
         return Ok(document);
     }
     let (value, repeated) = json::read(json).map_err(|e| Rejection::Malformed(e.to_string()))?;
-    Err(explain::<T>(&value, repeated))
+    Err(explain::<T>(&value, repeated.into_vec()))
 }
 
 /// Reads a value, already out of its text, as a `T`.
@@ -157,10 +109,11 @@ fn takes_arrays<T: JsonSchema>() -> bool {
 ///
 /// # Errors
 /// When there is any fault.
-pub fn rule(faults: Vec<Fault>) -> garde::Result {
+pub fn rule(mut faults: Vec<Fault>) -> garde::Result {
     if faults.is_empty() {
         return Ok(());
     }
+    faults.truncate(MAX_FAULTS);
     let carried = serde_json::to_string(&faults).unwrap_or_default();
     Err(garde::Error::new(format_args!("{CARRIED}{carried}")))
 }
@@ -175,7 +128,7 @@ pub fn schema_of<T: JsonSchema>() -> Value {
         .into()
 }
 
-/// Holds `value` against a JSON Schema and gives every fault.
+/// Holds `value` against a JSON Schema and gives every fault, up to [`MAX_FAULTS`].
 pub fn check_schema(schema: &Value, value: &Value) -> Vec<Fault> {
     schema::check(schema, value)
 }
@@ -197,7 +150,8 @@ where
             let report = document.validate().err();
             let ruled = report.iter().flat_map(garde::Report::iter);
             let ruled = ruled.flat_map(|(path, error)| carried_faults(&pointer_of(path), error));
-            faults.extend(ruled.filter(|fault| !known.contains(&fault.pointer)));
+            let ruled = ruled.filter(|fault| !known.contains(&fault.pointer));
+            faults.extend(ruled.take(MAX_FAULTS));
         }
         Err(error) if faults.is_empty() => faults.push(fault_of(&error)),
         Err(_) => {}
@@ -240,6 +194,11 @@ fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
             Segment::Unknown => at,
         });
     let message = error.inner().to_string();
+    // A schema takes `1990.0` and `1e20` for whole numbers; the types behind it do not.
+    if message.starts_with("invalid type: floating point") {
+        let told = "must be a whole number, written without a fraction or an exponent";
+        return Fault::new(pointer, FaultCode::WrongType, told);
+    }
     let code = if message.starts_with("invalid type") {
         FaultCode::WrongType
     } else {

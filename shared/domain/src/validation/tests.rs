@@ -3,10 +3,14 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{oracle::Oracle, *};
-use crate::{Country, HttpUrl, Id, Instant, Label, Localized, Platform, TimeZoneName, Version};
+use crate::{
+    Country, HttpUrl, Id, Instant, Label, Localized, Platform, TimeZoneName, Version,
+    allocation::Profile,
+};
 
 /// One of everything.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -352,6 +356,72 @@ fn a_large_wrong_document_is_explained_like_a_small_one() {
     let found = faults_of(&document.to_string());
     assert_eq!(found.len(), MAX_FAULTS);
     assert_eq!(found[0], ("/labels".to_owned(), "too_many"));
+}
+
+/// Bodies of up to a quarter of a megabyte that name a long place, or one thing, as often as they can.
+#[test]
+fn a_refusal_is_no_larger_than_is_worth_telling() {
+    let long = "k".repeat(131_000);
+    let often = format!(r#"{}"a":1"#, r#""a":1,"#.repeat(19_999));
+    let twice: Vec<String> = (0..200).map(|n| format!(r#""{n}":1,"{n}":1"#)).collect();
+    let zeros = vec!["0"; 60_000].join(",");
+    let texts = vec![r#""""#; 40_000].join(",");
+    let lines = vec!["{}"; 40_000].join(",");
+    for body in [
+        format!(r#"{{"{long}":{{{often}}}}}"#),
+        format!(r#"{{"attributes":{{"{long}":[{zeros}]}}}}"#),
+        format!(r#"{{"{long}":{{{}}}}}"#, twice.join(",")),
+        format!(r#"{{"labels":[{texts}],"lines":[{lines}]}}"#),
+        format!(r#"{{"interests":[{texts}],"segments":[{lines}]}}"#),
+    ] {
+        for refused in [
+            parse::<Order>(body.as_bytes()).unwrap_err(),
+            parse::<Profile>(body.as_bytes()).unwrap_err(),
+        ] {
+            let Rejection::Faults(faults) = refused else {
+                panic!("{refused}");
+            };
+            assert!((1..=MAX_FAULTS).contains(&faults.len()));
+            let lengths = faults.iter().map(|f| f.pointer.len().max(f.message.len()));
+            assert!(lengths.max() <= Some(256 + '…'.len_utf8()));
+            assert!(serde_json::to_vec(&faults).unwrap().len() < 40_000);
+        }
+    }
+}
+
+#[test]
+fn elements_and_members_beyond_the_maximum_are_not_looked_at() {
+    let elements = json!(["", "ok", "ok", "", ""]);
+    assert_eq!(
+        faults_with("/labels", elements),
+        [
+            ("/labels".to_owned(), "too_many"),
+            ("/labels/0".to_owned(), "too_short")
+        ]
+    );
+    let schema = json!({"type": "object", "maxProperties": 1, "additionalProperties": false});
+    let pointers: Vec<String> = check_schema(&schema, &json!({"a": 1, "b": 2}))
+        .into_iter()
+        .map(|fault| fault.pointer)
+        .collect();
+    assert_eq!(pointers, ["", "/a"]);
+    let endless = json!({"items": {"type": "string"}, "uniqueItems": true});
+    let found = check_schema(&endless, &json!(vec![0; 1000]));
+    assert_eq!(found.len(), MAX_FAULTS);
+}
+
+/// What is said twice does not crowd out what else is wrong.
+#[test]
+fn repetitions_are_told_beside_other_faults() {
+    let often = r#""a":1,"#.repeat(1000);
+    let found = faults_of(&format!(r#"{{"x":{{{often}"a":1}},"id":7}}"#));
+    for fault in [
+        ("/x/a".to_owned(), "duplicate"),
+        ("/x".to_owned(), "unknown_field"),
+        ("/id".to_owned(), "wrong_type"),
+    ] {
+        assert!(found.contains(&fault), "{found:?}");
+    }
 }
 
 #[test]

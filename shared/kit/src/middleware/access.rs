@@ -44,9 +44,9 @@ impl AccessLog {
         }
     }
 
-    fn leave_out(&self, sampled: bool, status: u16) -> bool {
+    fn leave_out(&self, sampled: bool) -> bool {
         let share = self.runtime.settings.access_log_sample.0;
-        sampled && status < 500 && share < 1.0 && self.runtime.random.rng().random::<f64>() >= share
+        sampled && share < 1.0 && self.runtime.random.rng().random::<f64>() >= share
     }
 }
 
@@ -62,7 +62,7 @@ impl Middleware for AccessLog {
         let duration_ms = started.elapsed().as_secs_f64() * 1_000.0;
 
         let status = response.status().as_u16();
-        if self.leave_out(facts.endpoint.sampled, status) {
+        if status < 400 && !cold_start && self.leave_out(facts.endpoint.sampled) {
             self.unlogged.fetch_add(1, Ordering::Relaxed);
             return response;
         }

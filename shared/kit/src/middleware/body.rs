@@ -7,21 +7,19 @@ use http::header;
 use super::{Inner, Middleware, facts, refuse};
 use crate::{
     Request, Response,
-    api::Routes,
+    api::Route,
     extract::{BODY_LIMIT_BYTES, check_media_type},
     problem::{Code, Problem},
 };
 
 /// Refuses bodies that the route does not take.
-pub(crate) struct BodyLimits(pub(crate) Arc<Routes>);
+pub(crate) struct BodyLimits;
 
 impl Middleware for BodyLimits {
     async fn handle<S: Inner>(self: Arc<Self>, request: Request, next: S) -> Response {
         let facts = facts(&request);
-        let taken = facts
-            .as_deref()
-            .and_then(|facts| self.0.get(&facts.endpoint.route_key()))
-            .and_then(|route| route.media_types);
+        let route = request.extensions().get::<Arc<Route>>();
+        let taken = route.and_then(|route| route.media_types);
         match check(&request, taken) {
             Ok(()) => next.run(request).await,
             Err(problem) => refuse(facts.as_deref(), problem),
@@ -33,6 +31,11 @@ fn check(request: &Request, taken: Option<&'static [&'static str]>) -> Result<()
     if request.body().len() > BODY_LIMIT_BYTES {
         return Err(Problem::new(Code::BodyTooLarge)
             .detail(format!("at most {BODY_LIMIT_BYTES} bytes are taken")));
+    }
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::new(Code::UnsupportedMediaType)
+            .detail("a body is taken as it is, without a content encoding"));
     }
     let Some(taken) = taken else {
         return Ok(());

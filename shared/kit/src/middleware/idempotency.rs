@@ -32,7 +32,7 @@ pub struct StoredAnswer {
     pub body: String,
 }
 
-/// What the ledger says of a key.
+/// What the store says of a key.
 pub enum Begun {
     /// Never seen: the call is this one's to answer.
     Fresh(Box<dyn Claim>),
@@ -57,7 +57,7 @@ pub struct Key {
 }
 
 /// Remembers keys for a day.
-pub trait Ledger: Send + Sync + 'static {
+pub trait IdempotencyStore: Send + Sync + 'static {
     /// Claims `key` for a call whose body is `body`; a claim lapses at `deadline`.
     fn begin(
         &self,
@@ -82,11 +82,11 @@ pub trait Claim: Send {
 }
 
 /// Honours the header on endpoints that declare [`Idempotency::Key`].
-pub(crate) struct IdempotencyKeys(pub(crate) Option<Arc<dyn Ledger>>);
+pub(crate) struct IdempotencyKeys(pub(crate) Option<Arc<dyn IdempotencyStore>>);
 
 impl Middleware for IdempotencyKeys {
     async fn handle<S: Inner>(self: Arc<Self>, request: Request, next: S) -> Response {
-        let (Some(ledger), Some(facts)) = (&self.0, facts(&request)) else {
+        let (Some(store), Some(facts)) = (&self.0, facts(&request)) else {
             return next.run(request).await;
         };
         let sent = request.headers().get("idempotency-key");
@@ -102,7 +102,7 @@ impl Middleware for IdempotencyKeys {
             }
         };
         let body = request.body().as_ref().to_vec();
-        let claim = match ledger
+        let claim = match store
             .begin(key, body, facts.received_at, facts.deadline)
             .await
         {

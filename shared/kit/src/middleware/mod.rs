@@ -22,7 +22,7 @@ use tower::{Layer, Service};
 
 pub use authentication::Authority;
 pub use gate::Gate;
-pub use idempotency::{Begun, Claim, Key, Ledger, StoredAnswer};
+pub use idempotency::{Begun, Claim, IdempotencyStore, Key, StoredAnswer};
 pub use rate::{Counter, Decision};
 
 pub(crate) use access::AccessLog;

@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex},
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use domain::Instant;
@@ -14,12 +14,12 @@ use super::{Inner, Middleware, facts, refuse};
 use crate::{
     Request, Response,
     call::Principal,
-    endpoint::Rate,
+    endpoint::{Caller, Rate},
     function::BoxFuture,
     problem::{Code, Problem},
 };
 
-const MINUTE_MS: i64 = 60_000;
+const MINUTE_MS: f64 = 60_000.0;
 
 /// As many addresses as one process remembers (about 5 MB).
 const REMEMBERED: usize = 65_536;
@@ -50,7 +50,7 @@ pub trait Counter: Send + Sync + 'static {
 pub(crate) struct AddressLimit {
     per_minute: u32,
     /// Per address, the instant (ms) at which its allowance is whole again.
-    whole_at: Mutex<HashMap<IpAddr, i64>>,
+    whole_at: Mutex<HashMap<IpAddr, f64>>,
 }
 
 impl AddressLimit {
@@ -63,32 +63,35 @@ impl AddressLimit {
 
     fn hit(&self, address: IpAddr, now: Instant) -> Decision {
         let now = now.as_millis() as f64;
-        let cost = MINUTE_MS as f64 / f64::from(self.per_minute);
-        let Ok(mut whole_at) = self.whole_at.lock() else {
-            return Decision {
-                allowed: true,
-                remaining: self.per_minute,
-                reset_s: 0,
-            };
-        };
+        let cost = MINUTE_MS / f64::from(self.per_minute);
+        // A panic elsewhere leaves numbers behind that are still numbers.
+        let mut whole_at = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
         if whole_at.len() >= REMEMBERED {
-            whole_at.retain(|_, at| *at as f64 > now);
+            whole_at.retain(|_, at| *at > now);
             if whole_at.len() >= REMEMBERED {
                 whole_at.clear();
             }
         }
-        let entry = whole_at.entry(address).or_insert(0);
-        let after = (*entry as f64).max(now) + cost;
-        let allowed = after - now <= MINUTE_MS as f64;
+        let entry = whole_at.entry(network(address)).or_insert(0.0);
+        let after = entry.max(now) + cost;
+        let allowed = after - now <= MINUTE_MS;
         if allowed {
-            *entry = after.ceil() as i64;
+            *entry = after;
         }
-        let owed = (*entry as f64 - now).max(0.0);
+        let owed = (*entry - now).max(0.0);
         Decision {
             allowed,
-            remaining: ((MINUTE_MS as f64 - owed) / cost).max(0.0) as u32,
+            remaining: ((MINUTE_MS - owed) / cost).max(0.0) as u32,
             reset_s: (owed / 1_000.0).ceil() as u64,
         }
+    }
+}
+
+/// What one caller is taken to have: an IPv4 address, or the /64 that an IPv6 host is given whole.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
@@ -119,7 +122,11 @@ impl Middleware for CallerLimit {
         let Rate::Caller { per_minute } = facts.endpoint.rate else {
             return next.run(request).await;
         };
-        let who = format!("{}#{}", facts.endpoint.operation, subject(&request));
+        let who = format!(
+            "{}#{}",
+            facts.endpoint.operation,
+            subject(&request, facts.endpoint.caller)
+        );
         match counter.hit(who, per_minute, facts.received_at).await {
             Ok(decision) if !decision.allowed => {
                 refuse(Some(&facts), limited(decision, per_minute, "caller"))
@@ -140,12 +147,15 @@ impl Middleware for CallerLimit {
     }
 }
 
-/// The device in the path, else whoever calls.
-fn subject(request: &Request) -> String {
-    let device = request
-        .path_parameters_ref()
-        .and_then(|parameters| parameters.first("id"))
-        .filter(|id| id.len() <= 128);
+/// The device in the path of a device's route, else whoever calls.
+fn subject(request: &Request, caller: Caller) -> String {
+    let device = match caller {
+        Caller::Device(_) => request
+            .path_parameters_ref()
+            .and_then(|parameters| parameters.first("id"))
+            .filter(|id| id.len() <= 128),
+        Caller::Public | Caller::Operator(_) => None,
+    };
     match (device, request.extensions().get::<Principal>()) {
         (Some(device), _) => device.to_owned(),
         (None, Some(principal)) => principal.name(),
@@ -195,6 +205,17 @@ mod tests {
         assert!(!limit.hit(address, at(900)).allowed);
         assert!(limit.hit(address, at(1_000)).allowed);
         assert!(limit.hit("192.0.2.2".parse().unwrap(), at(0)).allowed);
+    }
+
+    #[test]
+    fn a_large_allowance_is_given_whole_and_an_ipv6_host_has_one() {
+        let limit = AddressLimit::new(1_000_000);
+        let now = Instant::from_millis(1_000_000);
+        let address = |last: u128| IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) | last));
+        let allowed = (0..1_100_000)
+            .filter(|n| limit.hit(address(*n), now).allowed)
+            .count();
+        assert!((999_999..=1_000_000).contains(&allowed), "{allowed}");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Finds the route, takes up the caller's trace, and opens the span that every log line of the
 //! request carries.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::{RequestExt as _, request::RequestContext};
@@ -10,7 +13,7 @@ use tracing::{Instrument as _, field::Empty};
 use super::{Inner, Middleware, refuse};
 use crate::{
     Request, Response,
-    api::Routes,
+    api::{Route, Routes},
     call::Facts,
     config::{self, Stage},
     gateway::Received,
@@ -28,8 +31,9 @@ pub(crate) struct Tracing {
 
 impl Middleware for Tracing {
     async fn handle<S: Inner>(self: Arc<Self>, mut request: Request, next: S) -> Response {
-        let facts = match self.facts(&request) {
-            Ok(facts) => Arc::new(facts),
+        let received = request.extensions_mut().remove().unwrap_or_default();
+        let (route, facts) = match self.facts(&request, received) {
+            Ok((route, facts)) => (route, Arc::new(facts)),
             Err(problem) => return refuse(None, problem),
         };
         let settings = &self.runtime.settings;
@@ -45,6 +49,7 @@ impl Middleware for Tracing {
             caller = Empty,
         );
         request.extensions_mut().insert(Arc::clone(&facts));
+        request.extensions_mut().insert(route);
         let mut response = next.run(request).instrument(span).await;
         complete(response.headers_mut(), &facts);
         response
@@ -52,14 +57,9 @@ impl Middleware for Tracing {
 }
 
 impl Tracing {
-    fn facts(&self, request: &Request) -> Result<Facts, Problem> {
-        let received = request
-            .extensions()
-            .get::<Received>()
-            .cloned()
-            .unwrap_or_default();
+    fn facts(&self, request: &Request, received: Received) -> Result<(Arc<Route>, Facts), Problem> {
         let route_key = received.route_key.as_deref().unwrap_or_default();
-        let Some(route) = self.routes.get(route_key) else {
+        let Some(route) = self.routes.get(route_key).map(Arc::clone) else {
             tracing::error!(
                 route_key,
                 service = self.service,
@@ -81,7 +81,7 @@ impl Tracing {
         let trusted = self.runtime.settings.client_address_header.as_ref();
         let mut rng = self.runtime.random.rng();
         let received_at = self.runtime.clock.now();
-        Ok(Facts {
+        let facts = Facts {
             endpoint: route.endpoint,
             received_at,
             deadline: received
@@ -92,18 +92,20 @@ impl Tracing {
                 .and_then(|context| context.request_id.clone())
                 .unwrap_or_default(),
             address: client_address(trusted, source_ip, text),
-            origin: self.origin(&received, context.and_then(|c| c.domain_name.as_deref())),
+            origin: self.origin(received.host.as_deref()),
+            method: request.method().clone(),
             path: received.path,
             query: received.query,
-        })
+        };
+        Ok((route, facts))
     }
 
     /// What tracking URLs begin with: the configured origin, else the host the caller used.
-    fn origin(&self, received: &Received, domain: Option<&str>) -> String {
+    fn origin(&self, host: Option<&str>) -> String {
         if let Some(origin) = &self.runtime.settings.public_base_url {
             return origin.0.clone();
         }
-        let host = domain.or(received.host.as_deref()).unwrap_or("localhost");
+        let host = host.unwrap_or("localhost");
         match self.runtime.settings.stage {
             Stage::Dev if host.starts_with("localhost") || host.starts_with("127.") => {
                 format!("http://{host}")
@@ -143,8 +145,16 @@ fn client_address<'a>(
     trusted
         .and_then(|name| header(name.0.as_str()))
         .and_then(|value| value.rsplit(',').next())
-        .and_then(|address| address.trim().parse().ok())
+        .and_then(|address| address_of(address.trim()))
         .or_else(|| source_ip?.parse().ok())
+}
+
+/// An address, or an address and a port (as CloudFront writes it, IPv6 without brackets too).
+fn address_of(text: &str) -> Option<IpAddr> {
+    text.parse()
+        .or_else(|_| text.parse().map(|socket: SocketAddr| socket.ip()))
+        .ok()
+        .or_else(|| text.rsplit_once(':')?.0.parse().ok())
 }
 
 #[cfg(test)]
@@ -165,5 +175,15 @@ mod tests {
             "198.51.100.1".parse().ok()
         );
         assert_eq!(client_address(None, Some("not an address"), sent), None);
+        for text in ["192.0.2.7", "192.0.2.7:46532"] {
+            assert_eq!(address_of(text), "192.0.2.7".parse().ok(), "{text}");
+        }
+        for text in [
+            "2001:db8::7",
+            "[2001:db8::7]:443",
+            "2001:db8:0:0:0:0:0:7:443",
+        ] {
+            assert_eq!(address_of(text), "2001:db8::7".parse().ok(), "{text}");
+        }
     }
 }

@@ -2,39 +2,51 @@
 //! to. Nothing is added up over runs, so it can be run at any time, twice, or by two at once, and
 //! ends the same.
 //!
-//! A bucket is closed once every token of its minute has expired: then no mark can come any more.
-//! A run that has read all buckets of a minute after that remembers it, and later runs begin there.
-//! However long the roll-up did not run, nothing is missed as long as the marks are kept.
+//! A minute is closed once every token of it has expired: then no mark can come any more. A run
+//! works from the oldest minute that is not closed to the newest, slice by slice, and remembers
+//! each slice that it closed; the next run begins there. So a backlog of any length ends, however
+//! little of it one run gets done, and nothing is missed as long as the marks are kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
-use domain::{
-    Day, Instant,
-    content::campaigns::Pricing,
-    marks::{self, MarkKind, Tally},
-};
+use domain::{Day, Instant, tracking::SHARDS};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     StoreError, Table, keys,
     marks::{
-        Bucket, Hour, MARK_RETENTION, MarkItem, Names, PARTS,
+        Bucket, Hour, MARK_RETENTION, MarkItem, PARTS,
+        progress::Progress,
+        sums::{Counted, Sum, tally},
         totals::{self, Total},
     },
     query::{Range, Read},
-    table::{ABSENT, Item, number},
+    table::{Item, number},
 };
 
 /// How long the sums of a minute are kept: longer than marks, so that a day whose marks are going
 /// can still be added up.
 const SUM_RETENTION: Duration = Duration::from_secs(2 * MARK_RETENTION.as_secs());
 
-/// How many partitions are read, or items written, at once.
-const AT_ONCE: usize = 16;
+/// Marks whose retention ends within this are left alone, since their minutes may be incomplete.
+const FADING: Duration = Duration::from_secs(24 * 3600);
+
+/// How many partitions are read at once.
+const READS_AT_ONCE: usize = 32;
+
+/// How many campaigns' days are set at once, and how many items of each.
+const DAYS_AT_ONCE: usize = 8;
+const WRITES_AT_ONCE: usize = 8;
+
+/// About how many buckets are rolled up together: some seconds of work.
+const SLICE: usize = 2_000;
+
+/// A run ends this long before its deadline, so that it can say what it did.
+const SPARE: Duration = Duration::from_secs(5);
 
 /// Rolls marks up.
 #[derive(Debug, Clone)]
@@ -43,61 +55,17 @@ pub struct RollUp {
 }
 
 /// What a run did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Buckets that were read.
+    /// Campaigns' minutes that were read.
     pub buckets: usize,
     /// Marks that were found in them.
     pub marks: usize,
     /// Totals of days that were set because they were others.
     pub totals_set: usize,
+    /// Whether everything was read; otherwise the time was over before, and the next run goes on.
+    pub complete: bool,
 }
-
-/// How far the roll-up is.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Progress {
-    /// Every mark that was answered before this moment is in the totals.
-    pub(super) as_of: Instant,
-    /// The same in milliseconds, to be compared with.
-    as_of_ms: i64,
-    /// Minutes before this one are closed and rolled up for good.
-    closed_before: u32,
-}
-
-/// What one creative had in one minute: marks that are alike, and how many. Their prices are kept
-/// apart, so that a day's spend is added up exactly and divided once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Sum {
-    minute: u32,
-    creative: u64,
-    lines: Vec<Line>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Line {
-    #[serde(flatten)]
-    alike: Alike,
-    count: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    names: Option<Names>,
-}
-
-/// What makes marks of a creative and a minute alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Alike {
-    placement: u64,
-    kind: MarkKind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pricing: Option<Pricing>,
-    price_micros: u64,
-    over_cap: bool,
-}
-
-/// How many marks are alike, and what they are called.
-type AlikeCounts = BTreeMap<Alike, (u64, Option<Names>)>;
-
-/// The same by minute and creative.
-type Sums = BTreeMap<(u32, u64), AlikeCounts>;
 
 /// What belongs together: a campaign's day.
 type CampaignDay = (Day, u64);
@@ -108,84 +76,138 @@ impl RollUp {
         Self { table: marks }
     }
 
-    /// Brings the totals up to `now`. `horizon` is the longest life of a token, with a margin for
-    /// clocks that differ and for marks on their way.
-    pub async fn run(&self, now: Instant, horizon: Duration) -> Result<Summary, StoreError> {
-        let progress: Option<Progress> = self.table.get(&keys::roll_up(), Read::Consistent).await?;
-        let from = progress.map_or(0, |progress| progress.closed_before);
-        let summary = self.run_from(from, now).await?;
-        let closed_before = (now - horizon).as_minutes().max(from);
+    /// Brings the totals up to `now`, or as far as it comes before `deadline`. `horizon` is the
+    /// longest life that tokens are given, with a margin for clocks that differ and for marks on
+    /// their way. Where it was longer before, minutes stay open until none of the older tokens can
+    /// be left.
+    pub async fn run(
+        &self,
+        now: Instant,
+        horizon: Duration,
+        deadline: Instant,
+    ) -> Result<Summary, StoreError> {
+        let stored: Option<Progress> = self.table.get(&keys::roll_up(), Read::Consistent).await?;
+        let stored = stored.unwrap_or_default();
         let progress = Progress {
-            as_of: now,
-            as_of_ms: now.as_millis(),
-            closed_before,
+            horizon: stored.horizon.at(horizon, now),
+            ..stored
         };
-        let item = self.table.encode(&keys::roll_up(), &progress)?;
-        self.set(item, "as_of_ms", now).await?;
+        if progress != stored {
+            // First of all: what tokens may live must not be forgotten by a run that fails.
+            self.remember(&progress, now).await?;
+        }
+        let mut summary = Summary::default();
+        let work = self.catch_up(progress, now, &mut summary);
+        let time = deadline.since(now).saturating_sub(SPARE);
+        if let Ok(ended) = tokio::time::timeout(time, work).await {
+            ended?;
+            summary.complete = true;
+        }
         Ok(summary)
     }
 
-    /// Rolls up every minute from `from` (minutes since the epoch) on, closed or not: after a
-    /// repair, say. Marks that are about to expire are left alone, since their minutes may be
-    /// incomplete.
-    pub async fn run_from(&self, from: u32, now: Instant) -> Result<Summary, StoreError> {
-        let kept_since = now - MARK_RETENTION + Duration::from_secs(24 * 3600);
-        let buckets = self.buckets(from.max(kept_since.as_minutes()), now).await?;
-        let mut summary = Summary {
-            buckets: buckets.len(),
-            ..Summary::default()
-        };
-        let mut days: BTreeMap<CampaignDay, Sums> = BTreeMap::new();
-        let mut marks = stream::iter(buckets)
-            .map(|bucket| async move { Ok((bucket, self.marks(bucket).await?)) })
-            .buffer_unordered(AT_ONCE);
-        while let Some((bucket, marks)) = marks.try_next().await? {
-            summary.marks += marks.len();
-            let sums = days
-                .entry((
-                    Day::of(Instant::from_minutes(bucket.minute)),
-                    bucket.campaign,
-                ))
-                .or_default();
-            for mark in marks {
-                add(sums, bucket.minute, mark);
+    async fn catch_up(
+        &self,
+        mut progress: Progress,
+        now: Instant,
+        summary: &mut Summary,
+    ) -> Result<(), StoreError> {
+        let closable = (now - progress.horizon.longest()).as_minutes();
+        let kept_since = (now - MARK_RETENTION + FADING).as_minutes();
+        let from = progress.closed_before.max(kept_since);
+        for hour in self.hours(from, now).await? {
+            for slice in slices(&self.buckets(hour, from).await?) {
+                self.roll_up(&slice, now, summary).await?;
+                let end = slice.last().map_or(0, |last| last.minute.saturating_add(1));
+                if progress.close(end.min(closable)) {
+                    self.remember(&progress, now).await?;
+                }
             }
         }
-        for (day, sums) in days {
-            summary.totals_set += self.set_day(day, sums, now).await?;
-        }
-        Ok(summary)
+        progress.close(closable);
+        progress.as_of = Some(now);
+        self.remember(&progress, now).await
     }
 
-    /// Every bucket of a minute from `from` on.
-    async fn buckets(&self, from: u32, now: Instant) -> Result<BTreeSet<Bucket>, StoreError> {
+    async fn remember(&self, progress: &Progress, now: Instant) -> Result<(), StoreError> {
+        let item = self.table.encode(&keys::roll_up(), progress)?;
+        self.set(item, now).await
+    }
+
+    /// Every hour from the minute `from` on that has buckets, the oldest first.
+    async fn hours(&self, from: u32, now: Instant) -> Result<BTreeSet<u32>, StoreError> {
         // A clock may be a little ahead of this one.
-        let last_hour = now.as_minutes() / 60 + 1;
-        let hours = Range {
-            between: Some((keys::hour(from / 60).sk, keys::hour(last_hour).sk)),
-            ..Range::all(keys::HOURS, Read::Consistent)
-        };
-        let hours: Vec<Hour> = self.table.query_all(&hours).await?;
-        let partitions = hours
+        let last = now.as_minutes() / 60 + 1;
+        let ranges = (0..PARTS).map(|part| Range {
+            between: Some((keys::hour(part, from / 60).sk, keys::hour(part, last).sk)),
+            ..Range::all(keys::hours(part), Read::Consistent)
+        });
+        let found: Vec<Vec<Hour>> = self.query_each(ranges).await?;
+        Ok(found
             .into_iter()
-            .flat_map(|Hour { hour }| (0..PARTS).map(move |part| (hour, part)));
-        let found: Vec<Vec<Bucket>> = stream::iter(partitions)
-            .map(|(hour, part)| async move {
-                let range = Range::all(keys::buckets(hour, part), Read::Consistent);
-                self.table.query_all(&range).await
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        let buckets = found.into_iter().flatten();
-        Ok(buckets.filter(|bucket| bucket.minute >= from).collect())
+            .flatten()
+            .map(|Hour { hour }| hour)
+            .collect())
     }
 
-    async fn marks(&self, bucket: Bucket) -> Result<Vec<MarkItem>, StoreError> {
-        let pk = keys::marks(bucket.campaign, bucket.minute, bucket.shard);
-        self.table
-            .query_all(&Range::all(pk, Read::Consistent))
+    /// Every bucket of an hour from the minute `from` on, the oldest first.
+    async fn buckets(&self, hour: u32, from: u32) -> Result<Vec<Bucket>, StoreError> {
+        let ranges = (0..PARTS).map(|part| Range::all(keys::buckets(hour, part), Read::Consistent));
+        let found: Vec<Vec<Bucket>> = self.query_each(ranges).await?;
+        let found: BTreeSet<Bucket> = found.into_iter().flatten().collect();
+        Ok(found
+            .into_iter()
+            .filter(|bucket| bucket.minute >= from)
+            .collect())
+    }
+
+    async fn query_each<T: serde::de::DeserializeOwned>(
+        &self,
+        ranges: impl Iterator<Item = Range>,
+    ) -> Result<Vec<Vec<T>>, StoreError> {
+        stream::iter(ranges)
+            .map(|range| async move { self.table.query_all(&range).await })
+            .buffer_unordered(READS_AT_ONCE)
+            .try_collect()
             .await
+    }
+
+    /// Reads some buckets and sets what they come to.
+    async fn roll_up(
+        &self,
+        slice: &[Bucket],
+        now: Instant,
+        summary: &mut Summary,
+    ) -> Result<(), StoreError> {
+        let partitions = slice
+            .iter()
+            .copied()
+            .flat_map(|bucket| (0..SHARDS).map(move |shard| (bucket, shard)));
+        let mut read = stream::iter(partitions)
+            .map(|(bucket, shard)| async move {
+                let pk = keys::marks(bucket.campaign, bucket.minute, shard);
+                let range = Range::all(pk, Read::Consistent);
+                let marks: Vec<MarkItem> = self.table.query_all(&range).await?;
+                Ok((bucket, marks))
+            })
+            .buffer_unordered(READS_AT_ONCE);
+        let mut days: BTreeMap<CampaignDay, Counted> = BTreeMap::new();
+        while let Some((Bucket { minute, campaign }, marks)) = read.try_next().await? {
+            summary.marks += marks.len();
+            let day = Day::of(Instant::from_minutes(minute));
+            let counted = days.entry((day, campaign)).or_default();
+            for mark in marks {
+                counted.add(minute, mark);
+            }
+        }
+        summary.buckets += slice.len();
+        let mut set = stream::iter(days)
+            .map(|(day, counted)| self.set_day(day, counted, now))
+            .buffer_unordered(DAYS_AT_ONCE);
+        while let Some(totals) = set.try_next().await? {
+            summary.totals_set += totals;
+        }
+        Ok(())
     }
 
     /// Sets the sums of the minutes that were read, and the totals of their day. Gives how many
@@ -193,7 +215,7 @@ impl RollUp {
     async fn set_day(
         &self,
         (day, campaign): CampaignDay,
-        read: Sums,
+        counted: Counted,
         now: Instant,
     ) -> Result<usize, StoreError> {
         let day_text = day.to_string();
@@ -204,7 +226,7 @@ impl RollUp {
             .map(|sum| ((sum.minute, sum.creative), sum))
             .collect();
         let mut writes = Vec::new();
-        for sum in read.into_iter().map(Sum::from_counts) {
+        for sum in counted.into_sums() {
             let key = keys::sum(&day_text, campaign, sum.minute, sum.creative);
             let before = sums.insert((sum.minute, sum.creative), sum.clone());
             if before.as_ref() != Some(&sum) {
@@ -214,19 +236,7 @@ impl RollUp {
         }
         self.set_all(writes, now).await?;
 
-        let mut tally = Tally::default();
-        let mut names: HashMap<(u64, u64), Names> = HashMap::new();
-        for sum in sums.into_values() {
-            for line in sum.lines {
-                let mark = line.alike.mark(sum.creative);
-                for _ in 0..line.count {
-                    tally.add(&mark);
-                }
-                if let Some(told) = line.names {
-                    names.entry((mark.creative, mark.placement)).or_insert(told);
-                }
-            }
-        }
+        let (tally, mut names) = tally(sums.into_values());
         let totals = tally.counts().map(|((creative, placement), counts)| Total {
             day,
             campaign,
@@ -248,20 +258,18 @@ impl RollUp {
 
     async fn set_all(&self, items: Vec<Item>, now: Instant) -> Result<(), StoreError> {
         stream::iter(items)
-            .map(|mut item| async move {
-                item.insert("read_ms".into(), number(now.as_millis()));
-                self.set(item, "read_ms", now).await
-            })
-            .buffer_unordered(AT_ONCE)
+            .map(|item| self.set(item, now))
+            .buffer_unordered(WRITES_AT_ONCE)
             .try_collect()
             .await
     }
 
     /// Sets an item, unless a run that began later has: it knew more.
-    async fn set(&self, item: Item, began: &str, now: Instant) -> Result<(), StoreError> {
-        let condition = format!("{ABSENT} OR {began} <= :now");
+    async fn set(&self, mut item: Item, now: Instant) -> Result<(), StoreError> {
+        item.insert("read_ms".into(), number(now.as_millis()));
+        let condition = "attribute_not_exists(read_ms) OR read_ms <= :now";
         let values = [(":now", number(now.as_millis()))];
-        let sent = self.table.put_if(item, &condition, values).await;
+        let sent = self.table.put_if(item, condition, values).await;
         match sent {
             Err(error) if !error.is_conflict() => Err(error),
             _ => Ok(()),
@@ -269,51 +277,38 @@ impl RollUp {
     }
 }
 
-impl Sum {
-    fn from_counts(((minute, creative), counts): ((u32, u64), AlikeCounts)) -> Self {
-        let lines = counts.into_iter().map(|(alike, (count, names))| Line {
-            alike,
-            count,
-            names,
+/// Cuts buckets, in the order of their minutes, into slices of whole minutes.
+fn slices(buckets: &[Bucket]) -> Vec<Vec<Bucket>> {
+    let mut slices: Vec<Vec<Bucket>> = Vec::new();
+    for minute in buckets.chunk_by(|one, next| one.minute == next.minute) {
+        match slices.last_mut() {
+            Some(slice) if slice.len() + minute.len() <= SLICE => slice.extend(minute),
+            _ => slices.push(minute.to_vec()),
+        }
+    }
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_has_whole_minutes_and_seldom_more_than_its_size() {
+        let minutes = [(0, 1_500), (1, 500), (2, 1), (7, 5_000), (8, 3)];
+        let buckets: Vec<Bucket> = minutes
+            .into_iter()
+            .flat_map(|(minute, many)| (0..many).map(move |campaign| Bucket { minute, campaign }))
+            .collect();
+        let slices = slices(&buckets);
+        let ends = slices.iter().map(|slice| {
+            let minute = |bucket: Option<&Bucket>| bucket.unwrap().minute;
+            (minute(slice.first()), minute(slice.last()), slice.len())
         });
-        Self {
-            minute,
-            creative,
-            lines: lines.collect(),
-        }
+        assert_eq!(
+            ends.collect::<Vec<_>>(),
+            [(0, 1, 2_000), (2, 2, 1), (7, 7, 5_000), (8, 8, 3)]
+        );
+        assert_eq!(slices.concat(), buckets);
     }
-}
-
-impl Alike {
-    fn mark(self, creative: u64) -> marks::Mark {
-        marks::Mark {
-            kind: self.kind,
-            creative,
-            placement: self.placement,
-            pricing: self.pricing,
-            price_micros: self.price_micros,
-            over_cap: self.over_cap,
-        }
-    }
-}
-
-fn add(sums: &mut Sums, minute: u32, mark: MarkItem) {
-    let alike = Alike {
-        placement: mark.placement,
-        kind: mark.kind,
-        pricing: mark.pricing,
-        price_micros: mark.price_micros,
-        over_cap: mark.over_cap,
-    };
-    let (count, names) = sums
-        .entry((minute, mark.creative))
-        .or_default()
-        .entry(alike)
-        .or_default();
-    *count += 1;
-    // Of several names the least: the order in which buckets are read must not show.
-    *names = match (names.take(), mark.names) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    };
 }

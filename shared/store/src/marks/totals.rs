@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     StoreError, Table, keys,
-    marks::{Names, roll_up::Progress},
+    marks::{Names, progress::Progress},
     query::{Range, Read},
 };
 
@@ -61,10 +61,11 @@ impl Totals {
         Ok(totals.into_iter().flatten().map(DayTotal::from).collect())
     }
 
-    /// The moment up to which all marks are in the totals; `None` before the first roll-up.
+    /// The moment up to which all marks are in the totals; `None` before the first whole
+    /// roll-up.
     pub async fn as_of(&self) -> Result<Option<Instant>, StoreError> {
         let progress: Option<Progress> = self.table.get(&keys::roll_up(), Read::Eventual).await?;
-        Ok(progress.map(|progress| progress.as_of))
+        Ok(progress.and_then(|progress| progress.as_of))
     }
 }
 

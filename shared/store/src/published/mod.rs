@@ -19,6 +19,7 @@
 //!   cannot be read has something to serve.
 
 mod compiler;
+mod faults;
 mod publications;
 mod publisher;
 mod reader;
@@ -32,5 +33,5 @@ pub use self::{
     publisher::Publisher,
     reader::{Freshness, Reader, SnapshotUnavailable},
     shelf::{Loader, Snapshot},
-    versions::{Artefact, Head, Version, Versions},
+    versions::{ARTEFACT_LIMIT, Artefact, Head, Version, Versions},
 };

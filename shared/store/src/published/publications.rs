@@ -173,9 +173,17 @@ impl Publications {
         self.content.get(&key, Read::Consistent).await
     }
 
-    /// All that are still to be run, the oldest first.
+    /// All that are still to be run, the oldest first. One that cannot be understood, such as one
+    /// of a kind that a later release brought, is logged and left for who can.
     pub async fn pending(&self) -> Result<Vec<Pending>, StoreError> {
         let range = Range::all(keys::PENDING, Read::Consistent);
-        self.content.query_all(&range).await
+        let (items, _) = self.content.query(&range, usize::MAX).await?;
+        let understood = |item| {
+            self.content
+                .decode(item)
+                .inspect_err(|error| tracing::error!(%error, "a pending publication is left"))
+                .ok()
+        };
+        Ok(items.into_iter().filter_map(understood).collect())
     }
 }

@@ -7,14 +7,16 @@ use domain::{
     Instant, RandomId,
     content::{Kind, changes},
 };
+use kit::problem::Chain;
 
 use crate::{
     Blobs, Drafts, StoreError, Table,
     blobs::{BlobKey, sha256},
     keys,
     published::{
-        Artefact, Compiler, Head, Origin, Publication, PublicationFault, Publications, State,
-        Version, Versions,
+        ARTEFACT_LIMIT, Artefact, Compiler, Head, Origin, Publication, PublicationFault,
+        Publications, State, Version, Versions,
+        faults::{self, fault, within},
         source::{self, Items},
         versions::SOURCE_LIMIT,
     },
@@ -24,12 +26,6 @@ use crate::{
 
 /// How often a publication is begun again when others publish at the same time.
 const ATTEMPTS: u32 = 8;
-
-/// The most faults that are kept of a failed publication, which is one item of the table.
-const FAULTS: usize = 100;
-
-/// The most characters that are kept of a fault's message.
-const MESSAGE: usize = 500;
 
 /// Runs publications.
 #[derive(Debug, Clone)]
@@ -60,7 +56,8 @@ impl Publisher {
     /// Brings a publication to its end and says what came of it; `None` where there is no such
     /// publication. Run again, or by two workers at once, it makes the same one version.
     ///
-    /// An error leaves it running and pending: run it again later.
+    /// An error that may pass leaves it running and pending: run it again later. One that will not
+    /// fails it, so that it does not stand in the way of others for ever.
     pub async fn run(
         &self,
         kind: Kind,
@@ -76,7 +73,14 @@ impl Publisher {
             if publication.state != State::Running {
                 return Ok(Some(publication));
             }
-            match self.attempt(&publication, now).await {
+            let ended = match self.attempt(&publication, now).await {
+                Err(error) if error.is_lasting() => {
+                    let fault = faults::refusal(&publication, &error);
+                    self.fail(&publication, vec![fault], now).await
+                }
+                ended => ended,
+            };
+            match ended {
                 // Another worker or another publication was faster. What it left is looked at.
                 Err(StoreError::Conflict { .. } | StoreError::Throttled { .. })
                     if attempt < ATTEMPTS =>
@@ -94,8 +98,11 @@ impl Publisher {
             .head(publication.kind)
             .await?;
         let items = match self.items(publication).await {
-            Err(StoreError::Corrupt { place, what }) => {
-                let fault = fault("source_unreadable", format!("{place}: {what}"));
+            Err(error) if error.is_lasting() => {
+                let fault = PublicationFault {
+                    code: "source_unreadable".to_owned(),
+                    ..faults::refusal(publication, &error)
+                };
                 return self.fail(publication, vec![fault], now).await;
             }
             items => items?,
@@ -127,7 +134,8 @@ impl Publisher {
         }
     }
 
-    /// Compiling is work for a processor, not for the thread that serves others meanwhile.
+    /// Compiling is work for a processor, not for the thread that serves others meanwhile. A panic
+    /// of the rules is a fault of the publication.
     async fn compile(
         &self,
         kind: Kind,
@@ -138,14 +146,12 @@ impl Publisher {
             let format = (compiler.format)(kind);
             let artefact = (compiler.compile)(kind, &items)
                 .map_err(|faults| faults.into_iter().map(Into::into).collect::<Vec<_>>())?;
+            within("artefact_too_large", &artefact, ARTEFACT_LIMIT)?;
             (compiler.check)(kind, format, &artefact)
                 .map_err(|refusal| vec![fault("artefact_refused", refusal.to_string())])?;
             let source = source::encode(&items)
                 .map_err(|error| vec![fault("source_unwritable", error.to_string())])?;
-            if source.len() > SOURCE_LIMIT {
-                let size = format!("{} bytes of at most {SOURCE_LIMIT}", source.len());
-                return Err(vec![fault("source_too_large", size)]);
-            }
+            within("source_too_large", &source, SOURCE_LIMIT)?;
             Ok(Compiled {
                 items,
                 source,
@@ -153,8 +159,20 @@ impl Publisher {
                 format,
             })
         };
-        let ended = tokio::task::spawn_blocking(work).await;
-        ended.map_err(|panic| StoreError::corrupt("compiling", panic))
+        match tokio::task::spawn_blocking(work).await {
+            Ok(compiled) => Ok(compiled),
+            Err(failed) if failed.is_panic() => {
+                tracing::error!(%kind, error = %failed, "compiling panicked");
+                let message = "a bug of ours; the worker's log has more".to_owned();
+                Ok(Err(vec![fault("compiler_broken", message)]))
+            }
+            // The process is being ended.
+            Err(cancelled) => Err(StoreError::Unavailable {
+                operation: "compiling",
+                place: kind.to_string(),
+                source: Box::new(cancelled),
+            }),
+        }
     }
 
     /// Writes the blobs, sees that they can be read, and makes the version in one transaction.
@@ -250,16 +268,17 @@ impl Publisher {
         Ok(())
     }
 
-    /// The items that are live. Those of a source that cannot be read any more count as none: a
-    /// summary must not stand in the way of a repair.
+    /// The items that are live. Those of a source that cannot be read any more, be it damaged,
+    /// gone or refused, count as none: a summary must not stand in the way of a repair.
     async fn before(&self, kind: Kind, head: Option<&Head>) -> Result<Items, StoreError> {
         let Some(head) = head else {
             return Ok(Items::new());
         };
         let versions = Versions::new(self.content.clone());
         match versions.source(&self.blobs, kind, head.version).await {
-            Err(StoreError::Corrupt { place, what }) => {
-                tracing::warn!(place, what, "no source to compare with");
+            Err(error) if error.is_lasting() => {
+                let version = head.version;
+                tracing::warn!(%kind, version, error = %Chain(&error), "no source to compare with");
                 Ok(Items::new())
             }
             found => Ok(found?.unwrap_or_default()),
@@ -272,8 +291,7 @@ impl Publisher {
         faults: Vec<PublicationFault>,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let kept: Vec<PublicationFault> = faults.into_iter().take(FAULTS).map(shortened).collect();
-        let kept = serde_dynamo::to_attribute_value(kept)
+        let kept = serde_dynamo::to_attribute_value(faults::kept(faults))
             .map_err(|e| StoreError::corrupt(self.content.name(), e))?;
         Transaction::new(&self.content)
             .update_if(
@@ -295,19 +313,3 @@ impl Publisher {
 
 /// The condition of a publication's end: nobody else has ended it.
 const STILL_RUNNING: &str = "phase = :running";
-
-fn fault(code: &str, message: String) -> PublicationFault {
-    PublicationFault {
-        item: None,
-        pointer: String::new(),
-        code: code.to_owned(),
-        message,
-    }
-}
-
-fn shortened(mut fault: PublicationFault) -> PublicationFault {
-    if let Some((end, _)) = fault.message.char_indices().nth(MESSAGE) {
-        fault.message.truncate(end);
-    }
-    fault
-}

@@ -12,6 +12,7 @@ use std::{
 };
 
 use domain::{Instant, content::Kind};
+use kit::problem::Chain;
 
 use crate::{
     Blobs, Table,
@@ -60,17 +61,16 @@ struct Inner<T> {
 }
 
 impl<T: Default + Send + Sync + 'static> Reader<T> {
-    /// A reader that holds nothing yet. `size_limit` bounds an artefact, in bytes.
+    /// A reader that holds nothing yet.
     pub fn new(
         kind: Kind,
         content: Table,
         blobs: Blobs,
         load: Loader<T>,
         freshness: Freshness,
-        size_limit: usize,
     ) -> Self {
         Self(Arc::new(Inner {
-            shelf: Arc::new(Shelf::new(kind, content, blobs, load, size_limit)),
+            shelf: Arc::new(Shelf::new(kind, content, blobs, load)),
             freshness,
             tried_at: AtomicI64::new(i64::MIN),
             flights: Flights::default(),
@@ -90,10 +90,7 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
         let Some(age) = self.age(now).filter(|age| *age <= age_limit) else {
             let look = self.look(now);
             look.landed_within(COLD_PATIENCE).await;
-            return self
-                .held()
-                .filter(|_| self.age(now).is_some_and(|age| age <= age_limit))
-                .ok_or_else(|| self.unavailable());
+            return self.servable(now).ok_or_else(|| self.unavailable());
         };
         if let Some(look) = self.look_if_due(now)
             && age > stale
@@ -102,13 +99,20 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
             look.landed_within(STALE_PATIENCE.saturating_sub(waited))
                 .await;
         }
-        self.held().ok_or_else(|| self.unavailable())
+        self.0.shelf.held().ok_or_else(|| self.unavailable())
+    }
+
+    /// What is held, if it may be served: for what can do without. Nothing is waited for; a look
+    /// at the head goes on beside where one is due.
+    pub fn held(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        self.look_if_due(now);
+        self.servable(now)
     }
 
     /// Looks at the head if that is due, and waits for it up to two seconds: for the time at start
     /// or after a response, when nobody waits.
     pub async fn warm(&self, now: Instant) {
-        let look = match self.held() {
+        let look = match self.0.shelf.held() {
             Some(_) => self.look_if_due(now),
             None => Some(self.look(now)),
         };
@@ -122,13 +126,23 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
         self.0.shelf.age(now)
     }
 
-    /// Which version is held; 0 where nothing was published, `None` when nothing is known yet.
-    pub fn version(&self) -> Option<u64> {
-        self.held().map(|snapshot| snapshot.version)
+    /// The [`Self::age`] once it says something of the source: a process that was frozen for an
+    /// hour holds what is an hour old until the look that it began has landed. `None` until then,
+    /// unless the look before failed.
+    pub fn settled_age(&self, now: Instant) -> Option<Duration> {
+        let settled = self.0.shelf.is_failing() || self.0.flights.under_way(now).is_none();
+        self.age(now).filter(|_| settled)
     }
 
-    fn held(&self) -> Option<Arc<Snapshot<T>>> {
-        self.0.shelf.held()
+    /// Which version is held; 0 where nothing was published, `None` when nothing is known yet.
+    pub fn version(&self) -> Option<u64> {
+        self.0.shelf.held().map(|snapshot| snapshot.version)
+    }
+
+    fn servable(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        let age = self.age(now)?;
+        let held = self.0.shelf.held()?;
+        (age <= self.0.freshness.age_limit).then_some(held)
     }
 
     /// The look that is under way; else a new one, unless the last was a moment ago.
@@ -149,7 +163,7 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
                 if let Err(failure) = shelf.refresh(now).await {
                     let held = shelf.held().map(|snapshot| snapshot.version);
                     let kind = shelf.kind.as_str();
-                    tracing::warn!(kind, held, error = %failure, "the snapshot stays as it is");
+                    tracing::warn!(kind, held, error = %Chain(&failure), "the snapshot stays as it is");
                 }
             }
         })

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use crate::{
     Blobs, StoreError, Table,
     blobs::{BlobKey, sha256},
     keys,
-    published::{Artefact, Head},
+    published::{ARTEFACT_LIMIT, Artefact, Head},
     query::Read,
 };
 
@@ -45,12 +45,16 @@ pub(super) struct Shelf<T> {
     content: Table,
     blobs: Blobs,
     load: Loader<T>,
-    size_limit: usize,
     held: ArcSwapOption<Held<T>>,
     /// When the head was last seen to name what is held, in milliseconds.
     confirmed_at: AtomicI64,
+    /// Whether the last look left things as they were.
+    failing: AtomicBool,
     refused: ArcSwapOption<Refused>,
 }
+
+/// What is held, as a look found it.
+type Seen<T> = Option<Arc<Held<T>>>;
 
 struct Held<T> {
     snapshot: Arc<Snapshot<T>>,
@@ -80,22 +84,16 @@ pub(super) enum Failure {
 }
 
 impl<T: Default + Send + Sync + 'static> Shelf<T> {
-    /// An empty shelf. `size_limit` bounds an artefact, in bytes.
-    pub(super) fn new(
-        kind: Kind,
-        content: Table,
-        blobs: Blobs,
-        load: Loader<T>,
-        size_limit: usize,
-    ) -> Self {
+    /// An empty shelf.
+    pub(super) fn new(kind: Kind, content: Table, blobs: Blobs, load: Loader<T>) -> Self {
         Self {
             kind,
             content,
             blobs,
             load,
-            size_limit,
             held: ArcSwapOption::empty(),
             confirmed_at: AtomicI64::new(i64::MIN),
+            failing: AtomicBool::new(false),
             refused: ArcSwapOption::empty(),
         }
     }
@@ -112,13 +110,24 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
         Some(now.since(Instant::from_millis(confirmed_at)))
     }
 
+    /// Whether the last look left things as they were.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
     /// Looks at the head and holds what it names.
     pub(super) async fn refresh(&self, now: Instant) -> Result<(), Failure> {
+        let looked = self.look(now).await;
+        self.failing.store(looked.is_err(), Ordering::Release);
+        looked
+    }
+
+    async fn look(&self, now: Instant) -> Result<(), Failure> {
         let held = self.held.load_full();
         let head = self.head(held.as_deref()).await?;
         match (head, held) {
             (None, None) => {
-                self.hold(Snapshot::default(), None, now);
+                self.hold(Snapshot::default(), None, &None, now);
                 Ok(())
             }
             (None, Some(held)) if held.snapshot.version == 0 => {
@@ -130,7 +139,7 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
                 self.confirm(now);
                 Ok(())
             }
-            (Some(head), held) => self.take(head, held.is_some(), now).await,
+            (Some(head), held) => self.take(head, &held, now).await,
         }
     }
 
@@ -149,7 +158,7 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
     }
 
     /// Loads the head's artefact; where that cannot be and nothing is held, the one before it.
-    async fn take(&self, head: Head, holding: bool, now: Instant) -> Result<(), Failure> {
+    async fn take(&self, head: Head, seen: &Seen<T>, now: Instant) -> Result<(), Failure> {
         let failure = match self.fetch(&head.artefact, now).await {
             Ok(content) => {
                 let snapshot = Snapshot {
@@ -157,18 +166,18 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
                     published_at: Some(head.published_at),
                     content,
                 };
-                self.hold(snapshot, Some(head.artefact), now);
+                self.hold(snapshot, Some(head.artefact), seen, now);
                 return Ok(());
             }
             Err(failure) => failure,
         };
-        if let (false, Some(previous)) = (holding, head.previous) {
+        if let (None, Some(previous)) = (seen, head.previous) {
             let snapshot = Snapshot {
                 version: previous.version,
                 published_at: None,
                 content: self.fetch(&previous, now).await?,
             };
-            self.hold(snapshot, Some(previous), now);
+            self.hold(snapshot, Some(previous), seen, now);
         }
         Err(failure)
     }
@@ -184,7 +193,7 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
             version, format, ..
         } = *artefact;
         let key = BlobKey::artefact(self.kind, version, format, &artefact.sha256);
-        let loaded = match self.blobs.get(&key, self.size_limit).await {
+        let loaded = match self.blobs.get(&key, ARTEFACT_LIMIT).await {
             Ok(Some(bytes)) => self.load(artefact, bytes).await,
             Ok(None) => Err("missing".to_owned()),
             Err(error @ StoreError::TooLarge { .. }) => Err(error.to_string()),
@@ -216,17 +225,27 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
         loaded.unwrap_or_else(|panic| Err(panic.to_string()))
     }
 
-    fn hold(&self, snapshot: Snapshot<T>, artefact: Option<Artefact>, now: Instant) {
-        tracing::info!(
-            kind = self.kind.as_str(),
-            version = snapshot.version,
-            "snapshot loaded"
-        );
-        // Held first: what is held is never younger than it is said to be, only older.
-        self.held.store(Some(Arc::new(Held {
+    /// Holds a snapshot in place of what the look has `seen`. A look that was given up on may land
+    /// after a later one: what that one holds is not put back to something older.
+    fn hold(
+        &self,
+        snapshot: Snapshot<T>,
+        artefact: Option<Artefact>,
+        seen: &Seen<T>,
+        now: Instant,
+    ) {
+        let (kind, version) = (self.kind.as_str(), snapshot.version);
+        let held = Arc::new(Held {
             snapshot: Arc::new(snapshot),
             artefact,
-        })));
+        });
+        let found = self.held.compare_and_swap(seen, Some(held));
+        if found.as_ref().map(Arc::as_ptr) != seen.as_ref().map(Arc::as_ptr) {
+            tracing::info!(kind, version, "snapshot ignored: it comes late");
+            return;
+        }
+        tracing::info!(kind, version, "snapshot loaded");
+        // Confirmed last: what is held is never younger than it is said to be, only older.
         self.confirm(now);
     }
 
@@ -243,5 +262,56 @@ impl<T: Default> Default for Snapshot<T> {
             published_at: None,
             content: T::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws::{Aws, Endpoints, Keys, Pace, Settings};
+
+    use super::*;
+    use crate::Database;
+
+    /// A shelf that is never refreshed, so that it needs neither table nor blobs.
+    fn shelf() -> Shelf<()> {
+        let settings = Settings {
+            region: "ap-northeast-2".into(),
+            credentials: Keys {
+                access_key_id: "test".into(),
+                secret_access_key: "test".into(),
+                session_token: None,
+            },
+            endpoints: Endpoints::default(),
+            app_name: "store-tests".into(),
+        };
+        let aws = Aws::new(settings).unwrap();
+        let content = Database::connect(&aws, Pace::NORMAL).table("content");
+        let blobs = Blobs::Files { dir: "".into() };
+        Shelf::new(Kind::Testers, content, blobs, |_, _| Ok(()))
+    }
+
+    fn version(version: u64) -> Snapshot<()> {
+        Snapshot {
+            version,
+            published_at: None,
+            content: (),
+        }
+    }
+
+    #[test]
+    fn a_look_that_lands_late_puts_nothing_older_back() {
+        let shelf = shelf();
+        let now = Instant::from_seconds(1_000);
+        let held = || shelf.held().map(|snapshot| snapshot.version);
+        let lost = shelf.held.load_full();
+        let later = shelf.held.load_full();
+        shelf.hold(version(2), None, &later, now);
+        shelf.hold(version(1), None, &lost, now - Duration::from_secs(90));
+        assert_eq!(held(), Some(2));
+        assert_eq!(shelf.age(now), Some(Duration::ZERO));
+
+        let of_a_backup = shelf.held.load_full();
+        shelf.hold(version(1), None, &of_a_backup, now);
+        assert_eq!(held(), Some(1), "a head that went back is followed");
     }
 }

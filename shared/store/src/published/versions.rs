@@ -17,8 +17,12 @@ use crate::{
     query::{Range, Read},
 };
 
-/// The most bytes that a source may have.
-pub(crate) const SOURCE_LIMIT: usize = 512 * 1024 * 1024;
+/// The most bytes that an artefact may have: the smallest reader has 256 MB for everything, and
+/// holds a new version beside the old one.
+pub const ARTEFACT_LIMIT: usize = 64 * 1024 * 1024;
+
+/// The most bytes that a source may have, which is about as large as what is compiled from it.
+pub(crate) const SOURCE_LIMIT: usize = ARTEFACT_LIMIT;
 
 /// A compiled version in one format, as the head and the history name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@
 mod blobs;
 mod devices;
 mod drafts;
+mod failing;
 mod harness;
 mod idempotency;
 mod invoke;
@@ -18,4 +19,5 @@ mod probe;
 mod publishing;
 mod rate;
 mod reading;
+mod roll_up;
 mod service_keys;

@@ -1,6 +1,10 @@
-//! Marks counted once, and totals that are set.
+//! Marks counted once, and found by the roll-up.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use domain::{
     Day, Instant,
@@ -9,18 +13,20 @@ use domain::{
     marks::{Counts, MarkKind},
     tracking::Token,
 };
-use rand::{RngExt, SeedableRng, rngs::StdRng};
 use store::{
     Marks, StoreError,
-    marks::{Mark, Names, Outcome, RollUp, Totals},
+    marks::{Mark, Outcome, RollUp, Totals},
 };
 
 use crate::harness::{Dynamo, Fault, NOON, Proxy, Stamps, table_at};
 
 /// The longest life of a token, and a margin.
-const HORIZON: Duration = Duration::from_secs(3_900);
+pub(crate) const HORIZON: Duration = Duration::from_secs(3_900);
 
-fn token(request: u64, creative: &str, issued_at: Instant) -> Token {
+/// A deadline that no run comes near.
+pub(crate) const DEADLINE: Instant = Instant::from_millis(NOON.as_millis() + 40 * 24 * 3_600_000);
+
+pub(crate) fn token(request: u64, creative: &str, issued_at: Instant) -> Token {
     let mut bytes = [0; 16];
     bytes[8..].copy_from_slice(&request.to_be_bytes());
     Token {
@@ -38,7 +44,7 @@ fn token(request: u64, creative: &str, issued_at: Instant) -> Token {
     }
 }
 
-fn impression(token: &Token) -> Mark<'_> {
+pub(crate) fn impression(token: &Token) -> Mark<'_> {
     Mark {
         token,
         kind: MarkKind::Impression,
@@ -48,7 +54,10 @@ fn impression(token: &Token) -> Mark<'_> {
 }
 
 /// The day's totals, by what they are called.
-async fn totals(dynamo: &Dynamo, day: Day) -> BTreeMap<(String, String, String), Counts> {
+pub(crate) async fn totals(
+    dynamo: &Dynamo,
+    day: Day,
+) -> BTreeMap<(String, String, String), Counts> {
     let totals = Totals::new(dynamo.table()).between(day, day).await.unwrap();
     totals
         .into_iter()
@@ -88,7 +97,7 @@ async fn a_mark_sent_a_hundred_times_counts_once() {
     );
 
     let summary = RollUp::new(dynamo.table())
-        .run(NOON, HORIZON)
+        .run(NOON, HORIZON, DEADLINE)
         .await
         .unwrap();
     assert_eq!(
@@ -103,6 +112,58 @@ async fn a_mark_sent_a_hundred_times_counts_once() {
     };
     let found = totals(&dynamo, Day::of(NOON)).await;
     assert_eq!(found.into_values().collect::<Vec<_>>(), [expected]);
+}
+
+/// What requests say, as they come.
+pub(crate) fn listen(proxy: &Proxy) -> Arc<Mutex<Vec<String>>> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ears = Arc::clone(&heard);
+    proxy.set(move |_, request| {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        ears.lock().unwrap().push(body);
+        Fault::None
+    });
+    heard
+}
+
+#[tokio::test]
+async fn a_process_enters_an_hour_once_and_a_campaigns_minute_once() {
+    let dynamo = Dynamo::start().await;
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    let marks = Marks::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    let mut stamps = Stamps::new();
+    let heard = listen(&proxy);
+    let campaigns: Vec<u64> = (0..41)
+        .map(|nth| key_of(&format!("campaign-{nth}")))
+        .collect();
+    for (nth, &campaign) in campaigns.iter().cycle().take(246).enumerate() {
+        // Six marks of each campaign: in two minutes, in several shards.
+        let minute = Duration::from_secs(60 * (nth as u64 % 2));
+        let token = Token {
+            campaign,
+            ..token(nth as u64 / 7, "red", NOON + minute)
+        };
+        marks
+            .count(impression(&token), stamps.next())
+            .await
+            .unwrap();
+    }
+    let heard = heard.lock().unwrap().clone();
+    let with = |part: &str| heard.iter().filter(|body| body.contains(part)).count();
+    assert_eq!(with("\"hours#"), 1);
+    assert_eq!(with("\"buckets#"), 82);
+    assert_eq!(heard.len(), 1 + 82 + 246);
+    let partitions: BTreeSet<&str> = heard
+        .iter()
+        .filter_map(|body| body.split("\"buckets#").nth(1)?.split('"').next())
+        .collect();
+    assert!(partitions.len() > 10, "spread: {partitions:?}");
+
+    let found = RollUp::new(dynamo.table())
+        .run(NOON, HORIZON, DEADLINE)
+        .await
+        .unwrap();
+    assert_eq!((found.buckets, found.complete), (82, true));
 }
 
 #[tokio::test]
@@ -129,163 +190,6 @@ async fn a_mark_whose_answer_was_lost_counts_as_the_first() {
         .await
         .unwrap();
     assert_eq!((outcome, proxy.seen()), (Outcome::Counted, 2));
-}
-
-#[tokio::test]
-async fn a_roll_up_can_be_run_at_any_time_by_any_number_with_the_same_end() {
-    let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
-    let mut stamps = Stamps::new();
-    let mut rng = StdRng::seed_from_u64(11);
-    let names = Names {
-        campaign: "spring".parse().unwrap(),
-        creative: "red".parse().unwrap(),
-        placement: "home".parse().unwrap(),
-    };
-    let mut expected = Counts::default();
-    for nth in 0..300 {
-        // Over midnight, so that two days are touched; many are sent again.
-        let issued_at = NOON + Duration::from_secs(12 * 3_600 - 600 + rng.random_range(0..600));
-        let token = token(nth / 2, "red", issued_at);
-        let mark = Mark {
-            names: Some(&names),
-            ..impression(&token)
-        };
-        if marks.count(mark, stamps.next()).await.unwrap() == Outcome::Counted {
-            expected.impressions += 1;
-        }
-        if nth % 60 == 0 {
-            roll_up
-                .run(NOON + Duration::from_secs(12 * 3_600), HORIZON)
-                .await
-                .unwrap();
-        }
-    }
-    // 1,000 micros a thousand impressions.
-    expected.spend_micros = expected.impressions;
-
-    let end = NOON + Duration::from_secs(12 * 3_600 + 60);
-    let runs: Vec<_> = (0..4)
-        .map(|_| {
-            let roll_up = roll_up.clone();
-            tokio::spawn(async move { roll_up.run(end, HORIZON).await })
-        })
-        .collect();
-    for run in runs {
-        run.await.unwrap().unwrap();
-    }
-    let once = totals(&dynamo, Day::of(NOON)).await;
-    let key = ("spring".to_owned(), "red".to_owned(), "home".to_owned());
-    assert_eq!(once, BTreeMap::from([(key, expected)]));
-    assert_eq!(
-        Totals::new(dynamo.table()).as_of().await.unwrap(),
-        Some(end)
-    );
-
-    let again = roll_up.run(end, HORIZON).await.unwrap();
-    assert_eq!(again.totals_set, 0, "nothing to set that is not set");
-    let from_the_start = roll_up.run_from(0, end + HORIZON).await.unwrap();
-    assert_eq!(from_the_start.totals_set, 0);
-    assert_eq!(totals(&dynamo, Day::of(NOON)).await, once);
-}
-
-#[tokio::test]
-async fn what_is_closed_is_not_read_again_and_what_was_missed_is_caught_up() {
-    let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
-    let mut stamps = Stamps::new();
-    let later = NOON + Duration::from_secs(5 * 24 * 3_600);
-    marks
-        .count(impression(&token(1, "red", NOON)), stamps.next())
-        .await
-        .unwrap();
-    marks
-        .count(impression(&token(2, "red", later)), stamps.next())
-        .await
-        .unwrap();
-
-    let first = roll_up.run(later, HORIZON).await.unwrap();
-    assert_eq!(first.buckets, 2, "five days of silence are caught up");
-    let second = roll_up.run(later, HORIZON).await.unwrap();
-    assert_eq!(second.buckets, 1, "only what may still grow");
-    marks
-        .count(impression(&token(3, "red", later)), stamps.next())
-        .await
-        .unwrap();
-    let closed = later + HORIZON + Duration::from_secs(60);
-    let third = roll_up.run(closed, HORIZON).await.unwrap();
-    assert_eq!(
-        (third.marks, third.totals_set),
-        (2, 1),
-        "once more after it closed"
-    );
-    let fourth = roll_up.run(closed, HORIZON).await.unwrap();
-    assert_eq!(fourth.buckets, 0);
-    let counts: Vec<Counts> = totals(&dynamo, Day::of(later))
-        .await
-        .into_values()
-        .collect();
-    assert_eq!(counts[0].impressions, 2);
-}
-
-#[tokio::test]
-async fn a_run_that_began_earlier_does_not_undo_a_later_one() {
-    let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
-    let mut stamps = Stamps::new();
-    let late = NOON + Duration::from_secs(60);
-    let spend = async || {
-        let totals = totals(&dynamo, Day::of(NOON)).await;
-        totals
-            .into_values()
-            .map(|counts| counts.impressions)
-            .sum::<u64>()
-    };
-    marks
-        .count(impression(&token(1, "red", NOON)), stamps.next())
-        .await
-        .unwrap();
-    roll_up.run(late, HORIZON).await.unwrap();
-    marks
-        .count(impression(&token(2, "red", NOON)), stamps.next())
-        .await
-        .unwrap();
-    roll_up.run(NOON, HORIZON).await.unwrap();
-    assert_eq!(spend().await, 1, "what the later run set stands");
-    assert_eq!(
-        Totals::new(dynamo.table()).as_of().await.unwrap(),
-        Some(late)
-    );
-    roll_up.run(late, HORIZON).await.unwrap();
-    assert_eq!(spend().await, 2);
-}
-
-#[tokio::test]
-async fn fractions_of_a_micro_add_up_over_minutes_before_they_are_dropped() {
-    let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
-    let mut stamps = Stamps::new();
-    for nth in 0..5 {
-        // 400 thousandths of a micro each, every one in a minute of its own.
-        let issued_at = NOON + Duration::from_secs(60 * nth);
-        let token = Token {
-            price_micros: 400,
-            ..token(nth, "red", issued_at)
-        };
-        marks
-            .count(impression(&token), stamps.next())
-            .await
-            .unwrap();
-    }
-    roll_up
-        .run(NOON + Duration::from_secs(600), HORIZON)
-        .await
-        .unwrap();
-    let found = totals(&dynamo, Day::of(NOON)).await;
-    let spend: Vec<u64> = found.values().map(|counts| counts.spend_micros).collect();
-    assert_eq!(spend, [2]);
-    let unnamed = format!("{:016x}", key_of("spring"));
-    assert!(found.keys().all(|(campaign, ..)| *campaign == unnamed));
 }
 
 #[tokio::test]
@@ -318,7 +222,7 @@ async fn a_mark_that_cannot_be_stored_is_an_error_and_may_be_sent_again() {
         .unwrap();
     assert_eq!(outcome, Outcome::Counted);
     let summary = RollUp::new(dynamo.table())
-        .run(NOON, HORIZON)
+        .run(NOON, HORIZON, DEADLINE)
         .await
         .unwrap();
     assert_eq!(summary.marks, 1, "found by the roll-up");

@@ -8,14 +8,14 @@ use domain::{
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use store::{
-    Blobs, Drafts, Publications, Publisher, StoreError, Table, Versions,
+    Blobs, Drafts, Publications, Publisher, Table, Versions,
     drafts::Edit,
     published::{Compiler, Origin, Publication, Request, State},
 };
 
 use crate::harness::{Dynamo, Fault, NOON, Proxy, S3, Stamps, aws_at, table_at};
 
-const KIND: Kind = Kind::Testers;
+pub(crate) const KIND: Kind = Kind::Testers;
 
 /// One attempt, so that a test counts what it meets.
 const ONCE: Pace = Pace {
@@ -23,17 +23,17 @@ const ONCE: Pace = Pace {
     ..Pace::NORMAL
 };
 
-fn id(text: &str) -> Id {
+pub(crate) fn id(text: &str) -> Id {
     text.parse().unwrap()
 }
 
-fn testers(range: &str) -> Value {
+pub(crate) fn testers(range: &str) -> Value {
     json!({"cidrs": [range]})
 }
 
 /// Everything that publishing needs, over one table and one bucket.
 pub(crate) struct Newsroom {
-    content: Table,
+    pub(crate) content: Table,
     pub(crate) blobs: Blobs,
     ids: StdRng,
     stamps: Stamps,
@@ -60,7 +60,7 @@ impl Newsroom {
         drafts.overwrite(KIND, &id(item), edit).await.unwrap();
     }
 
-    async fn request(&mut self, origin: Origin, at: Instant) -> Option<RandomId> {
+    pub(crate) async fn request(&mut self, origin: Origin, at: Instant) -> Option<RandomId> {
         let id = RandomId::new(at, &mut self.ids);
         let request = Request {
             id,
@@ -79,11 +79,11 @@ impl Newsroom {
         self.publisher().run(KIND, id, at).await.unwrap().unwrap()
     }
 
-    fn publications(&self) -> Publications {
+    pub(crate) fn publications(&self) -> Publications {
         Publications::new(self.content.clone())
     }
 
-    fn publisher(&self) -> Publisher {
+    pub(crate) fn publisher(&self) -> Publisher {
         Publisher::new(
             self.content.clone(),
             self.blobs.clone(),
@@ -91,12 +91,12 @@ impl Newsroom {
         )
     }
 
-    fn versions(&self) -> Versions {
+    pub(crate) fn versions(&self) -> Versions {
         Versions::new(self.content.clone())
     }
 }
 
-async fn newsroom(dynamo: &Dynamo, s3: &S3) -> Newsroom {
+pub(crate) async fn newsroom(dynamo: &Dynamo, s3: &S3) -> Newsroom {
     let blobs = Blobs::connect(
         &aws_at(&dynamo.endpoint, Some(s3.endpoint.clone())),
         "blobs",
@@ -194,70 +194,6 @@ async fn a_publish_makes_a_version_of_the_drafts_and_a_restore_of_an_older_versi
     let head = news.versions().head(KIND).await.unwrap().unwrap();
     assert_eq!((head.version, head.artefact.version), (3, 3));
     assert_eq!(head.previous, Some(history.items[1].artefact.clone()));
-}
-
-#[tokio::test]
-async fn drafts_at_fault_fail_the_publication_and_move_nothing() {
-    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
-    let mut news = newsroom(&dynamo, &s3).await;
-    news.draft("qa", &testers("10.0.0.0/8")).await;
-    assert_eq!(news.publish(NOON).await.version, Some(1));
-    news.draft("bad", &json!({"cidrs": ["10.0.0.0/99"]})).await;
-    news.draft("worse", &json!({"colour": "red"})).await;
-    let failed = news.publish(NOON).await;
-    assert_eq!((failed.state, failed.version), (State::Failed, None));
-    let mut at_fault: Vec<_> = failed
-        .faults
-        .iter()
-        .map(|fault| fault.item.clone())
-        .collect();
-    at_fault.dedup();
-    assert_eq!(at_fault, [Some("bad".to_owned()), Some("worse".to_owned())]);
-    assert_eq!(news.publications().pending().await.unwrap(), []);
-    assert_eq!(
-        news.versions().head(KIND).await.unwrap().unwrap().version,
-        1
-    );
-    assert_eq!(
-        news.versions()
-            .list(KIND, None, 9)
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
-
-    for n in 0..300 {
-        news.draft(&format!("bad{n:03}"), &json!({"colour": "red"}))
-            .await;
-    }
-    assert_eq!(news.publish(NOON).await.faults.len(), 100, "a bounded list");
-}
-
-#[tokio::test]
-async fn a_source_that_was_damaged_is_not_published_again() {
-    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
-    let mut news = newsroom(&dynamo, &s3).await;
-    news.draft("qa", &testers("10.0.0.0/8")).await;
-    news.publish(NOON).await;
-    s3.damage("0000000001/source-");
-    let source = news.versions().source(&news.blobs, KIND, 1).await;
-    assert!(matches!(source, Err(StoreError::Corrupt { .. })));
-    let restore = news.request(Origin::Version(1), NOON).await.unwrap();
-    let failed = news
-        .publisher()
-        .run(KIND, restore, NOON)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(failed.state, State::Failed);
-    assert_eq!(failed.faults[0].code, "source_unreadable");
-    assert_eq!(
-        news.publish(NOON).await.version,
-        Some(2),
-        "the drafts can be, all the same"
-    );
 }
 
 #[tokio::test]

@@ -75,7 +75,6 @@ impl World {
             Blobs::connect(&aws, "blobs"),
             load,
             FRESHNESS,
-            1_000_000,
         )
     }
 
@@ -267,4 +266,49 @@ async fn a_format_that_is_not_known_is_refused_like_damage() {
     world.publish("10.0.0.0/8", NOON).await;
     assert!(world.reader_with(load_later).current(NOON).await.is_err());
     assert_eq!(current(&world.reader(), NOON).await.version, 1);
+}
+
+#[tokio::test]
+async fn what_can_do_without_is_given_what_is_held_and_waits_for_nothing() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let reader = world.reader();
+    assert!(reader.held(NOON).is_none(), "a look has begun beside");
+    until(&reader, 1).await;
+    assert_eq!(reader.held(after(2)).map(|held| held.version), Some(1));
+
+    world.publish("10.1.0.0/16", after(2)).await;
+    assert_eq!(reader.held(after(3)).map(|held| held.version), Some(1));
+    until(&reader, 2).await;
+    world.proxy.set(|_, _| Fault::Hang);
+    assert_eq!(reader.held(after(86_403)).map(|held| held.version), Some(2));
+    assert!(reader.held(after(86_404)).is_none(), "beyond the age limit");
+}
+
+#[tokio::test]
+async fn an_age_is_told_once_it_says_something_of_the_source() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let reader = world.reader();
+    current(&reader, NOON).await;
+    assert_eq!(reader.settled_age(after(1)), Some(Duration::from_secs(1)));
+
+    // Frozen for an hour, and the look that it woke up with is still on its way.
+    world.proxy.set(|_, _| Fault::Hang);
+    current(&reader, after(3_600)).await;
+    assert_eq!(reader.settled_age(after(3_600)), None);
+
+    world.proxy.set(|_, _| Fault::None);
+    let reader = world.reader();
+    current(&reader, NOON).await;
+    world.proxy.set(|_, _| Fault::Refuse);
+    reader.warm(after(600)).await;
+    world.proxy.set(|_, _| Fault::Hang);
+    current(&reader, after(700)).await;
+    let age = reader.settled_age(after(700));
+    assert_eq!(
+        age,
+        Some(Duration::from_secs(700)),
+        "the look before failed"
+    );
 }

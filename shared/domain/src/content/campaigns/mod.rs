@@ -52,7 +52,7 @@ pub struct Campaign {
     pub targeting: Option<Targeting>,
     /// Whether the user must have consented.
     pub consent: Consent,
-    /// What to do for a device that does not say which it is.
+    /// What to do for a device that does not say which it is; a house campaign serves it in any case.
     pub no_device: NoDevice,
     /// How often it may be seen by one device; each scope and period once.
     #[serde(default)]

@@ -8,6 +8,7 @@ mod values;
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
+    rc::Rc,
 };
 
 use regex_lite::Regex;
@@ -20,30 +21,33 @@ use values::{
     wrong_type,
 };
 
-use super::{Fault, FaultCode, child};
+use super::{Fault, FaultCode, Faults, Place};
 
-/// Every fault of `value` by `schema`.
+/// Every fault of `value` by `schema`, up to as many as are told.
 pub(super) fn check(schema: &Value, value: &Value) -> Vec<Fault> {
-    let mut faults = Vec::new();
+    let mut faults = Faults::default();
     let checker = Checker {
         root: schema,
         patterns: RefCell::default(),
     };
-    checker.check(schema, value, "", &mut faults);
-    faults
+    checker.check(schema, value, &Place::Document, &mut faults);
+    faults.into_vec()
 }
 
 struct Checker<'s> {
     root: &'s Value,
     /// Patterns that were compiled already: a long list has one for all of its elements.
-    patterns: RefCell<HashMap<&'s str, Option<Regex>>>,
+    patterns: RefCell<HashMap<&'s str, Option<Rc<Regex>>>>,
 }
 
 impl<'s> Checker<'s> {
-    fn check(&self, schema: &'s Value, value: &Value, at: &str, faults: &mut Vec<Fault>) {
+    fn check(&self, schema: &'s Value, value: &Value, at: &Place<'_>, faults: &mut Faults) {
+        if faults.is_full() {
+            return;
+        }
         let schema = match schema {
             Value::Bool(false) => {
-                return faults.push(Fault::new(at, FaultCode::NotAllowed, "is not allowed here"));
+                return faults.add(at, FaultCode::NotAllowed, "is not allowed here");
             }
             Value::Object(schema) => schema,
             _ => return,
@@ -98,8 +102,8 @@ impl<'s> Checker<'s> {
         &self,
         schema: &'s Map<String, Value>,
         text: &str,
-        at: &str,
-        faults: &mut Vec<Fault>,
+        at: &Place<'_>,
+        faults: &mut Faults,
     ) {
         let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else {
             return;
@@ -109,15 +113,15 @@ impl<'s> Checker<'s> {
             .is_some_and(|regex| !regex.is_match(text))
         {
             let message = format!("must match {pattern}");
-            faults.push(Fault::new(at, FaultCode::BadFormat, message));
+            faults.add(at, FaultCode::BadFormat, message);
         }
     }
 
-    fn regex(&self, pattern: &'s str) -> Option<Regex> {
+    fn regex(&self, pattern: &'s str) -> Option<Rc<Regex>> {
         let mut known = self.patterns.borrow_mut();
         let compiled = known
             .entry(pattern)
-            .or_insert_with(|| Regex::new(pattern).ok());
+            .or_insert_with(|| Regex::new(pattern).ok().map(Rc::new));
         compiled.clone()
     }
 
@@ -125,30 +129,21 @@ impl<'s> Checker<'s> {
         &self,
         schema: &'s Map<String, Value>,
         elements: &[Value],
-        at: &str,
-        faults: &mut Vec<Fault>,
+        at: &Place<'_>,
+        faults: &mut Faults,
     ) {
-        check_count(schema, "Items", "elements", elements.len(), at, faults);
+        let worth = check_count(schema, "Items", "elements", elements.len(), at, faults);
         if let Some(element_schema) = schema.get("items") {
-            for (place, element) in elements.iter().enumerate() {
-                self.check(
-                    element_schema,
-                    element,
-                    &child(at, &place.to_string()),
-                    faults,
-                );
+            for (place, element) in elements.iter().enumerate().take(worth) {
+                self.check(element_schema, element, &Place::Element(at, place), faults);
             }
         }
         if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
             let mut seen = HashSet::new();
-            for (place, element) in elements.iter().enumerate() {
+            for (place, element) in elements.iter().enumerate().take(worth) {
                 if !seen.insert(element.to_string()) {
-                    let at = child(at, &place.to_string());
-                    faults.push(Fault::new(
-                        at,
-                        FaultCode::Duplicate,
-                        "is there more than once",
-                    ));
+                    let at = Place::Element(at, place);
+                    faults.add(at, FaultCode::Duplicate, "is there more than once");
                 }
             }
         }
@@ -158,29 +153,28 @@ impl<'s> Checker<'s> {
         &self,
         schema: &'s Map<String, Value>,
         members: &Map<String, Value>,
-        at: &str,
-        faults: &mut Vec<Fault>,
+        at: &Place<'_>,
+        faults: &mut Faults,
     ) {
-        check_count(schema, "Properties", "members", members.len(), at, faults);
+        let worth = check_count(schema, "Properties", "members", members.len(), at, faults);
         let required = schema.get("required").and_then(Value::as_array);
         for name in required.into_iter().flatten().filter_map(Value::as_str) {
             if !members.contains_key(name) {
-                faults.push(Fault::new(
-                    child(at, name),
-                    FaultCode::Required,
-                    "is required",
-                ));
+                faults.add(Place::Member(at, name), FaultCode::Required, "is required");
             }
         }
-        let patterns: Vec<(Regex, &Value)> = schema
+        let patterns: Vec<(Rc<Regex>, &Value)> = schema
             .get("patternProperties")
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
             .filter_map(|(pattern, schema)| Some((self.regex(pattern)?, schema)))
             .collect();
-        for (name, value) in members {
-            let at = child(at, name);
+        for (name, value) in members.iter().take(worth) {
+            if faults.is_full() {
+                return;
+            }
+            let at = Place::Member(at, name);
             if let Some(name_schema) = schema.get("propertyNames") {
                 self.check(name_schema, &Value::String(name.clone()), &at, faults);
             }
@@ -198,11 +192,7 @@ impl<'s> Checker<'s> {
             }
             match schema.get("additionalProperties") {
                 Some(Value::Bool(false)) if !known => {
-                    faults.push(Fault::new(
-                        at,
-                        FaultCode::UnknownField,
-                        "is not a known field",
-                    ));
+                    faults.add(at, FaultCode::UnknownField, "is not a known field");
                 }
                 Some(rest) if !known => self.check(rest, value, &at, faults),
                 _ => {}
@@ -217,13 +207,13 @@ impl<'s> Checker<'s> {
         forms: &'s [Value],
         exactly_one: bool,
         value: &Value,
-        at: &str,
-        faults: &mut Vec<Fault>,
+        at: &Place<'_>,
+        faults: &mut Faults,
     ) {
-        let mut found: Vec<(&Value, Vec<Fault>)> = forms
+        let mut found: Vec<(&Value, Faults)> = forms
             .iter()
             .map(|form| {
-                let mut of_form = Vec::new();
+                let mut of_form = Faults::default();
                 self.check(form, value, at, &mut of_form);
                 (self.resolve(form), of_form)
             })
@@ -233,17 +223,13 @@ impl<'s> Checker<'s> {
             1 => return,
             _ if !exactly_one => return,
             _ => {
-                return faults.push(Fault::new(
-                    at,
-                    FaultCode::Invalid,
-                    "fits more than one form",
-                ));
+                return faults.add(at, FaultCode::Invalid, "fits more than one form");
             }
         }
         match self.tagged(forms, value, at) {
             Some(Err(fault)) => return faults.push(fault),
             Some(Ok(place)) => {
-                return faults.extend(
+                return faults.append(
                     found
                         .into_iter()
                         .nth(place)
@@ -263,16 +249,28 @@ impl<'s> Checker<'s> {
             return faults.push(wrong_type(at, &types));
         }
         found.retain(|(form, _)| meant(form));
+        let words: Vec<&Value> = found
+            .iter()
+            .filter_map(|(form, _)| form.get("const"))
+            .collect();
+        if words.len() == found.len() {
+            return faults.push(not_listed(at, words));
+        }
         let nearest = found
             .into_iter()
             .map(|(_, faults)| faults)
-            .min_by_key(Vec::len);
-        faults.extend(nearest.unwrap_or_default());
+            .min_by_key(Faults::len);
+        faults.append(nearest.unwrap_or_default());
     }
 
     /// Where the forms are told apart by the constant of one member: the form that the member names,
     /// or what is wrong with the member.
-    fn tagged(&self, forms: &'s [Value], value: &Value, at: &str) -> Option<Result<usize, Fault>> {
+    fn tagged(
+        &self,
+        forms: &'s [Value],
+        value: &Value,
+        at: &Place<'_>,
+    ) -> Option<Result<usize, Fault>> {
         let members = value.as_object()?;
         let properties = |form: &'s Value| self.resolve(form).get("properties")?.as_object();
         let (tag, _) = properties(forms.first()?)?
@@ -285,7 +283,7 @@ impl<'s> Checker<'s> {
         if words.len() < forms.len() {
             return None;
         }
-        let at = child(at, tag);
+        let at = Place::Member(at, tag);
         Some(match members.get(tag) {
             None => Err(Fault::new(at, FaultCode::Required, "is required")),
             Some(word) => match words.iter().position(|known| *known == word) {

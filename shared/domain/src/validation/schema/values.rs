@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use crate::{
     Instant, Version,
     network::Cidr,
-    validation::{Fault, FaultCode},
+    validation::{Fault, FaultCode, Faults, Place},
     zone::{Day, TimeZoneName},
 };
 
@@ -37,7 +37,7 @@ pub(super) fn admits_type(schema: &Map<String, Value>, value: &Value) -> bool {
         })
 }
 
-pub(super) fn wrong_type(at: &str, types: &[&str]) -> Fault {
+pub(super) fn wrong_type(at: &Place<'_>, types: &[&str]) -> Fault {
     let mut wanted: Vec<&str> = types
         .iter()
         .copied()
@@ -48,7 +48,11 @@ pub(super) fn wrong_type(at: &str, types: &[&str]) -> Fault {
     Fault::new(at, FaultCode::WrongType, message)
 }
 
-pub(super) fn check_listed(schema: &Map<String, Value>, value: &Value, at: &str) -> Option<Fault> {
+pub(super) fn check_listed(
+    schema: &Map<String, Value>,
+    value: &Value,
+    at: &Place<'_>,
+) -> Option<Fault> {
     let listed: Vec<&Value> = match (schema.get("enum"), schema.get("const")) {
         (Some(Value::Array(values)), _) => values.iter().collect(),
         (_, Some(constant)) => vec![constant],
@@ -60,7 +64,7 @@ pub(super) fn check_listed(schema: &Map<String, Value>, value: &Value, at: &str)
 /// More values than this are not worth telling one by one.
 const MOST_TOLD: usize = 20;
 
-pub(super) fn not_listed(at: &str, listed: Vec<&Value>) -> Fault {
+pub(super) fn not_listed(at: &Place<'_>, listed: Vec<&Value>) -> Fault {
     let listed: Vec<String> = listed
         .into_iter()
         .filter(|value| !value.is_null())
@@ -78,24 +82,26 @@ pub(super) fn not_listed(at: &str, listed: Vec<&Value>) -> Fault {
     Fault::new(at, FaultCode::NotAllowed, message)
 }
 
-/// `minItems`/`maxItems` and `minProperties`/`maxProperties`.
+/// `minItems`/`maxItems` and `minProperties`/`maxProperties`. Gives how many are worth a look: those
+/// beyond the maximum are not.
 pub(super) fn check_count(
     schema: &Map<String, Value>,
     of: &str,
     things: &str,
     count: usize,
-    at: &str,
-    faults: &mut Vec<Fault>,
-) {
+    at: &Place<'_>,
+    faults: &mut Faults,
+) -> usize {
     let (min, max) = bounds(schema, of);
     if min.is_some_and(|min| count < min) {
         let message = format!("must have at least {} {things}", min.unwrap_or_default());
-        faults.push(Fault::new(at, FaultCode::TooFew, message));
+        faults.add(at, FaultCode::TooFew, message);
     }
     if max.is_some_and(|max| count > max) {
         let message = format!("must have at most {} {things}", max.unwrap_or_default());
-        faults.push(Fault::new(at, FaultCode::TooMany, message));
+        faults.add(at, FaultCode::TooMany, message);
     }
+    max.unwrap_or(usize::MAX)
 }
 
 fn bounds(schema: &Map<String, Value>, of: &str) -> (Option<usize>, Option<usize>) {
@@ -109,18 +115,18 @@ fn bounds(schema: &Map<String, Value>, of: &str) -> (Option<usize>, Option<usize
 pub(super) fn check_text(
     schema: &Map<String, Value>,
     text: &str,
-    at: &str,
-    faults: &mut Vec<Fault>,
+    at: &Place<'_>,
+    faults: &mut Faults,
 ) {
     let length = text.chars().count();
     let (min, max) = bounds(schema, "Length");
     if min.is_some_and(|min| length < min) {
         let message = format!("must have at least {} characters", min.unwrap_or_default());
-        faults.push(Fault::new(at, FaultCode::TooShort, message));
+        faults.add(at, FaultCode::TooShort, message);
     }
     if max.is_some_and(|max| length > max) {
         let message = format!("must have at most {} characters", max.unwrap_or_default());
-        faults.push(Fault::new(at, FaultCode::TooLong, message));
+        faults.add(at, FaultCode::TooLong, message);
     }
     let expected = match schema.get("format").and_then(Value::as_str) {
         Some("date-time") => text.parse::<Instant>().err(),
@@ -131,15 +137,15 @@ pub(super) fn check_text(
         _ => None,
     };
     if let Some(expected) = expected {
-        faults.push(Fault::new(at, FaultCode::BadFormat, expected));
+        faults.add(at, FaultCode::BadFormat, expected);
     }
 }
 
 pub(super) fn check_number(
     schema: &Map<String, Value>,
     number: &Number,
-    at: &str,
-    faults: &mut Vec<Fault>,
+    at: &Place<'_>,
+    faults: &mut Faults,
 ) {
     let beyond = |keyword: &str, refused: &[Ordering]| {
         let bound = schema.get(keyword)?.as_number()?;
@@ -162,7 +168,7 @@ pub(super) fn check_number(
     } else {
         return;
     };
-    faults.push(Fault::new(at, FaultCode::OutOfRange, message));
+    faults.add(at, FaultCode::OutOfRange, message);
 }
 
 /// What an integer of a format can hold.

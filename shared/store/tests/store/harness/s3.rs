@@ -16,6 +16,7 @@ type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 pub(crate) struct S3 {
     pub(crate) endpoint: String,
     pub(crate) objects: Objects,
+    refused: Arc<Mutex<Option<String>>>,
 }
 
 impl S3 {
@@ -24,14 +25,20 @@ impl S3 {
         let s3 = Self {
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
             objects: Objects::default(),
+            refused: Arc::default(),
         };
-        let objects = Arc::clone(&s3.objects);
+        let (objects, refused) = (Arc::clone(&s3.objects), Arc::clone(&s3.refused));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&objects)));
+                tokio::spawn(serve(stream, Arc::clone(&objects), Arc::clone(&refused)));
             }
         });
         s3
+    }
+
+    /// Answers 403 from now on for the objects whose names contain `part`.
+    pub(crate) fn refuse(&self, part: &str) {
+        *self.refused.lock().unwrap() = Some(part.to_owned());
     }
 
     /// Does to the objects whose names contain `part` what a broken disk would.
@@ -47,7 +54,11 @@ impl S3 {
     }
 }
 
-async fn serve(mut stream: TcpStream, objects: Objects) -> io::Result<()> {
+async fn serve(
+    mut stream: TcpStream,
+    objects: Objects,
+    refused: Arc<Mutex<Option<String>>>,
+) -> io::Result<()> {
     while let Some(request) = read_request(&mut stream).await? {
         let name = request
             .path
@@ -55,6 +66,12 @@ async fn serve(mut stream: TcpStream, objects: Objects) -> io::Result<()> {
             .next()
             .unwrap_or_default()
             .to_owned();
+        let is_refused = |part: &String| name.contains(part.as_str());
+        if refused.lock().unwrap().as_ref().is_some_and(is_refused) {
+            let body = b"<Error><Code>AccessDenied</Code><Message>arn:aws:sts::1:role may not</Message></Error>";
+            respond(&mut stream, "403 Forbidden", body).await?;
+            continue;
+        }
         if request.method == "PUT" {
             objects.lock().unwrap().insert(name, request.body);
             respond(&mut stream, "200 OK", b"").await?;

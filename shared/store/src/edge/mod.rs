@@ -1,26 +1,23 @@
-//! What the middleware asks of the store, and how a store's failure is told to a caller.
+//! What the middleware asks of the store, what functions configure of it, and how its failures are
+//! told to a caller.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+mod snapshots;
 
-use aws::{Aws, Pace};
-use domain::{Instant, content::Kind};
+use std::{sync::Arc, time::Duration};
+
+use domain::Instant;
 use kit::{
     BoxFuture, Code, Principal, Problem, Random,
-    config::{ResourceName, Seconds},
-    metrics::{self, Unit},
-    middleware::{Authority, Begun, Claim, Counter, Decision, Key, Ledger, StoredAnswer},
+    config::Setting,
+    middleware::{Authority, Begun, Claim, Counter, Decision, IdempotencyStore, Key, StoredAnswer},
+    problem::Chain,
 };
 
+pub use self::snapshots::{SnapshotSettings, SnapshotSource, Watched};
 use crate::{
-    Blobs, Database, StoreError,
+    StoreError,
     idempotency::{self, Requests},
-    published::{Freshness, Loader, Reader, Snapshot, SnapshotUnavailable},
+    marks::MARK_RETENTION,
     rate::Rates,
     service_keys::ServiceKeys,
     stamp::Stamp,
@@ -30,88 +27,37 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::BadCursor => Self::new(Code::InvalidCursor),
+            StoreError::TooLarge { .. } => Self::new(Code::BodyTooLarge).detail(error.to_string()),
             error if error.is_transient() => {
-                tracing::warn!(%error, "the store does not answer");
-                Self::unavailable("the database does not answer; nothing was changed for certain")
+                tracing::warn!(error = %Chain(&error), "the store does not answer");
+                Self::unavailable(
+                    "the database does not answer; whether anything was changed is not known",
+                )
             }
             error => Self::internal(&error),
         }
     }
 }
 
-impl From<SnapshotUnavailable> for Problem {
-    fn from(error: SnapshotUnavailable) -> Self {
-        tracing::error!(%error, "nothing to serve");
-        Self::unavailable("published content cannot be read")
-    }
+/// How long a tracking token counts: short enough for its mark to be kept until it is rolled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenLifetime(pub Duration);
+
+impl TokenLifetime {
+    /// The longest that can be configured, in seconds: marks are kept for [`MARK_RETENTION`], and
+    /// the roll-up may be days late.
+    const MOST_S: u64 = 30 * 24 * 3600;
 }
 
-kit::settings! {
-    /// Where published content is read from, and how old it may be.
-    pub struct SnapshotSettings {
-        /// The table of drafts, versions and heads.
-        content_table: ResourceName = "CONTENT_TABLE", example "madang-dev-content";
-        /// The bucket of compiled content.
-        blobs_bucket: ResourceName = "BLOBS_BUCKET", example "madang-dev-blobs-000000000000";
-        /// A newer version is looked for no more often than this.
-        refresh: Seconds = "SNAPSHOT_REFRESH_S", default "3";
-        /// A snapshot that was confirmed longer ago is worth a short wait.
-        stale: Seconds = "SNAPSHOT_STALE_S", default "7";
-        /// A snapshot that was confirmed longer ago than this is not served at all.
-        age_limit: Seconds = "SNAPSHOT_AGE_LIMIT_S", default "86400";
-    }
-}
+const _: () = assert!(TokenLifetime::MOST_S < MARK_RETENTION.as_secs());
 
-/// The largest artefact that a reader takes, in bytes.
-const ARTEFACT_LIMIT_BYTES: usize = 512 * 1024 * 1024;
+impl Setting for TokenLifetime {
+    const EXPECTED: &'static str = "a whole number of seconds from 1 to 2592000";
 
-impl SnapshotSettings {
-    /// A reader of `kind` that holds nothing yet, and tells how old what it serves is.
-    pub fn reader<T: Default + Send + Sync + 'static>(
-        &self,
-        aws: &Aws,
-        kind: Kind,
-        load: Loader<T>,
-    ) -> Watched<T> {
-        let freshness = Freshness {
-            refresh: self.refresh.0,
-            stale: self.stale.0,
-            age_limit: self.age_limit.0,
-        };
-        let content = Database::connect(aws, Pace::NORMAL).table(&self.content_table.0);
-        let blobs = Blobs::connect(aws, &self.blobs_bucket.0);
-        Watched {
-            reader: Reader::new(kind, content, blobs, load, freshness, ARTEFACT_LIMIT_BYTES),
-            told_at: AtomicI64::new(i64::MIN),
-        }
-    }
-}
-
-/// A reader whose age is a metric.
-pub struct Watched<T> {
-    reader: Reader<T>,
-    /// When the age was last told, in milliseconds.
-    told_at: AtomicI64,
-}
-
-/// An instance tells its snapshot's age no more often than this, in milliseconds.
-const TELL_EVERY_MS: i64 = 60_000;
-
-impl<T: Default + Send + Sync + 'static> Watched<T> {
-    /// What to serve now: [`Reader::current`].
-    pub async fn current(&self, now: Instant) -> Result<Arc<Snapshot<T>>, SnapshotUnavailable> {
-        let current = self.reader.current(now).await;
-        let due = self
-            .told_at
-            .load(Ordering::Relaxed)
-            .saturating_add(TELL_EVERY_MS);
-        if now.as_millis() >= due
-            && let Some(age) = self.reader.age(now)
-        {
-            self.told_at.store(now.as_millis(), Ordering::Relaxed);
-            metrics::emit(now, "snapshot_age_s", Unit::Seconds, age.as_secs_f64());
-        }
-        current
+    fn parse(text: &str) -> Option<Self> {
+        let seconds = text.parse().ok()?;
+        let legal = (1..=Self::MOST_S).contains(&seconds);
+        legal.then(|| Self(Duration::from_secs(seconds)))
     }
 }
 
@@ -161,19 +107,19 @@ impl Counter for Rates {
 }
 
 /// Idempotency records, as the middleware asks for them.
-pub struct RequestLedger {
+pub struct IdempotencyRecords {
     requests: Requests,
     random: Random,
 }
 
-impl RequestLedger {
+impl IdempotencyRecords {
     /// Keeps records in `requests`.
     pub fn new(requests: Requests, random: Random) -> Arc<Self> {
         Arc::new(Self { requests, random })
     }
 }
 
-impl Ledger for RequestLedger {
+impl IdempotencyStore for IdempotencyRecords {
     fn begin(
         &self,
         key: Key,
@@ -230,5 +176,44 @@ impl Claim for RequestClaim {
 
     fn abandon(self: Box<Self>) -> BoxFuture<Result<(), Problem>> {
         Box::pin(async move { Ok(self.requests.abandon(self.claim).await?) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_lives_from_a_second_to_thirty_days() {
+        let seconds = |text| TokenLifetime::parse(text).map(|lifetime| lifetime.0.as_secs());
+        assert_eq!(seconds("1"), Some(1));
+        assert_eq!(seconds("2592000"), Some(2_592_000));
+        for refused in ["", "0", "-1", "1.5", "2592001", "18446744073709551615"] {
+            assert_eq!(seconds(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_the_caller_can_do_about_it() {
+        let unavailable = Problem::from(StoreError::Unavailable {
+            operation: "PutItem",
+            place: "devices".into(),
+            source: "connection refused".into(),
+        });
+        assert_eq!(unavailable.code, Code::Unavailable);
+        let detail = unavailable.detail.unwrap();
+        assert!(detail.ends_with("whether anything was changed is not known"));
+        let too_large = Problem::from(StoreError::TooLarge {
+            what: "an answer",
+            size_bytes: 2,
+            limit_bytes: 1,
+        });
+        assert_eq!(too_large.code, Code::BodyTooLarge);
+        assert_eq!(
+            Problem::from(StoreError::BadCursor).code,
+            Code::InvalidCursor
+        );
+        let corrupt = Problem::from(StoreError::corrupt("devices", "no body"));
+        assert_eq!((corrupt.code, corrupt.detail), (Code::Internal, None));
     }
 }
