@@ -15,8 +15,9 @@ use store::{
     edge::{SnapshotSettings, Watched},
 };
 
-/// How many versions are looked back through for a campaign that is no longer published.
-const LOOK_BACK: u64 = 10;
+/// How many versions are looked back through for a campaign that is no longer published: each is
+/// read whole.
+const LOOK_BACK: u64 = 5;
 
 /// The most withdrawn campaigns that are remembered.
 const REMEMBERED: usize = 10_000;
