@@ -77,7 +77,8 @@ pub trait Claim: Send {
         now: Instant,
     ) -> BoxFuture<Result<(), Problem>>;
 
-    /// Gives the claim back: the call changed nothing and may be made again.
+    /// Gives the claim back after a failure, so that the call may be made again. Whether the failed
+    /// call changed something is not always known: an operation under a key bears a second try.
     fn abandon(self: Box<Self>) -> BoxFuture<Result<(), Problem>>;
 }
 
