@@ -21,7 +21,7 @@ Every refusal is `application/problem+json` (RFC 9457) with these members:
 | `type` | `urn:madang:problem:<code>` |
 | `title` | what the code means, the same for every occurrence |
 | `status` | the HTTP status |
-| `detail` | what happened this time, in words; not always there |
+| `detail` | what happened this time, in words |
 | `instance` | `urn:madang:request:<request id>` |
 | `code` | the stable name below: what a client decides by |
 | `trace_id` | finds the request in logs and traces |
