@@ -35,7 +35,7 @@ kit::settings! {
         /// A newer version is looked for no more often than this.
         refresh: Seconds = "SNAPSHOT_REFRESH_S", default "3";
         /// A snapshot that was confirmed longer ago is worth a short wait.
-        stale: Seconds = "SNAPSHOT_STALE_S", default "7";
+        stale: Seconds = "SNAPSHOT_STALE_S", default "4";
         /// A snapshot that was confirmed longer ago than this is not served at all.
         age_limit: Seconds = "SNAPSHOT_AGE_LIMIT_S", default "86400";
     }
