@@ -69,10 +69,9 @@ pub fn subscriber(
 ) -> impl Subscriber + Send + Sync {
     // A metric is written whatever the level: alarms must not go blind with it.
     let wanted = filter_fn(move |metadata| {
-        metadata.is_span()
-            || *metadata.level() <= level
-            || metadata.fields().field(RAW_FIELD).is_some()
-    });
+        *metadata.level() <= level || metadata.fields().field(RAW_FIELD).is_some()
+    })
+    .with_max_level_hint(level.max(tracing::Level::INFO));
     Registry::default().with(JsonLines { output, clock }.with_filter(wanted))
 }
 
