@@ -1,6 +1,6 @@
 //! `GET /health/ready`: does everything that the product depends on answer?
 //!
-//! Every dependency is asked at the same time and within a second and a half, so that there is an
+//! Every dependency is asked at the same time and within 1.2 seconds, so that there is an
 //! answer within two whatever hangs.
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ use upstream::{Secret, unkept};
 const NAME: &str = "readiness";
 
 /// The longest that a dependency is waited for.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_millis(1_200);
 
 const GET: Endpoint = Endpoint::new(
     Method::Get,
