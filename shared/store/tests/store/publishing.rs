@@ -94,6 +94,11 @@ impl Newsroom {
     pub(crate) fn versions(&self) -> Versions {
         Versions::new(self.content.clone())
     }
+
+    pub(crate) async fn version_count(&self, kind: Kind) -> usize {
+        let page = self.versions().list(kind, None, 9).await.unwrap();
+        page.items.len()
+    }
 }
 
 pub(crate) async fn newsroom(dynamo: &Dynamo, s3: &S3) -> Newsroom {
@@ -241,15 +246,7 @@ async fn a_worker_killed_at_any_point_and_run_again_ends_the_same() {
                 2,
                 "{told}"
             );
-            assert_eq!(
-                news.versions()
-                    .list(KIND, None, 9)
-                    .await
-                    .unwrap()
-                    .items
-                    .len(),
-                2
-            );
+            assert_eq!(news.version_count(KIND).await, 2);
             assert_eq!(news.publications().pending().await.unwrap(), [], "{told}");
             if survived {
                 break;
@@ -296,14 +293,6 @@ async fn workers_at_once_make_one_version_of_each_publication() {
     }
     made.sort_unstable();
     assert_eq!(made, [1, 2, 3]);
-    assert_eq!(
-        news.versions()
-            .list(KIND, None, 9)
-            .await
-            .unwrap()
-            .items
-            .len(),
-        3
-    );
+    assert_eq!(news.version_count(KIND).await, 3);
     assert_eq!(news.publications().pending().await.unwrap(), []);
 }
