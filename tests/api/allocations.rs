@@ -24,6 +24,14 @@ fn ids(answer: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// Publishes one campaign for `top`, and waits until it is given out.
+fn show(scenario: &Scenario, id: &str, item: &Value) {
+    scenario.create("campaigns", id, item);
+    scenario.publish_live("campaigns", |s| {
+        !ids(&s.allocate("top", &device())).is_empty()
+    });
+}
+
 fn ask(scenario: &Scenario, body: &Value) -> Response {
     scenario.post("/v1/allocations", body)
 }
@@ -35,10 +43,7 @@ fn an_item_is_shown_seen_clicked_and_reported_once() {
         "top",
         json!({"budget": {"pricing": "cpm", "price_micros": 5_000_000}}),
     );
-    scenario.create("campaigns", "shoes", &paid);
-    scenario.publish_live("campaigns", |s| {
-        !ids(&s.allocate("top", &device())).is_empty()
-    });
+    show(&scenario, "shoes", &paid);
     let answer = scenario.allocate("top", &json!({"platform": "ios", "id": "phone-1"}));
     assert_eq!(answer["fallback"], false);
     let item = &answer["items"][0];
@@ -125,10 +130,7 @@ fn an_item_is_shown_seen_clicked_and_reported_once() {
 #[test]
 fn a_mark_counts_once_however_many_send_it_at_once_or_lose_its_answer() {
     let scenario = Scenario::start();
-    scenario.create("campaigns", "storm", &campaign("top"));
-    scenario.publish_live("campaigns", |s| {
-        !ids(&s.allocate("top", &device())).is_empty()
-    });
+    show(&scenario, "storm", &campaign("top"));
     let urls: Vec<_> = (0..3)
         .map(|_| path(&scenario.allocate("top", &device())["items"][0]["impression_url"]))
         .collect();
@@ -148,12 +150,34 @@ fn a_mark_counts_once_however_many_send_it_at_once_or_lose_its_answer() {
 }
 
 #[test]
+fn a_mark_has_its_campaigns_name_however_new_the_campaign_is() {
+    let scenario = Scenario::start();
+    show(&scenario, "old", &campaign("top"));
+    let seen = path(&scenario.allocate("top", &device())["items"][0]["impression_url"]);
+    let new = campaign_with("top", json!({"tier": 1}));
+    scenario.create("campaigns", "new", &new);
+    scenario.publish_live("campaigns", |s| {
+        // Keeps the snapshot that marks are named from from being looked after just in time.
+        assert_eq!(s.get(&seen).status, 204);
+        let answer = s.allocate("top", &device());
+        let item = &answer["items"][0];
+        let is_new = item["campaign_id"] == "new";
+        is_new && s.get(&path(&item["impression_url"])).status == 204
+    });
+    scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+    let report = scenario.service_get("/admin/v1/reports/campaigns").json();
+    let rows = report["rows"].as_array().unwrap();
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| row["campaign"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["new", "old"], "{report}");
+}
+
+#[test]
 fn forged_altered_and_foreign_tokens_are_refused() {
     let scenario = Scenario::start();
-    scenario.create("campaigns", "real", &campaign("top"));
-    scenario.publish_live("campaigns", |s| {
-        !ids(&s.allocate("top", &device())).is_empty()
-    });
+    show(&scenario, "real", &campaign("top"));
     let answer = scenario.allocate("top", &device());
     let good = path(&answer["items"][0]["impression_url"]);
     let token = good.rsplit('/').next().unwrap();
@@ -185,10 +209,7 @@ fn forged_altered_and_foreign_tokens_are_refused() {
 #[test]
 fn a_click_leads_on_although_its_campaign_was_taken_out() {
     let scenario = Scenario::start();
-    scenario.create("campaigns", "gone", &campaign("top"));
-    scenario.publish_live("campaigns", |s| {
-        !ids(&s.allocate("top", &device())).is_empty()
-    });
+    show(&scenario, "gone", &campaign("top"));
     let click = path(&scenario.allocate("top", &device())["items"][0]["click_url"]);
     let item = "/admin/v1/content/campaigns/items/gone";
     let etag = scenario
@@ -223,10 +244,7 @@ fn an_expired_token_is_not_counted_but_its_click_still_leads_on() {
         })
         .unwrap(),
     };
-    scenario.create("campaigns", "brief", &campaign("top"));
-    scenario.publish_live("campaigns", |s| {
-        !ids(&s.allocate("top", &device())).is_empty()
-    });
+    show(&scenario, "brief", &campaign("top"));
     let item = scenario.allocate("top", &device())["items"][0].clone();
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     assert_eq!(scenario.get(&path(&item["impression_url"])).status, 404);

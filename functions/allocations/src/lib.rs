@@ -79,7 +79,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     })?;
     let devices = Database::connect(&aws, Pace::HOT).table(&settings.devices_table.0);
     let state = Arc::new(State {
-        campaigns: snapshots.reader(&aws, Kind::Campaigns, Snapshot::load),
+        campaigns: snapshots
+            .source(&aws)
+            .reader(Kind::Campaigns, Snapshot::load),
         devices: Devices::new(devices),
         keys: secrets.secret(&aws, &settings.tracking_keys.0, Keys::parse),
         settings,

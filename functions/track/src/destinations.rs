@@ -6,13 +6,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use aws::{Aws, Pace};
 use domain::{Id, Instant, allocation::Snapshot, content::Kind, key_of};
 use kit::Problem;
 use serde_json::Value;
 use store::{
-    Blobs, Database, StoreError, Versions,
-    edge::{SnapshotSettings, Watched},
+    StoreError,
+    edge::{SnapshotSource, Watched},
 };
 
 /// How many versions are looked back through for a campaign that is no longer published: each is
@@ -25,18 +24,15 @@ const REMEMBERED: usize = 10_000;
 /// The destinations of clicks.
 pub(crate) struct Destinations {
     pub(crate) campaigns: Watched<Snapshot>,
-    versions: Versions,
-    blobs: Blobs,
+    source: SnapshotSource,
     withdrawn: Mutex<HashMap<u64, String>>,
 }
 
 impl Destinations {
-    pub(crate) fn new(settings: &SnapshotSettings, aws: &Aws) -> Self {
-        let content = Database::connect(aws, Pace::NORMAL).table(&settings.content_table.0);
+    pub(crate) fn new(source: SnapshotSource) -> Self {
         Self {
-            campaigns: settings.reader(aws, Kind::Campaigns, Snapshot::load),
-            versions: Versions::new(content),
-            blobs: Blobs::connect(aws, &settings.blobs_bucket.0),
+            campaigns: source.reader(Kind::Campaigns, Snapshot::load),
+            source,
             withdrawn: Mutex::default(),
         }
     }
@@ -65,11 +61,8 @@ impl Destinations {
     /// Looks for the campaign in the frozen sources of older versions, the newest first.
     async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<String>, StoreError> {
         for version in (from.saturating_sub(LOOK_BACK)..from).rev() {
-            let source = self
-                .versions
-                .source(&self.blobs, Kind::Campaigns, version)
-                .await?;
-            let found = source
+            let items = self.source.items(Kind::Campaigns, version).await?;
+            let found = items
                 .unwrap_or_default()
                 .into_iter()
                 .find_map(|item| url_of(item, campaign));

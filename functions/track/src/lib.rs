@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use aws::Pace;
 use domain::{
     Instant,
+    allocation::Snapshot,
     marks::MarkKind,
     tracking::{Keys, Token, TokenRefused, Verified, verify},
 };
@@ -102,7 +103,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     })?;
     let marks = Database::connect(&aws, Pace::NORMAL).table(&settings.marks_table.0);
     let state = Arc::new(State {
-        destinations: Destinations::new(&snapshots, &aws),
+        destinations: Destinations::new(snapshots.source(&aws)),
         marks: Marks::new(marks),
         keys: secrets.secret(&aws, &settings.tracking_keys.0, Keys::parse),
     });
@@ -227,16 +228,29 @@ impl State {
         Ok(())
     }
 
-    /// The ids behind the token's keys, where the snapshot knows them. They are worth a short wait
-    /// and no more: a report can show the keys.
+    /// The ids behind the token's keys. What is at hand is not waited for; a campaign that was
+    /// published since is worth a short look, and no more: a report can show the keys.
     async fn names(&self, token: &Token, now: Instant) -> Option<Names> {
-        let snapshot = self.destinations.campaigns.current(now);
-        let snapshot = time::timeout(PATIENCE, snapshot).await.ok()?.ok()?;
-        let campaign = snapshot.content.campaign_by_key(token.campaign)?;
-        Some(Names {
-            campaign: campaign.id.clone(),
-            creative: campaign.creative_by_key(token.creative)?.id.clone(),
-            placement: snapshot.content.placement_by_key(token.placement)?.clone(),
-        })
+        let campaigns = &self.destinations.campaigns;
+        if let Some(held) = campaigns.held(now) {
+            let names = names_in(&held.content, token);
+            let published = held.published_at.map_or(0, Instant::as_minutes);
+            if names.is_some() || token.issue_minute < published {
+                return names;
+            }
+        }
+        let newest = time::timeout(PATIENCE, campaigns.newest(now))
+            .await
+            .ok()??;
+        names_in(&newest.content, token)
     }
+}
+
+fn names_in(campaigns: &Snapshot, token: &Token) -> Option<Names> {
+    let campaign = campaigns.campaign_by_key(token.campaign)?;
+    Some(Names {
+        campaign: campaign.id.clone(),
+        creative: campaign.creative_by_key(token.creative)?.id.clone(),
+        placement: campaigns.placement_by_key(token.placement)?.clone(),
+    })
 }

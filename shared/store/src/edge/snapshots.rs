@@ -6,16 +6,18 @@ use std::sync::{
 };
 
 use aws::{Aws, Pace};
-use domain::{Instant, content::Kind};
+use domain::{Id, Instant, content::Kind};
 use kit::{
     Problem,
     config::{ResourceName, Seconds},
     metrics::{self, Unit},
 };
 
+use serde_json::Value;
+
 use crate::{
-    Blobs, Database, Table,
-    published::{Freshness, Loader, Reader, Snapshot, SnapshotUnavailable},
+    Blobs, Database, StoreError, Table,
+    published::{Freshness, Loader, Reader, Snapshot, SnapshotUnavailable, Versions},
 };
 
 impl From<SnapshotUnavailable> for Problem {
@@ -54,16 +56,6 @@ impl SnapshotSettings {
             },
         }
     }
-
-    /// The one reader of a function that needs no more: [`SnapshotSource::reader`].
-    pub fn reader<T: Default + Send + Sync + 'static>(
-        &self,
-        aws: &Aws,
-        kind: Kind,
-        load: Loader<T>,
-    ) -> Watched<T> {
-        self.source(aws).reader(kind, load)
-    }
 }
 
 /// The way to what is published; readers of one source share its clients.
@@ -86,6 +78,17 @@ impl SnapshotSource {
             reader: Reader::new(kind, content, blobs, load, self.freshness),
             told_at: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// The items of one version as they were frozen, by id; `None` where there is no such version.
+    pub async fn items(
+        &self,
+        kind: Kind,
+        version: u64,
+    ) -> Result<Option<Vec<(Id, Value)>>, StoreError> {
+        Versions::new(self.content.clone())
+            .source(&self.blobs, kind, version)
+            .await
     }
 }
 
@@ -113,6 +116,13 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
         let held = self.reader.held(now);
         self.tell_age(now);
         held
+    }
+
+    /// What is served after a look at the head: [`Reader::newest`].
+    pub async fn newest(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        let newest = self.reader.newest(now).await;
+        self.tell_age(now);
+        newest
     }
 
     fn tell_age(&self, now: Instant) {

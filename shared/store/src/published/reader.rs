@@ -88,9 +88,7 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
             stale, age_limit, ..
         } = self.0.freshness;
         let Some(age) = self.age(now).filter(|age| *age <= age_limit) else {
-            let look = self.look(now);
-            look.landed_within(COLD_PATIENCE).await;
-            return self.servable(now).ok_or_else(|| self.unavailable());
+            return self.newest(now).await.ok_or_else(|| self.unavailable());
         };
         if let Some(look) = self.look_if_due(now)
             && age > stale
@@ -106,6 +104,13 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
     /// at the head goes on beside where one is due.
     pub fn held(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
         self.look_if_due(now);
+        self.servable(now)
+    }
+
+    /// What is served after a look at the head that begins now, or is under way: for whoever knows of
+    /// something newer than what is held. Waits up to two seconds.
+    pub async fn newest(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        self.look(now).landed_within(COLD_PATIENCE).await;
         self.servable(now)
     }
 
