@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aws::Pace;
 use domain::{
-    DeviceId, Instant, RandomId,
+    DeviceId, DeviceKey, Instant, RandomId,
     allocation::{Answer, Given, Item, Placed, Profile, Request, Snapshot, allocate},
     content::Kind,
     key_of,
@@ -128,7 +128,7 @@ async fn post(
         keys: &keys,
         request_id,
         request: &request,
-        device: device.as_ref().map(|device| key_of(device.as_str())),
+        device: device.as_ref().map(DeviceKey::of),
         origin: &call.facts.origin,
         now,
         expires_at: now + state.settings.token_lifetime.0,
@@ -167,7 +167,7 @@ struct Served<'a> {
     keys: &'a Keys,
     request_id: RandomId,
     request: &'a Request,
-    device: Option<u64>,
+    device: Option<DeviceKey>,
     origin: &'a str,
     now: Instant,
     expires_at: Instant,

@@ -1,7 +1,11 @@
 //! Names of things: ids that authors choose, device ids that apps send, and the closed sets that
 //! platforms, stores and genders are.
 
+use std::{fmt, str::FromStr};
+
 use sha2::{Digest, Sha256};
+
+use crate::define::BadText;
 
 text_type! {
     /// An id chosen by the author of a thing: a campaign, a creative, a placement, a content item.
@@ -94,9 +98,76 @@ pub fn key_of(id: &str) -> u64 {
         .map_or(0, |first| u64::from_be_bytes(*first))
 }
 
+/// What stands for a device wherever something is kept of it or handed out about it: the first 128
+/// bits of the SHA-256 of its id, so that the id itself is kept nowhere. Written as 32 hexadecimal
+/// digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceKey([u8; 16]);
+
+impl DeviceKey {
+    /// The key of a device.
+    pub fn of(device: &DeviceId) -> Self {
+        let digest: [u8; 32] = Sha256::digest(device.as_bytes()).into();
+        Self(digest.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// From the bytes that [`as_bytes`](Self::as_bytes) gave.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for DeviceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for DeviceKey {
+    type Err = BadText;
+
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        let hexadecimal = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let bits = u128::from_str_radix(text, 16).ok();
+        let bits = bits.filter(|_| hexadecimal).ok_or(BadText {
+            expected: "32 hexadecimal digits",
+        })?;
+        Ok(Self(bits.to_be_bytes()))
+    }
+}
+
+text_in_json!(DeviceKey);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_key_is_the_start_of_the_sha_256_and_reads_what_it_writes() {
+        // SHA-256("abc") is the first example of FIPS 180-2.
+        let key = DeviceKey::of(&"abc".parse().unwrap());
+        assert_eq!(key.to_string(), "ba7816bf8f01cfea414140de5dae2223");
+        assert_eq!(key.to_string().parse::<DeviceKey>().unwrap(), key);
+        for bad in [
+            "",
+            "ba78",
+            "+a7816bf8f01cfea414140de5dae2223",
+            &"g".repeat(32),
+        ] {
+            assert!(bad.parse::<DeviceKey>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn ids_accept_their_alphabet_and_length_only() {

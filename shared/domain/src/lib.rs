@@ -10,8 +10,10 @@ mod define;
 
 pub mod allocation;
 pub mod app_status;
+pub mod caps;
 pub mod content;
 pub mod country;
+pub mod delivery;
 pub mod ids;
 pub mod instant;
 pub mod marks;
@@ -28,7 +30,7 @@ pub mod zone;
 
 pub use country::Country;
 pub use define::BadText;
-pub use ids::{DeviceId, Gender, Id, Label, Platform, Store, key_of};
+pub use ids::{DeviceId, DeviceKey, Gender, Id, Label, Platform, Store, key_of};
 pub use instant::Instant;
 pub use random_id::RandomId;
 pub use text::{Locale, Localized};

@@ -24,6 +24,8 @@ pub struct WallTime {
     pub day: Day,
     /// The hour, 0–23.
     pub hour: u8,
+    /// The minute, 0–59.
+    pub minute: u8,
     /// The day of the week.
     pub weekday: Weekday,
 }
@@ -48,6 +50,7 @@ impl TimeZoneName {
         WallTime {
             day: Day(local.date()),
             hour: u8::try_from(local.hour()).unwrap_or(0),
+            minute: u8::try_from(local.minute()).unwrap_or(0),
             weekday: match local.weekday() {
                 jiff::civil::Weekday::Monday => Weekday::Monday,
                 jiff::civil::Weekday::Tuesday => Weekday::Tuesday,

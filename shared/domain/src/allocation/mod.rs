@@ -5,6 +5,7 @@
 //! best tier; within it a draw by weight; house items where nothing else is left.
 
 mod answer;
+mod content_config;
 mod draw;
 mod given;
 mod profile;
@@ -12,6 +13,7 @@ mod request;
 mod snapshot;
 
 pub use answer::{Answer, Item};
+pub use content_config::{ContentConfig, Frequency, StoredContentConfig};
 pub use draw::{Allocation, Placed, allocate};
 pub use given::Given;
 pub use profile::{NewProfile, Profile, StoredProfile};

@@ -5,19 +5,19 @@
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 1 | version of the layout: 1 |
+//! | 1 | version of the layout: 2 |
 //! | 1 | id of the key that signs |
 //! | 16 | request |
 //! | 1 | slot |
 //! | 8 · 8 · 8 | keys ([`key_of`](crate::key_of)) of campaign, creative, placement |
 //! | 4 | minute of issue, since 1970 |
-//! | 8 | key of the device; 0 for none |
+//! | 16 | key of the device; 0 for none |
 //! | 1 · 8 | what is paid for (0 for nothing), and its price in micros |
 //! | 4 | expiry, in seconds since 1970 |
 //! | 8, or none | lease |
 //! | 16 | HMAC-SHA-256 of all before, its first 128 bits (RFC 2104, section 5) |
 //!
-//! written in base64url without padding (RFC 4648, section 5): 112 characters, with a lease 123.
+//! written in base64url without padding (RFC 4648, section 5): 123 characters, with a lease 134.
 
 mod keys;
 
@@ -27,7 +27,7 @@ use sha2::Sha256;
 
 pub use keys::{BadKeys, Key, Keys};
 
-use crate::{Instant, content::campaigns::Pricing};
+use crate::{DeviceKey, Instant, content::campaigns::Pricing};
 
 /// What a token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct Token {
     /// When it was issued, in minutes since 1970.
     pub issue_minute: u32,
     /// The device's key; `None` for a device that did not say which it is.
-    pub device: Option<u64>,
+    pub device: Option<DeviceKey>,
     /// What is paid for; `None` for nothing.
     pub pricing: Option<Pricing>,
     /// The price in micros.
@@ -88,8 +88,8 @@ pub const fn shard(request: &[u8; 16]) -> u8 {
     *last % SHARDS
 }
 
-const LAYOUT: u8 = 1;
-const WITHOUT_LEASE: usize = 68;
+const LAYOUT: u8 = 2;
+const WITHOUT_LEASE: usize = 76;
 const WITH_LEASE: usize = WITHOUT_LEASE + 8;
 const SIGNATURE: usize = 16;
 
@@ -104,7 +104,7 @@ pub fn sign(keys: &Keys, token: &Token) -> String {
     bytes.extend(token.creative.to_be_bytes());
     bytes.extend(token.placement.to_be_bytes());
     bytes.extend(token.issue_minute.to_be_bytes());
-    bytes.extend(token.device.unwrap_or(0).to_be_bytes());
+    bytes.extend(token.device.map_or([0; 16], |device| *device.as_bytes()));
     bytes.push(pricing_to_byte(token.pricing));
     bytes.extend(token.price_micros.to_be_bytes());
     bytes.extend(seconds(token.expires_at).to_be_bytes());
@@ -159,7 +159,9 @@ fn read(bytes: &[u8]) -> Option<Token> {
         creative: u64::from_be_bytes(rest.take()?),
         placement: u64::from_be_bytes(rest.take()?),
         issue_minute: u32::from_be_bytes(rest.take()?),
-        device: Some(u64::from_be_bytes(rest.take()?)).filter(|device| *device != 0),
+        device: Some(rest.take()?)
+            .filter(|key| *key != [0; 16])
+            .map(DeviceKey::from_bytes),
         pricing: pricing_from_byte(u8::from_be_bytes(rest.take()?))?,
         price_micros: u64::from_be_bytes(rest.take()?),
         expires_at: Instant::from_seconds(u32::from_be_bytes(rest.take()?).into()),

@@ -22,7 +22,7 @@ use std::{
 };
 
 use domain::{
-    Id, Instant, RandomId,
+    DeviceKey, Id, Instant, RandomId,
     content::campaigns::Pricing,
     marks::MarkKind,
     tracking::{self, Token},
@@ -116,7 +116,7 @@ struct MarkItem {
     /// Came after a cap or a budget was used up.
     over_cap: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    device: Option<u64>,
+    device: Option<DeviceKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use domain::{
-    Day, Instant,
+    Day, DeviceKey, Instant,
     content::campaigns::Pricing,
     key_of,
     marks::{Counts, MarkKind},
@@ -36,7 +36,7 @@ pub(crate) fn token(request: u64, creative: &str, issued_at: Instant) -> Token {
         creative: key_of(creative),
         placement: key_of("home"),
         issue_minute: issued_at.as_minutes(),
-        device: Some(7),
+        device: Some(DeviceKey::from_bytes([7; 16])),
         pricing: Some(Pricing::Cpm),
         price_micros: 1_000,
         lease: None,
