@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 
 use crate::{
     endpoint::Endpoint,
+    middleware::authentication,
     problem::{Code, Problem},
     random::Random,
     trace::Trace,
@@ -59,6 +60,25 @@ impl Principal {
         match self {
             Self::Anonymous => "anonymous".to_owned(),
             Self::Service { id, .. } => format!("service:{id}"),
+        }
+    }
+
+    /// Whether it may do what `scope` names.
+    pub fn holds(&self, scope: &str) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Service { scopes, .. } => scopes.iter().any(|held| held == "*" || held == scope),
+        }
+    }
+
+    /// Refuses who may not do what `scope` names: 401 for nobody in particular, else 403.
+    pub fn require(&self, scope: &str) -> Result<(), Problem> {
+        match self {
+            held if held.holds(scope) => Ok(()),
+            Self::Anonymous => Err(authentication::challenge(Problem::new(Code::TokenMissing))),
+            Self::Service { .. } => {
+                Err(Problem::new(Code::Forbidden).detail(format!("the scope `{scope}` is needed")))
+            }
         }
     }
 }
@@ -115,5 +135,24 @@ impl<P, Q, B> Call<P, Q, B> {
                     Problem::new(Code::InvalidHeader).detail("X-Device-Id is not a device id")
                 }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_must_be_held_by_name_or_by_the_star() {
+        let key = |scopes: &[&str]| Principal::Service {
+            id: "ops".into(),
+            scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
+        };
+        let refused =
+            |principal: Principal| principal.require("content:write").err().map(|p| p.code);
+        assert_eq!(refused(key(&["*"])), None);
+        assert_eq!(refused(key(&["content:read", "content:write"])), None);
+        assert_eq!(refused(key(&["content:read"])), Some(Code::Forbidden));
+        assert_eq!(refused(Principal::Anonymous), Some(Code::TokenMissing));
     }
 }

@@ -38,6 +38,9 @@ impl Method {
 pub enum Caller {
     /// Anyone.
     Public,
+    /// Anyone; whoever proves to be an operator, or sends a service key with this scope, may ask for
+    /// more.
+    PublicOrOperator(&'static str),
     /// An access token of a session bound to the device, or a service key with this scope.
     Device(&'static str),
     /// An operator's session, or a service key with this scope.

@@ -88,8 +88,14 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
         let request_body = json!({"required": body.required, "content": content});
         set(&mut described, "requestBody", request_body);
     }
-    if endpoint.caller != Caller::Public {
-        set(&mut described, "security", json!([{"serviceKey": []}]));
+    match endpoint.caller {
+        Caller::Public => {}
+        Caller::PublicOrOperator(_) => {
+            set(&mut described, "security", json!([{}, {"serviceKey": []}]));
+        }
+        Caller::Device(_) | Caller::Operator(_) => {
+            set(&mut described, "security", json!([{"serviceKey": []}]));
+        }
     }
     described
 }

@@ -3,7 +3,7 @@
 //! limits, idempotency. One file, one concern, generic over what it wraps.
 
 mod access;
-mod authentication;
+pub(crate) mod authentication;
 mod body;
 mod gate;
 mod idempotency;

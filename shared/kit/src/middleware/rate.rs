@@ -154,7 +154,7 @@ fn subject(request: &Request, caller: Caller) -> String {
             .path_parameters_ref()
             .and_then(|parameters| parameters.first("id"))
             .filter(|id| id.len() <= 128),
-        Caller::Public | Caller::Operator(_) => None,
+        Caller::Public | Caller::PublicOrOperator(_) | Caller::Operator(_) => None,
     };
     match (device, request.extensions().get::<Principal>()) {
         (Some(device), _) => device.to_owned(),
