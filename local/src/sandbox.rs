@@ -4,8 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use kit::Function;
+use kit::{Clock, Function};
 use lambda_runtime::{Config, Context};
 use tokio::time::timeout;
 
@@ -24,6 +23,7 @@ pub struct Sandbox {
     pub timeout: Duration,
     function: Function,
     config: Arc<Config>,
+    clock: Clock,
 }
 
 /// An invocation that gave no answer.
@@ -71,9 +71,9 @@ impl Failure {
 }
 
 impl Sandbox {
-    /// Puts `function` into a sandbox as the template declares it.
+    /// Puts `function` into a sandbox as the template declares it; deadlines go by `clock`.
     #[must_use]
-    pub fn new(declared: &template::Function, function: Function) -> Self {
+    pub fn new(declared: &template::Function, function: Function, clock: Clock) -> Self {
         let config = Config {
             function_name: declared.name.clone(),
             memory: declared.memory_mb,
@@ -87,6 +87,7 @@ impl Sandbox {
             timeout: declared.timeout,
             function,
             config: Arc::new(config),
+            clock,
         }
     }
 
@@ -124,11 +125,10 @@ impl Sandbox {
     }
 
     fn context(&self, trace: Option<String>) -> Context {
-        let now = Timestamp::now().as_millisecond().unsigned_abs();
-        let limit = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let deadline = (self.clock.now() + self.timeout).as_millis();
         let mut context = Context::default();
         context.request_id = identifier::uuid();
-        context.deadline = now.saturating_add(limit);
+        context.deadline = deadline.unsigned_abs();
         context.invoked_function_arn.clone_from(&self.arn);
         context.xray_trace_id = Some(trace.unwrap_or_else(identifier::trace));
         context.env_config = Arc::clone(&self.config);

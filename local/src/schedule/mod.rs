@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use kit::Clock;
 use serde_json::{Value, json};
 use tokio::{
     task::JoinSet,
@@ -35,17 +36,18 @@ impl Schedules {
         schedule: &template::Schedule,
         expression: Expression,
         worker: Arc<Sandbox>,
+        time: Time,
         mut stopped: Stopped,
     ) {
         let schedule = schedule.clone();
         self.running.spawn(async move {
-            let mut due = expression.next_after(Timestamp::now());
+            let mut due = expression.next_after(time.now());
             loop {
                 let Some(at) = due else {
                     return say(format_args!("{}: never due again", schedule.name));
                 };
                 tokio::select! {
-                    () = sleep(until(at)) => {}
+                    () = sleep(time.until(at)) => {}
                     () = stopped.wait() => return,
                 }
                 let event = event(&schedule, at).to_string();
@@ -54,8 +56,8 @@ impl Schedules {
                 // Runs that became due meanwhile are not made up for.
                 due = expression
                     .next_after(at)
-                    .filter(|next| *next > Timestamp::now())
-                    .or_else(|| expression.next_after(Timestamp::now()));
+                    .filter(|next| *next > time.now())
+                    .or_else(|| expression.next_after(time.now()));
             }
         });
     }
@@ -69,9 +71,26 @@ impl Schedules {
     }
 }
 
-fn until(at: Timestamp) -> Duration {
-    let wait: SignedDuration = at.duration_since(Timestamp::now());
-    Duration::try_from(wait).unwrap_or_default()
+/// The time that schedules go by.
+#[derive(Debug, Clone)]
+pub struct Time {
+    /// What it shows.
+    pub clock: Clock,
+    /// How many seconds it shows per second.
+    pub speed: u32,
+}
+
+impl Time {
+    fn now(&self) -> Timestamp {
+        let millis = self.clock.now().as_millis();
+        Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+    }
+
+    /// How long it really takes until `at` is shown.
+    fn until(&self, at: Timestamp) -> Duration {
+        let wait: SignedDuration = at.duration_since(self.now());
+        Duration::try_from(wait).unwrap_or_default() / self.speed.max(1)
+    }
 }
 
 /// The schedule's own input, or the event that EventBridge makes up

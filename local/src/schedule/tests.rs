@@ -75,11 +75,16 @@ async fn runs_never_overlap_and_the_last_one_finishes() {
     let sandbox = Arc::new(Sandbox::new(
         &function(),
         Arc::clone(&worker) as kit::Function,
+        Clock::system(),
     ));
     let (stop, stopped) = crate::stop::Stop::new();
     let mut schedules = Schedules::default();
     let rate = Expression::Rate(SignedDuration::from_millis(1));
-    schedules.start(&schedule(None), rate, sandbox, stopped);
+    let time = Time {
+        clock: Clock::system(),
+        speed: 1,
+    };
+    schedules.start(&schedule(None), rate, sandbox, time, stopped);
     for _ in 0..3 {
         let event = received.recv().await.unwrap();
         assert_eq!(event["detail-type"], "Scheduled Event");
@@ -100,5 +105,21 @@ fn an_input_is_the_whole_event() {
     assert_eq!(
         event(&schedule(Some(input.clone())), Timestamp::now()),
         input
+    );
+}
+
+#[test]
+fn a_fast_hour_is_waited_for_in_seconds() {
+    let now: domain::Instant = "2026-11-20T00:00:00Z".parse().unwrap();
+    let (clock, _) = Clock::manual(now);
+    let time = Time {
+        clock,
+        speed: 1_440,
+    };
+    let in_an_hour = time.now() + SignedDuration::from_hours(1);
+    assert_eq!(time.until(in_an_hour), Duration::from_millis(2_500));
+    assert_eq!(
+        time.until(time.now() - SignedDuration::from_hours(1)),
+        Duration::ZERO
     );
 }

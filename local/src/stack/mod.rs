@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::{Vars, function::BoxFuture};
+use kit::{Clock, Vars, clock::Course, function::BoxFuture};
 mod description;
 mod environment;
 mod error;
@@ -24,7 +24,7 @@ use crate::{
     http1::{Limits, Server},
     lambda_api::{self, LambdaApi},
     sandbox::Sandbox,
-    schedule::{Expression, Schedules},
+    schedule::{Expression, Schedules, Time},
     secrets::{SecretsManager, Vault},
     seed::{self, SeedError},
     stop::{Stop, Stopped},
@@ -63,6 +63,9 @@ pub struct Options {
     pub environment: BTreeMap<String, String>,
     /// Writes the records that development starts with.
     pub seed: Seed,
+    /// How much faster than on the wall the time goes for functions and schedules, and since when;
+    /// for demonstrations.
+    pub course: Option<Course>,
     /// Pauses before a failed asynchronous invocation is tried again.
     pub retries: [Duration; 2],
 }
@@ -79,6 +82,7 @@ impl Options {
             functions: Registry::workspace(),
             environment: BTreeMap::new(),
             seed: seed::development(),
+            course: None,
             retries: lambda_api::RETRIES,
         }
     }
@@ -103,7 +107,11 @@ impl Stack {
     /// # Errors
     /// A port or the data folder is taken, the template cannot be resolved, a function refuses its
     /// environment, or the database refuses its file.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub async fn start(mut options: Options) -> Result<Self, StartError> {
+        if let Some(course) = options.course {
+            let fast = ("CLOCK_COURSE".to_owned(), course.to_string());
+            options.environment.extend([fast]);
+        }
         let data = DataFolder::open(&options.data, options.fresh)?;
         let api_listener = listen("PORT", options.port)?;
         let secrets_listener = listen("PORT", 0)?;
@@ -135,7 +143,8 @@ impl Stack {
                 .map(|function| (function.folder.clone(), function.name.clone()))
                 .collect(),
         };
-        let hosted = host(&template.functions, &options, &description)?;
+        let time = time(options.course);
+        let hosted = host(&template.functions, &options, &description, &time.clock)?;
         (options.seed)(description.clone()).await?;
 
         let (stopping, stopped) = Stop::new();
@@ -151,7 +160,7 @@ impl Stack {
             lambda_api::LIMITS,
             Arc::clone(&invocations),
         )?;
-        let schedules = schedules(&hosted, &stopped)?;
+        let schedules = schedules(&hosted, &time, &stopped)?;
         let routes = hosted.iter().flat_map(|(function, sandbox)| {
             let routes = function.routes.iter().cloned();
             routes.map(|route| (route, Arc::clone(sandbox)))
@@ -208,6 +217,14 @@ impl Stack {
     }
 }
 
+/// The time of functions and schedules.
+fn time(course: Option<Course>) -> Time {
+    Time {
+        clock: course.map_or_else(Clock::system, Clock::fast),
+        speed: course.map_or(1, |course| course.speed),
+    }
+}
+
 fn read_template(options: &Options, base_url: &str) -> Result<Template, StartError> {
     let own = [("Stage", "dev"), ("PublicBaseUrl", base_url)]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -222,6 +239,7 @@ fn host<'a>(
     declared: &'a [Function],
     options: &Options,
     description: &Description,
+    clock: &Clock,
 ) -> Result<Vec<(&'a Function, Arc<Sandbox>)>, StartError> {
     let mut hosted = Vec::new();
     let mut faults = Vec::new();
@@ -229,7 +247,10 @@ fn host<'a>(
         let name = &function.folder;
         let vars: Vars = environment::of(function, description, &options.environment);
         match options.functions.get(name).map(|build| build(&vars)) {
-            Some(Ok(built)) => hosted.push((function, Arc::new(Sandbox::new(function, built)))),
+            Some(Ok(built)) => {
+                let sandbox = Sandbox::new(function, built, clock.clone());
+                hosted.push((function, Arc::new(sandbox)));
+            }
             Some(Err(refused)) => faults.push(format!("function {name}: {refused}")),
             None => faults.push(format!(
                 "function {name}: the template names it, but the workspace has no such function"
@@ -244,6 +265,7 @@ fn host<'a>(
 
 fn schedules(
     hosted: &[(&Function, Arc<Sandbox>)],
+    time: &Time,
     stopped: &Stopped,
 ) -> Result<Schedules, StartError> {
     let mut schedules = Schedules::default();
@@ -254,7 +276,13 @@ fn schedules(
             .filter(|schedule| schedule.enabled)
         {
             let expression: Expression = schedule.expression.parse()?;
-            schedules.start(schedule, expression, Arc::clone(worker), stopped.clone());
+            schedules.start(
+                schedule,
+                expression,
+                Arc::clone(worker),
+                time.clone(),
+                stopped.clone(),
+            );
         }
     }
     Ok(schedules)

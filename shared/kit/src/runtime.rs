@@ -1,7 +1,7 @@
 //! What every function is given beside its own settings: stage, logging, the clock, randomness.
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Course},
     config::{Faults, HeaderName, LogLevel, Origin, Share, Stage, Vars},
     random::Random,
 };
@@ -26,6 +26,8 @@ crate::settings! {
         graceful_shutdown: bool = "GRACEFUL_SHUTDOWN", default "false";
         /// Makes every draw repeatable; for demonstrations, refused outside `dev`.
         random_seed: Option<u64> = "RANDOM_SEED", example "7";
+        /// Makes the time run faster from an instant on; for demonstrations, refused outside `dev`.
+        clock_course: Option<Course> = "CLOCK_COURSE", example "1440@2026-11-20T00:00:00Z";
         /// The function's version, set by Lambda.
         function_version: String = "AWS_LAMBDA_FUNCTION_VERSION", default "$LATEST";
     }
@@ -53,9 +55,19 @@ impl Runtime {
                 return Err(Faults::one("RANDOM_SEED", "nothing, outside the stage dev"));
             }
         };
+        let clock = match settings.clock_course {
+            None => Clock::system(),
+            Some(course) if settings.stage == Stage::Dev => Clock::fast(course),
+            Some(_) => {
+                return Err(Faults::one(
+                    "CLOCK_COURSE",
+                    "nothing, outside the stage dev",
+                ));
+            }
+        };
         Ok(Self {
             settings: std::sync::Arc::new(settings),
-            clock: Clock::system(),
+            clock,
             random,
         })
     }
