@@ -5,12 +5,17 @@
 //! device. Selection itself is [`domain::allocation`]'s.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws::Pace;
 use domain::{
     DeviceId, DeviceKey, Instant, RandomId,
-    allocation::{Answer, Given, Item, Placed, Profile, Request, Snapshot, allocate},
+    allocation::{Answer, Given, Item, Lineup, Placed, Profile, Request, Snapshot, allocate},
+    caps::Showings,
     content::Kind,
     key_of,
     tracking::{Keys, Token, sign},
@@ -65,7 +70,8 @@ pub const VARIABLES: &[&[Variable]] = &[
 ];
 
 struct State {
-    campaigns: Watched<Snapshot>,
+    campaigns: Watched<Arc<Snapshot>>,
+    lineup: Mutex<Lineup>,
     devices: Devices,
     keys: Secret<Keys>,
     settings: Settings,
@@ -81,7 +87,10 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let state = Arc::new(State {
         campaigns: snapshots
             .source(&aws)
-            .reader(Kind::Campaigns, Snapshot::load),
+            .reader(Kind::Campaigns, |format, bytes| {
+                Snapshot::load(format, bytes).map(Arc::new)
+            }),
+        lineup: Mutex::default(),
         devices: Devices::new(devices),
         keys: secrets.secret(&aws, &settings.tracking_keys.0, Keys::parse),
         settings,
@@ -116,13 +125,18 @@ async fn post(
         None
     });
 
+    let lineup = state.lineup(&snapshot.content, now);
+    let (showings, leases) = (Showings::default(), HashMap::new());
     let given = Given {
         request: &request,
         profile: profile.as_ref(),
+        config: None,
+        showings: &showings,
+        leases: &leases,
         store,
         now,
     };
-    let allocation = allocate(&snapshot.content, &given, &mut rng);
+    let allocation = allocate(&lineup, &given, &mut rng);
     let request_id = RandomId::new(now, &mut rng);
     let served = Served {
         keys: &keys,
@@ -150,6 +164,18 @@ async fn post(
 struct Unreachable;
 
 impl State {
+    /// The lineup of the newest campaigns: made when they are new, or when it no longer stands.
+    fn lineup(&self, snapshot: &Arc<Snapshot>, now: Instant) -> Lineup {
+        let mut held = self.lineup.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = if held.is_of(snapshot) {
+            held.at(now)
+        } else {
+            let delivery = Arc::default();
+            Lineup::new(Arc::clone(snapshot), delivery, Duration::ZERO, now)
+        };
+        held.clone()
+    }
+
     async fn profile(&self, device: Option<&DeviceId>) -> Result<Option<Profile>, Unreachable> {
         let Some(device) = device else {
             return Ok(None);
@@ -197,10 +223,10 @@ impl<'a> Served<'a> {
         Some(Item {
             placement,
             slot: placed.slot,
-            r#type: &creative.r#type,
-            campaign_id: &campaign.id,
-            creative_id: &creative.id,
-            assets: &creative.assets,
+            r#type: creative.r#type,
+            campaign_id: campaign.id,
+            creative_id: creative.id,
+            assets: creative.assets(),
             impression_url: format!("{}/v1/t/imp/{token}", self.origin),
             click_url: format!("{}/v1/t/clk/{token}", self.origin),
             expires_at: self.expires_at,

@@ -41,7 +41,7 @@ impl Destinations {
     pub(crate) async fn of(&self, campaign: u64, now: Instant) -> Result<Option<String>, Problem> {
         let snapshot = self.campaigns.current(now).await?;
         if let Some(published) = snapshot.content.campaign_by_key(campaign) {
-            return Ok(Some(published.click_url.as_str().to_owned()));
+            return Ok(Some(published.click_url.to_owned()));
         }
         let remembered = self.withdrawn().get(&campaign).cloned();
         if remembered.is_some() {

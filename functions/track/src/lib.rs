@@ -249,8 +249,8 @@ impl State {
 fn names_in(campaigns: &Snapshot, token: &Token) -> Option<Names> {
     let campaign = campaigns.campaign_by_key(token.campaign)?;
     Some(Names {
-        campaign: campaign.id.clone(),
-        creative: campaign.creative_by_key(token.creative)?.id.clone(),
+        campaign: campaign.id.parse().ok()?,
+        creative: campaign.creative_by_key(token.creative)?.id.parse().ok()?,
         placement: campaigns.placement_by_key(token.placement)?.clone(),
     })
 }

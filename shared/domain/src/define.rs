@@ -136,7 +136,8 @@ macro_rules! text_type {
                 &self.0
             }
 
-            fn accepts(text: &str) -> bool {
+            /// Whether the text obeys the rule.
+            pub fn accepts(text: &str) -> bool {
                 let accept: fn(&str) -> bool = $accept;
                 ($min..=$max).contains(&text.chars().count()) && accept(text)
             }

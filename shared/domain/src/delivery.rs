@@ -61,7 +61,7 @@ impl Delivery {
     /// How a campaign is held back at `now`. Of a budget in impressions of which nothing is known, or
     /// nothing that is younger than `age_limit`, only what is leased goes out; other budgets are
     /// capped where their clicks and conversions are counted, so that not knowing costs nothing.
-    pub fn throttle(&self, campaign: &Campaign, now: Instant, age_limit: Duration) -> Throttle {
+    pub fn throttle(&self, campaign: &Campaign<'_>, now: Instant, age_limit: Duration) -> Throttle {
         let Some(leasable) = ends(campaign) else {
             return Throttle::FREE;
         };
@@ -80,8 +80,8 @@ impl Delivery {
 }
 
 /// Whether a campaign's budget ends, and if so whether it is one that impressions use up.
-fn ends(campaign: &Campaign) -> Option<bool> {
-    let budget = campaign.budget.as_ref()?;
+fn ends(campaign: &Campaign<'_>) -> Option<bool> {
+    let budget = campaign.budget?;
     let limited = budget.daily.is_some() || budget.total.is_some();
     match budget.pricing {
         Pricing::Flat => None,

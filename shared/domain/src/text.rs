@@ -31,7 +31,7 @@ impl Locale {
     }
 
     /// The tag, then ever more general forms of it: `ko-KR`, `ko`.
-    fn forms(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn forms(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(&*self.0), |tag| Some(tag.rsplit_once('-')?.0))
     }
 }

@@ -3,16 +3,19 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    collections::HashMap,
     env,
     hint::black_box,
     io::{self, Write as _},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, anyhow};
 use bench_selection::{campaigns, requests};
 use domain::{
-    allocation::{Given, Request, Snapshot, allocate},
+    allocation::{Given, Lineup, Request, Snapshot, allocate},
+    caps::Showings,
     content::{Kind, compile, format},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -50,6 +53,8 @@ fn measure(count: usize) -> Result<Measured> {
         .map(serde_json::from_value)
         .collect::<Result<_, _>>()?;
     let now = "2026-01-01T12:00:00Z".parse()?;
+    let lineup = Lineup::new(Arc::new(snapshot), Arc::default(), Duration::ZERO, now);
+    let (showings, leases) = (Showings::default(), HashMap::new());
     let mut rng = StdRng::seed_from_u64(1);
     let mut rounds = 0;
     let began = Instant::now();
@@ -59,10 +64,13 @@ fn measure(count: usize) -> Result<Measured> {
             let given = Given {
                 request,
                 profile: None,
+                config: None,
+                showings: &showings,
+                leases: &leases,
                 store: None,
                 now,
             };
-            black_box(allocate(&snapshot, black_box(&given), &mut rng));
+            black_box(allocate(&lineup, black_box(&given), &mut rng));
         }
         rounds += 1;
     }

@@ -31,9 +31,11 @@ pub struct Item<'a> {
     /// The creative's type.
     pub r#type: &'a Label,
     /// The campaign.
-    pub campaign_id: &'a Id,
+    #[schemars(with = "Id")]
+    pub campaign_id: &'a str,
     /// The creative.
-    pub creative_id: &'a Id,
+    #[schemars(with = "Id")]
+    pub creative_id: &'a str,
     /// What the app needs to show it, as its author wrote it.
     #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
     pub assets: &'a RawValue,

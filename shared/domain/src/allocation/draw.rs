@@ -1,22 +1,49 @@
-//! The selection itself: eligibility, tiers, the weighted draw, and house items.
+//! The selection itself: tiers, the weighted draw, and house items.
 //!
 //! Each placement draws by itself, in the order of the request. A campaign is given at most once in
-//! one request, whatever its placements and slots: the same ad twice on one screen helps nobody, and
-//! its caps need not be shared between slots. The draw is Efraimidis and Spirakis's weighted sampling
-//! without replacement (2006): every candidate of a tier gets the key `u^(1/w)`, and the largest keys
-//! win. Keys are compared as `-ln(u)/w`, smallest first, which is the same order and keeps its
-//! precision for large weights.
+//! one request, whatever its placements and slots: the same ad twice on one screen helps nobody.
+//! Within a tier the draw is weighted sampling without replacement: the order in which campaigns are
+//! drawn is that of Efraimidis and Spirakis's keys `u^(1/w)` (2006), the largest first. Who is drawn
+//! is then held against caps, pacing and leases; who cannot be given is put aside, and the draw goes
+//! on. That is the same as leaving them out before, since what is refused once is refused for the
+//! rest of the request; and only those who are drawn have to be looked at.
+//!
+//! The order of the keys can be had in two ways, and the draw takes them one after the other:
+//!
+//! 1. **Tickets.** Each campaign has as many tickets as its weight; a ticket is drawn out of those of
+//!    the whole tier, and drawn again while it is of a campaign that is not eligible or was drawn
+//!    before. Whoever is found then is distributed by weight among the eligible that are left, which
+//!    is how the keys' order goes on from any point (exponential variables have no memory). A try
+//!    costs a few reads, whatever the number of campaigns, and `1 / (share of the eligible)` of them
+//!    are needed.
+//! 2. **The reservoir.** Where the eligible are few the tries run out, after a number that grows with
+//!    the size of the tier. Then the bitmaps are intersected over the whole tier, and the best keys
+//!    of those who are left are found by exponential jumps (A-ExpJ of the same paper). Having tried
+//!    before changes nothing: tickets that found nobody say nothing about who is next.
 
-use std::collections::HashSet;
+use std::ops::Range;
 
 use rand::{Rng, RngExt};
 
-use super::{Campaign, Creative, Given, PlacementRequest, Snapshot, snapshot::Tier};
-use crate::{
-    Label, Locale,
-    content::campaigns::{Consent, NoDevice},
-    targeting::Facts,
+use super::{
+    Campaign, Creative, Given, Lineup,
+    bits::{self, Bits},
+    query::Query,
+    shelf::{Shelf, Tier},
+    viewer::{Chance, Progress, Refusal, Types, Viewer},
 };
+
+/// At most this many campaigns are told of in [`Allocation::wanted`]: a lease takes longer to get
+/// than the next request takes to come.
+const MOST_WANTED: usize = 16;
+
+/// How many campaigns beyond those that are needed the reservoir holds, for those that are refused.
+const RESERVE: usize = 8;
+/// The most that a reservoir holds.
+const LARGEST_RESERVOIR: usize = 1024;
+
+/// How many words are intersected at once.
+const BLOCK: usize = 64;
 
 /// What goes where.
 #[derive(Debug)]
@@ -25,6 +52,12 @@ pub struct Allocation<'s> {
     pub placed: Vec<Placed<'s>>,
     /// Whether only house items, or nothing, could be given.
     pub fallback: bool,
+    /// Campaigns that were drawn but for the lack of a lease, each once; some of them where there
+    /// are many.
+    pub wanted: Vec<Campaign<'s>>,
+    /// How often a campaign was drawn that was at a cap.
+    pub capped: u32,
+    pub(super) chance: Chance,
 }
 
 /// A creative in a slot.
@@ -35,190 +68,331 @@ pub struct Placed<'s> {
     /// The slot within the placement, counted from 0.
     pub slot: u8,
     /// The campaign.
-    pub campaign: &'s Campaign,
+    pub campaign: Campaign<'s>,
     /// The creative.
-    pub creative: &'s Creative,
+    pub creative: Creative<'s>,
+    /// Whether it is served under a lease, of which it takes one unit.
+    pub leased: bool,
 }
 
 /// Says what goes into the slots that were asked for. A slot for which nothing is left stays empty.
-pub fn allocate<'s>(
-    snapshot: &'s Snapshot,
+pub fn allocate<'s>(lineup: &'s Lineup, given: &Given<'_>, rng: &mut impl Rng) -> Allocation<'s> {
+    allocate_with(lineup, given, tries, rng)
+}
+
+/// How many tickets in a row may find nobody before a range of so many words is read: as many as
+/// cost about what that costs.
+fn tries(words: usize) -> usize {
+    words.min(24) + words / 4
+}
+
+pub(super) fn allocate_with<'s>(
+    lineup: &'s Lineup,
     given: &Given<'_>,
+    tries: fn(usize) -> usize,
     rng: &mut impl Rng,
 ) -> Allocation<'s> {
+    let chance = Chance::draw(given, rng);
     let mut selection = Selection {
-        snapshot,
-        viewer: Viewer::new(given, snapshot),
-        given: Vec::new(),
-        best: Vec::new(),
+        lineup,
+        viewer: Viewer::new(lineup, given, chance),
+        tries,
+        progress: Progress::default(),
+        allocation: Allocation {
+            placed: Vec::new(),
+            fallback: false,
+            wanted: Vec::new(),
+            capped: 0,
+            chance,
+        },
     };
-    let mut placed = Vec::new();
-    for (place, wanted) in given.request.placements.iter().enumerate() {
-        let first = selection.given.len();
-        selection.fill(wanted, rng);
-        let chosen = selection.given.get(first..).unwrap_or_default();
-        for (slot, campaign) in (0..).zip(chosen) {
-            let Some(campaign) = snapshot.campaigns().get(*campaign) else {
-                continue;
-            };
-            let types = wanted.types.as_deref();
-            if let Some(creative) = draw_creative(campaign, types, &selection.viewer, rng) {
-                placed.push(Placed {
-                    placement: place,
-                    slot,
-                    campaign,
-                    creative,
-                });
-            }
+    lineup.snapshot().with_scratch(|scratch| {
+        for placement in 0..given.request.placements.len() {
+            selection.fill(given, placement, scratch, rng);
+        }
+    });
+    let mut allocation = selection.allocation;
+    allocation.fallback = allocation.placed.iter().all(|placed| placed.campaign.house);
+    allocation
+}
+
+/// Memory that requests use one after the other, so that none has to ask for as much as there are
+/// campaigns.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The positions of the shelf at hand that were drawn.
+    aside: Bits,
+    /// The same, to put them back.
+    drawn: Vec<u32>,
+    /// The best keys, smallest first, with their positions.
+    reservoir: Vec<(f64, u32)>,
+}
+
+impl Scratch {
+    /// For shelves of at most this length.
+    pub(super) fn new(longest: usize) -> Self {
+        Self {
+            aside: Bits::none(longest),
+            drawn: Vec::with_capacity(64),
+            reservoir: Vec::with_capacity(64),
         }
     }
-    let fallback = placed.iter().all(|placed| placed.campaign.house);
-    Allocation { placed, fallback }
+
+    fn put_aside(&mut self, position: u32) {
+        self.aside.insert(position);
+        self.drawn.push(position);
+    }
+
+    fn put_back(&mut self) {
+        for position in self.drawn.drain(..) {
+            self.aside.remove(position);
+        }
+    }
 }
 
 /// The selection for one request.
-struct Selection<'s, 'r> {
-    snapshot: &'s Snapshot,
-    viewer: Viewer<'r>,
-    /// Campaigns that have been given, as places in the snapshot.
-    given: Vec<usize>,
-    /// The best keys of the tier at hand, with their campaigns; kept for its capacity.
-    best: Vec<(f64, usize)>,
+struct Selection<'r, 's> {
+    lineup: &'s Lineup,
+    viewer: Viewer<'r, 's>,
+    tries: fn(usize) -> usize,
+    progress: Progress,
+    allocation: Allocation<'s>,
 }
 
-impl Selection<'_, '_> {
+/// A shelf that slots are filled from.
+struct Source<'a, 's> {
+    placement: usize,
+    shelf: &'s Shelf,
+    query: Query<'s>,
+    types: &'a Types,
+    /// How many slots are empty.
+    left: usize,
+    slot: u8,
+}
+
+impl<'s> Selection<'_, 's> {
     /// Gives as many campaigns to a placement as it has slots, or as there are.
-    fn fill(&mut self, wanted: &PlacementRequest, rng: &mut impl Rng) {
-        let Some(here) = self.snapshot.placement(&wanted.id) else {
+    fn fill(
+        &mut self,
+        given: &Given<'_>,
+        placement: usize,
+        scratch: &mut Scratch,
+        rng: &mut impl Rng,
+    ) {
+        let snapshot = self.lineup.snapshot();
+        let Some(wanted) = given.request.placements.get(placement) else {
             return;
         };
+        let Some((at, shelves)) = snapshot.placement(&wanted.id) else {
+            return;
+        };
+        let Some(live) = self.lineup.live(at) else {
+            return;
+        };
+        let types = self.viewer.types(wanted);
         let mut left = usize::from(wanted.count);
-        for tier in here.campaigns.iter().chain(&here.house) {
-            if left == 0 {
+        let mut slot = 0;
+        for (shelf, live, seen) in [
+            (
+                &shelves.campaigns,
+                &live.campaigns,
+                self.viewer.sees_campaigns,
+            ),
+            (&shelves.house, &live.house, true),
+        ] {
+            if left == 0 || !seen || shelf.places.is_empty() {
+                continue;
+            }
+            let mut source = Source {
+                placement,
+                shelf,
+                query: Query::new(shelf, live, &self.viewer, &types),
+                types: &types,
+                left,
+                slot,
+            };
+            for tier in &shelf.tiers {
+                if source.left > 0 {
+                    self.draw(tier, &mut source, scratch, rng);
+                }
+            }
+            (left, slot) = (source.left, source.slot);
+            scratch.put_back();
+        }
+    }
+
+    /// Draws from a tier until the slots are full or nobody is left.
+    fn draw(
+        &mut self,
+        tier: &Tier,
+        source: &mut Source<'_, 's>,
+        scratch: &mut Scratch,
+        rng: &mut impl Rng,
+    ) {
+        let words = words(&tier.positions);
+        let limit = (self.tries)(words.len());
+        let mut tries = limit;
+        while tries > 0 {
+            tries -= 1;
+            let Some(position) = tier.drawn_by(rng.random_range(0..tier.total())) else {
+                return;
+            };
+            if !source.query.holds(position) || bits::has(scratch.aside.words(), position) {
+                continue;
+            }
+            scratch.put_aside(position);
+            if self.offer(position, source, rng) {
+                tries = limit;
+                if source.left == 0 {
+                    return;
+                }
+            }
+        }
+        let mut size = source.left + RESERVE;
+        loop {
+            best_keys(tier, &source.query, size, scratch, rng);
+            let found = scratch.reservoir.len();
+            for at in 0..found {
+                let Some((_, position)) = scratch.reservoir.get(at).copied() else {
+                    return;
+                };
+                scratch.put_aside(position);
+                if self.offer(position, source, rng) && source.left == 0 {
+                    return;
+                }
+            }
+            if found < size {
                 return;
             }
-            self.draw(tier, wanted, left, rng);
-            left -= self.best.len();
-            self.given
-                .extend(self.best.iter().map(|(_, campaign)| *campaign));
+            size = (size * 4).min(LARGEST_RESERVOIR);
         }
     }
 
-    /// Draws at most `count` eligible campaigns of a tier into `best`.
-    fn draw(&mut self, tier: &Tier, wanted: &PlacementRequest, count: usize, rng: &mut impl Rng) {
-        self.best.clear();
-        for &place in &tier.members {
-            let Some(campaign) = self.snapshot.campaigns().get(place) else {
-                continue;
-            };
-            if self.given.contains(&place)
-                || !self.viewer.may_see(campaign)
-                || !self.viewer.can_show(campaign, wanted.types.as_deref())
-            {
-                continue;
+    /// Gives the drawn campaign to the next slot, if it can be given.
+    fn offer(&mut self, position: u32, source: &mut Source<'_, 's>, rng: &mut impl Rng) -> bool {
+        let snapshot = self.lineup.snapshot();
+        let Some(place) = source.shelf.place(position) else {
+            return false;
+        };
+        let Some(row) = snapshot.row(place) else {
+            return false;
+        };
+        if self.progress.campaigns.contains(&place)
+            || self.viewer.may_see(row).is_err()
+            || self.viewer.excludes(row, place)
+            || !snapshot.is_verified(row, place, &self.viewer.facts)
+        {
+            return false;
+        }
+        let leased = match self.viewer.admit(place, row, source.types, &self.progress) {
+            Ok(leased) => leased,
+            Err(refusal) => {
+                self.note(refusal, place);
+                return false;
             }
-            let key = exponential(rng) / f64::from(campaign.weight);
-            if self.best.len() == count {
-                if self.best.last().is_some_and(|(worst, _)| key >= *worst) {
-                    continue;
+        };
+        let Some(campaign) = snapshot.campaign(place) else {
+            return false;
+        };
+        let Some(creative) = self.viewer.choose(row, source.types, rng) else {
+            return false;
+        };
+        self.allocation.placed.push(Placed {
+            placement: source.placement,
+            slot: source.slot,
+            campaign,
+            creative,
+            leased,
+        });
+        self.progress.campaigns.push(place);
+        self.progress.advertisers.push(row.advertiser);
+        source.slot += 1;
+        source.left -= 1;
+        true
+    }
+
+    fn note(&mut self, refusal: Refusal, place: u32) {
+        match refusal {
+            Refusal::Cap => self.allocation.capped += 1,
+            Refusal::NoLease => {
+                let wanted = &mut self.allocation.wanted;
+                let Some(campaign) = self.lineup.snapshot().campaign(place) else {
+                    return;
+                };
+                if wanted.len() < MOST_WANTED && wanted.iter().all(|one| one.key != campaign.key) {
+                    wanted.push(campaign);
                 }
-                self.best.pop();
             }
-            let rank = self.best.partition_point(|(better, _)| *better <= key);
-            self.best.insert(rank, (key, place));
+            _ => {}
         }
     }
 }
 
-/// Who looks, in the form that campaigns are held against.
-struct Viewer<'r> {
-    facts: Facts<'r>,
-    now: crate::Instant,
-    consented: bool,
-    campaigns: HashSet<&'r str>,
-    advertisers: HashSet<&'r str>,
-    categories: HashSet<&'r str>,
+/// The words that positions lie in.
+fn words(positions: &Range<u32>) -> Range<usize> {
+    positions.start as usize / 64..(positions.end as usize).div_ceil(64)
 }
 
-impl<'r> Viewer<'r> {
-    fn new(given: &Given<'r>, snapshot: &Snapshot) -> Self {
-        let exclude = given.request.exclude.as_ref();
-        let labels =
-            |of: Option<&'r Vec<Label>>| of.into_iter().flatten().map(Label::as_str).collect();
-        Self {
-            facts: given.facts(snapshot),
-            now: given.now,
-            consented: given.consented(),
-            campaigns: exclude
-                .and_then(|exclude| exclude.campaigns.as_ref())
-                .into_iter()
-                .flatten()
-                .map(crate::Id::as_str)
-                .collect(),
-            advertisers: labels(exclude.and_then(|exclude| exclude.advertisers.as_ref())),
-            categories: labels(exclude.and_then(|exclude| exclude.categories.as_ref())),
-        }
-    }
-
-    /// Whether the campaign is for this viewer, now. House campaigns are what is left for a device
-    /// that is not known, whatever they say of it.
-    fn may_see(&self, campaign: &Campaign) -> bool {
-        let any_device = campaign.house || campaign.no_device == NoDevice::Serve;
-        campaign.in_flight(self.now)
-            && (campaign.consent == Consent::NotRequired || self.consented)
-            && (any_device || self.facts.device_id.is_some())
-            && !self.excludes(campaign)
-            && campaign.matcher.matches(&self.facts)
-    }
-
-    fn excludes(&self, campaign: &Campaign) -> bool {
-        self.campaigns.contains(&*campaign.id)
-            || self.advertisers.contains(&*campaign.advertiser)
-            || (!self.categories.is_empty()
-                && campaign
-                    .categories
-                    .iter()
-                    .any(|about| self.categories.contains(&**about)))
-    }
-
-    fn can_show(&self, campaign: &Campaign, types: Option<&[Label]>) -> bool {
-        campaign
-            .creatives
-            .iter()
-            .any(|creative| fits(creative, types, self.facts.locale))
-    }
-}
-
-fn fits(creative: &Creative, types: Option<&[Label]>, reader: Option<&Locale>) -> bool {
-    types.is_none_or(|types| types.contains(&creative.r#type))
-        && creative
-            .locale
-            .as_ref()
-            .is_none_or(|locale| reader.is_some_and(|reader| locale.covers(reader)))
-}
-
-/// Draws one of the creatives that fit, by weight.
-fn draw_creative<'s>(
-    campaign: &'s Campaign,
-    types: Option<&[Label]>,
-    viewer: &Viewer<'_>,
+/// Fills the reservoir with the `size` smallest keys `-ln(u)/w` among the eligible of a tier that
+/// were not drawn yet, or all of them, smallest first.
+fn best_keys(
+    tier: &Tier,
+    query: &Query<'_>,
+    size: usize,
+    scratch: &mut Scratch,
     rng: &mut impl Rng,
-) -> Option<&'s Creative> {
-    let fitting = || {
-        let creatives = campaign.creatives.iter();
-        creatives.filter(|creative| fits(creative, types, viewer.facts.locale))
-    };
-    let total: u64 = fitting().map(|creative| u64::from(creative.weight)).sum();
-    if total == 0 {
-        return None;
+) {
+    let reservoir = &mut scratch.reservoir;
+    reservoir.clear();
+    let mut weights = tier.weights();
+    // How much weight is passed over before another key is small enough.
+    let mut jump = 0.0;
+    each_eligible(tier, query, &scratch.aside, |position| {
+        let weight = weights.at(position);
+        let key = if reservoir.len() < size {
+            exponential(rng) / weight
+        } else {
+            jump -= weight;
+            if jump > 0.0 {
+                return;
+            }
+            let largest = reservoir.pop().map_or(0.0, |(key, _)| key);
+            // An exponential variable of which is known that it is below `largest`.
+            let below: f64 = 1.0 - rng.random::<f64>() * -(-largest * weight).exp_m1();
+            -below.ln() / weight
+        };
+        let rank = reservoir.partition_point(|(smaller, _)| *smaller <= key);
+        reservoir.insert(rank, (key, position));
+        if reservoir.len() == size {
+            jump = reservoir
+                .last()
+                .map_or(0.0, |(key, _)| exponential(rng) / key);
+        }
+    });
+}
+
+/// Calls for each position of a tier that is eligible and was not drawn yet, in order.
+fn each_eligible(tier: &Tier, query: &Query<'_>, aside: &Bits, mut call: impl FnMut(u32)) {
+    let Range { start, end } = tier.positions;
+    let mut words = words(&tier.positions);
+    let mut block = [0; BLOCK];
+    while !words.is_empty() {
+        let count = words.len().min(BLOCK);
+        let block = block.get_mut(..count).unwrap_or_default();
+        query.block(words.start, block);
+        let aside = aside.words().get(words.start..).unwrap_or_default();
+        for ((word, bits), aside) in words.clone().zip(block).zip(aside) {
+            let mut left = *bits & !aside;
+            while left != 0 {
+                let position = u32::try_from(word * 64).unwrap_or(u32::MAX) + left.trailing_zeros();
+                left &= left - 1;
+                if (start..end).contains(&position) && query.rest_holds(position) {
+                    call(position);
+                }
+            }
+        }
+        words.start += count;
     }
-    let mut ticket = rng.random_range(0..total);
-    fitting().find(|creative| {
-        let weight = u64::from(creative.weight);
-        let drawn = ticket < weight;
-        ticket = ticket.saturating_sub(weight);
-        drawn
-    })
 }
 
 /// An exponential variate, `-ln(u)` of a uniform `u` in (0, 1].

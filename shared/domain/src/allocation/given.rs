@@ -1,8 +1,13 @@
 //! What is known when an allocation is asked for: the request, the stored profile and the time,
 //! made into the facts that targeting looks at.
 
-use super::{Profile, Request, Snapshot};
-use crate::{Day, Instant, Label, Store, TimeZoneName, Version, targeting::Facts, zone::WallTime};
+use std::collections::HashMap;
+
+use super::{ContentConfig, Profile, Request, Snapshot};
+use crate::{
+    Day, Instant, Label, Store, TimeZoneName, Version, caps::Showings, targeting::Facts,
+    zone::WallTime,
+};
 
 /// All that an allocation depends on, besides the campaigns and chance.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +17,13 @@ pub struct Given<'a> {
     /// What is stored of the device; its own fields count where the request has none, its interests
     /// besides the request's.
     pub profile: Option<&'a Profile>,
+    /// What the device's user wants to see; without it, everything.
+    pub config: Option<&'a ContentConfig>,
+    /// What the device was shown. Of a device that does not say which it is nothing is known, and
+    /// caps do not hold it back.
+    pub showings: &'a Showings,
+    /// How many more showings each campaign's leases allow, by campaign key.
+    pub leases: &'a HashMap<u64, u32>,
     /// The store that the app came from (it is not in the request's body).
     pub store: Option<Store>,
     /// The time.

@@ -5,20 +5,28 @@
 //! best tier; within it a draw by weight; house items where nothing else is left.
 
 mod answer;
+mod bits;
+mod campaign;
 mod content_config;
 mod draw;
 mod given;
+mod lineup;
 mod profile;
+mod query;
 mod request;
+mod shelf;
 mod snapshot;
+mod viewer;
 
 pub use answer::{Answer, Item};
+pub use campaign::{Campaign, Creative, Price};
 pub use content_config::{ContentConfig, Frequency, StoredContentConfig};
 pub use draw::{Allocation, Placed, allocate};
 pub use given::Given;
+pub use lineup::Lineup;
 pub use profile::{NewProfile, Profile, StoredProfile};
 pub use request::{Device, Exclude, MOST_PLACEMENTS, MOST_SLOTS, PlacementRequest, Request, User};
-pub use snapshot::{Campaign, Creative, Price, Snapshot};
+pub use snapshot::Snapshot;
 
 #[cfg(test)]
 mod tests;

@@ -1,112 +1,116 @@
 //! The published campaigns in the form that allocation reads: immutable, made once, outside of any
 //! request.
+//!
+//! What every campaign has lies in tables of small rows; texts lie in one string, targeting in the
+//! bytes it was published in. What campaigns share (advertisers, zones, sets of caps) is there once.
+//! 100,000 campaigns so take some tens of megabytes, and loading them is one pass over the artefact
+//! and one over each placement's [`Shelf`].
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use serde_json::value::RawValue;
 
+use super::{Campaign, draw::Scratch, shelf::Shelf};
 use crate::{
     HttpUrl, Id, Instant, Label, Locale, TimeZoneName,
+    caps::AdvertiserCaps,
     content::{
-        Kind, LoadError,
-        campaigns::{self, Budget, Cap, Consent, NoDevice, Pacing, Pricing, Sampling},
+        COMPACT, Entry, Kind, LoadError,
+        campaigns::{
+            self, Budget, Cap, CapPeriod, CapScope,
+            artefact::{self, Defect, Flags, Reader, Record, Tables},
+        },
         load_artefact,
     },
     key_of,
-    targeting::Matcher,
+    targeting::Facts,
 };
 
 /// All campaigns of one version.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    campaigns: Vec<Campaign>,
-    by_key: HashMap<u64, usize>,
-    placements: HashMap<Id, Placement>,
-    placement_ids: HashMap<u64, Id>,
+    rows: Vec<Row>,
+    creatives: Vec<CreativeRow>,
+    categories: Vec<u32>,
+    /// Ids, click URLs and assets.
+    texts: String,
+    /// Targeting, as it was published.
+    rules: Vec<u8>,
+    budgets: Vec<Budget>,
+    /// Places of campaigns, in the order of their keys.
+    by_key: Vec<u32>,
+    labels: Vec<Label>,
+    label_keys: Vec<u64>,
+    time_zones: Vec<TimeZoneName>,
+    locales: Vec<Locale>,
+    caps: Vec<Vec<Cap>>,
+    advertisers: HashMap<u64, AdvertiserCaps>,
+    no_advertiser_caps: AdvertiserCaps,
+    /// In the order of their ids.
+    placements: Vec<Placement>,
     asks_the_time: bool,
+    scratch: Pool,
 }
 
-/// The campaigns of one placement, the best tier first.
+/// Scratch memory that is not in use.
 #[derive(Debug, Default)]
+struct Pool(Mutex<Vec<Scratch>>);
+
+/// What may be shown at one placement.
+#[derive(Debug)]
 pub(super) struct Placement {
-    pub(super) campaigns: Vec<Tier>,
-    pub(super) house: Vec<Tier>,
+    id: Id,
+    key: u64,
+    pub(super) campaigns: Shelf,
+    pub(super) house: Shelf,
 }
 
-/// The campaigns of one tier, as their places in the snapshot.
+/// What is looked at most of a campaign; the rest is found from here.
 #[derive(Debug)]
-pub(super) struct Tier {
-    number: u8,
-    pub(super) members: Vec<usize>,
+pub(super) struct Row {
+    pub(super) key: u64,
+    pub(super) starts_at: i64,
+    /// The first moment after its flight; for one without an end, the end of time.
+    pub(super) ends_at: i64,
+    /// Where its texts begin: id, then click URL.
+    text: u32,
+    rules: u32,
+    rules_length: u32,
+    pub(super) advertiser: u32,
+    caps: u32,
+    budget: u32,
+    creatives: u32,
+    categories: u32,
+    pub(super) weight: u16,
+    time_zone: u16,
+    click_url_length: u16,
+    id_length: u8,
+    creatives_count: u8,
+    categories_count: u8,
+    pub(super) tier: u8,
+    pub(super) flags: Flags,
 }
 
-/// A campaign, ready to be held against a request.
+/// What is looked at most of a creative.
 #[derive(Debug)]
-pub struct Campaign {
-    /// Its id.
-    pub id: Id,
-    /// The id's 64-bit key, for tracking tokens.
-    pub key: u64,
-    /// Whose it is.
-    pub advertiser: Label,
-    /// What it is about.
-    pub categories: Box<[Label]>,
-    /// The first moment of its flight.
-    pub starts_at: Instant,
-    /// The first moment after its flight.
-    pub ends_at: Option<Instant>,
-    /// The zone of its days.
-    pub time_zone: TimeZoneName,
-    /// Its priority: a lower number goes first.
-    pub tier: u8,
-    /// Its share of the draws within its tier.
-    pub weight: u32,
-    /// Whether the user must have consented.
-    pub consent: Consent,
-    /// What to do for a device that does not say which it is; a house campaign serves it in any case.
-    pub no_device: NoDevice,
-    /// How often it may be seen by one device.
-    pub caps: Box<[Cap]>,
-    /// What may be spent on it.
-    pub budget: Option<Budget>,
-    /// How its budget is spread.
-    pub pacing: Pacing,
-    /// How one of its creatives is chosen.
-    pub sampling: Sampling,
-    /// Where a click leads.
-    pub click_url: HttpUrl,
-    /// What is shown.
-    pub creatives: Box<[Creative]>,
-    /// Whether it is shown only when nothing else is left.
-    pub house: bool,
-    pub(super) matcher: Matcher,
+pub(super) struct CreativeRow {
+    pub(super) key: u64,
+    /// Where its texts begin: id, then assets.
+    text: u32,
+    pub(super) r#type: u32,
+    assets_length: u16,
+    pub(super) weight: u16,
+    locale: u16,
+    id_length: u8,
 }
 
-/// A creative.
-#[derive(Debug)]
-pub struct Creative {
-    /// Its id.
-    pub id: Id,
-    /// The id's 64-bit key, for tracking tokens.
-    pub key: u64,
-    /// Its type.
-    pub r#type: Label,
-    /// Its share of the campaign's showings.
-    pub weight: u32,
-    /// What the app needs to show it, as JSON text.
-    pub assets: Box<RawValue>,
-    /// Shown to readers of this language only.
-    pub locale: Option<Locale>,
-}
-
-/// What one mark of a campaign costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Price {
-    /// What is paid for; `None` for a campaign without a budget.
-    pub pricing: Option<Pricing>,
-    /// The price in micros.
-    pub micros: u64,
-}
+/// The row of a campaign without a budget names this one.
+const NO_BUDGET: u32 = u32::MAX;
+/// The row of a creative for everybody names this one.
+const NO_LOCALE: u16 = u16::MAX;
 
 impl Snapshot {
     /// Loads an artefact of the kind `campaigns`.
@@ -114,41 +118,65 @@ impl Snapshot {
     /// # Errors
     /// When the format is unknown or the bytes are not of it.
     pub fn load(format: u16, artefact: &[u8]) -> Result<Self, LoadError> {
+        if format != COMPACT {
+            return Self::compile(format, artefact);
+        }
+        Self::read(artefact).map_err(|defect| LoadError::damaged(Kind::Campaigns, defect))
+    }
+
+    /// Loads an artefact of the format before: by way of the present one.
+    fn compile(format: u16, artefact: &[u8]) -> Result<Self, LoadError> {
         let items = load_artefact::<campaigns::Campaign>(Kind::Campaigns, format, artefact)?;
-        let mut snapshot = Self::default();
-        for (id, item) in items {
-            snapshot.add(id, item)?;
+        let mut entries: Vec<_> = items.map(|(id, item)| Entry { id, item }).collect();
+        let broken = |entry: &&Entry<campaigns::Campaign>| {
+            let targeting = entry.item.targeting.as_ref();
+            targeting.is_some_and(|targeting| targeting.compile().is_err())
+        };
+        if let Some(entry) = entries.iter().find(broken) {
+            return Err(LoadError::Broken {
+                kind: Kind::Campaigns,
+                item: entry.id.clone(),
+            });
         }
-        for placement in snapshot.placements.values_mut() {
-            placement.campaigns.sort_by_key(|tier| tier.number);
-            placement.house.sort_by_key(|tier| tier.number);
-        }
-        Ok(snapshot)
+        artefact::write(&mut entries)
+            .and_then(|bytes| Self::read(&bytes))
+            .map_err(|defect| LoadError::damaged(Kind::Campaigns, defect))
     }
 
     /// How many campaigns there are.
     pub fn len(&self) -> usize {
-        self.campaigns.len()
+        self.rows.len()
     }
 
     /// Whether there is no campaign.
     pub fn is_empty(&self) -> bool {
-        self.campaigns.is_empty()
+        self.rows.is_empty()
     }
 
     /// All campaigns, in the order of their ids.
-    pub fn campaigns(&self) -> &[Campaign] {
-        &self.campaigns
+    pub fn campaigns(&self) -> impl Iterator<Item = Campaign<'_>> {
+        self.rows.iter().filter_map(|row| self.view(row))
     }
 
     /// The campaign whose id has this key.
-    pub fn campaign_by_key(&self, key: u64) -> Option<&Campaign> {
-        self.campaigns.get(*self.by_key.get(&key)?)
+    pub fn campaign_by_key(&self, key: u64) -> Option<Campaign<'_>> {
+        self.campaign(self.place_by_key(key)?)
     }
 
     /// The placement, of those any campaign names, whose id has this key.
     pub fn placement_by_key(&self, key: u64) -> Option<&Id> {
-        self.placement_ids.get(&key)
+        let found = self
+            .placements
+            .iter()
+            .find(|placement| placement.key == key)?;
+        Some(&found.id)
+    }
+
+    /// What caps of any of an advertiser's campaigns look at.
+    pub fn advertiser_caps(&self, advertiser_key: u64) -> &AdvertiserCaps {
+        self.advertisers
+            .get(&advertiser_key)
+            .unwrap_or(&self.no_advertiser_caps)
     }
 
     /// Whether the targeting of any campaign looks at the device's clock or calendar.
@@ -156,97 +184,330 @@ impl Snapshot {
         self.asks_the_time
     }
 
-    pub(super) fn placement(&self, id: &Id) -> Option<&Placement> {
-        self.placements.get(id)
+    pub(super) fn placement(&self, id: &str) -> Option<(usize, &Placement)> {
+        let at = self
+            .placements
+            .binary_search_by(|placement| placement.id.as_str().cmp(id))
+            .ok()?;
+        Some((at, self.placements.get(at)?))
     }
 
-    fn add(&mut self, id: Id, item: campaigns::Campaign) -> Result<(), LoadError> {
-        let place = self.campaigns.len();
-        let key = key_of(&id);
-        for placement in &item.placements {
-            let placement_key = key_of(placement);
-            self.placement_ids
-                .entry(placement_key)
-                .or_insert_with(|| placement.clone());
-            let here = self.placements.entry(placement.clone()).or_default();
-            let tiers = if item.house {
-                &mut here.house
-            } else {
-                &mut here.campaigns
-            };
-            match tiers.iter_mut().find(|tier| tier.number == item.tier) {
-                Some(tier) => tier.members.push(place),
-                None => tiers.push(Tier {
-                    number: item.tier,
-                    members: vec![place],
-                }),
-            }
-        }
-        self.by_key.insert(key, place);
-        let campaign = Campaign::new(id, key, item)?;
-        self.asks_the_time |= campaign.matcher.asks_the_time();
-        self.campaigns.push(campaign);
-        Ok(())
+    /// Whether those rules of a campaign's targeting match that bitmaps do not tell.
+    pub(super) fn is_verified(&self, _: &Row, _: u32, _: &Facts<'_>) -> bool {
+        true
+    }
+
+    /// Lends scratch memory: as much as there ever were requests at once is kept.
+    pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let pool = || {
+            self.scratch
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let kept = pool().pop();
+        let mut scratch = kept.unwrap_or_else(|| {
+            let shelves = self.placements.iter();
+            let shelves = shelves.flat_map(|here| [&here.campaigns, &here.house]);
+            Scratch::new(shelves.map(|shelf| shelf.places.len()).max().unwrap_or(0))
+        });
+        let done = work(&mut scratch);
+        pool().push(scratch);
+        done
+    }
+
+    pub(super) fn placements(&self) -> &[Placement] {
+        &self.placements
+    }
+
+    pub(super) fn campaign(&self, place: u32) -> Option<Campaign<'_>> {
+        self.view(self.row(place)?)
+    }
+
+    pub(super) fn row(&self, place: u32) -> Option<&Row> {
+        self.rows.get(place as usize)
+    }
+
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    pub(super) fn place_by_key(&self, key: u64) -> Option<u32> {
+        let key_at = |place: &u32| self.row(*place).map_or(0, |row| row.key);
+        let at = self.by_key.binary_search_by_key(&key, key_at).ok()?;
+        self.by_key.get(at).copied()
+    }
+
+    pub(super) fn label(&self, place: u32) -> Option<&Label> {
+        self.labels.get(place as usize)
+    }
+
+    /// The place of a label, if any campaign has it.
+    pub(super) fn place_of(&self, label: &Label) -> Option<u32> {
+        let at = self.labels.binary_search(label).ok()?;
+        u32::try_from(at).ok()
+    }
+
+    pub(super) fn label_key(&self, place: u32) -> u64 {
+        self.label_keys
+            .get(place as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub(super) fn caps(&self, row: &Row) -> &[Cap] {
+        self.caps.get(row.caps as usize).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn time_zone(&self, row: &Row) -> Option<&TimeZoneName> {
+        self.time_zones.get(usize::from(row.time_zone))
+    }
+
+    pub(super) fn categories(&self, row: &Row) -> &[u32] {
+        slice(&self.categories, row.categories, row.categories_count)
+    }
+
+    pub(super) fn creatives(&self, row: &Row) -> &[CreativeRow] {
+        slice(&self.creatives, row.creatives, row.creatives_count)
+    }
+
+    pub(super) fn locale(&self, creative: &CreativeRow) -> Option<&Locale> {
+        self.locales.get(usize::from(creative.locale))
+    }
+
+    /// A creative's id and assets.
+    pub(super) fn creative_texts(&self, row: &CreativeRow) -> Option<(&str, &str)> {
+        let from = self.texts.get(row.text as usize..)?;
+        let (id, rest) = from.split_at_checked(row.id_length.into())?;
+        Some((id, rest.get(..row.assets_length.into())?))
+    }
+
+    pub(super) fn targeting(&self, row: &Row) -> &[u8] {
+        slice(&self.rules, row.rules, row.rules_length)
+    }
+
+    fn view<'s>(&'s self, row: &'s Row) -> Option<Campaign<'s>> {
+        let from = self.texts.get(row.text as usize..)?;
+        let (id, rest) = from.split_at_checked(row.id_length.into())?;
+        Some(Campaign {
+            id,
+            key: row.key,
+            advertiser: self.label(row.advertiser)?,
+            advertiser_key: self.label_key(row.advertiser),
+            starts_at: Instant::from_millis(row.starts_at),
+            ends_at: (row.ends_at != i64::MAX).then(|| Instant::from_millis(row.ends_at)),
+            time_zone: self.time_zone(row)?,
+            tier: row.tier,
+            weight: row.weight.into(),
+            consent: row.flags.consent(),
+            no_device: row.flags.no_device(),
+            caps: self.caps(row),
+            budget: self.budgets.get(row.budget as usize),
+            pacing: row.flags.pacing(),
+            sampling: row.flags.sampling(),
+            click_url: rest.get(..row.click_url_length.into())?,
+            house: row.flags.house(),
+            snapshot: self,
+            row,
+        })
     }
 }
 
-impl Campaign {
-    fn new(id: Id, key: u64, item: campaigns::Campaign) -> Result<Self, LoadError> {
-        let matcher = match &item.targeting {
-            Some(targeting) => targeting.compile().map_err(|_| LoadError::Broken {
-                kind: Kind::Campaigns,
-                item: id.clone(),
-            })?,
-            None => Matcher::default(),
-        };
-        let creatives = item.creatives.into_iter().map(|creative| Creative {
-            key: key_of(&creative.id),
-            id: creative.id,
-            r#type: creative.r#type,
-            weight: creative.weight,
-            assets: creative.assets.into_raw(),
-            locale: creative.locale,
+impl Row {
+    /// Whether the campaign's flight goes on at `now`.
+    pub(super) fn in_flight(&self, now: Instant) -> bool {
+        (self.starts_at..self.ends_at).contains(&now.as_millis())
+    }
+
+    pub(super) const fn has_budget(&self) -> bool {
+        self.budget != NO_BUDGET
+    }
+}
+
+/// Loading.
+impl Snapshot {
+    fn read(bytes: &[u8]) -> Result<Self, Defect> {
+        let (tables, mut reader) = Reader::new(bytes)?;
+        let mut snapshot = Self::shared(&tables)?;
+        snapshot.rows.reserve_exact(reader.left());
+        let mut shelves = vec![(Vec::new(), Vec::new()); snapshot.placements.len()];
+        while let Some((record, rules, matcher)) = reader.next()? {
+            let place = number(snapshot.rows.len(), "number")?;
+            for placement in &record.placements {
+                let (campaigns, house) = shelves
+                    .get_mut(*placement as usize)
+                    .ok_or(Defect::Value("placement"))?;
+                let shelf: &mut Vec<u32> = if record.flags.house() {
+                    house
+                } else {
+                    campaigns
+                };
+                shelf.push(place);
+            }
+            snapshot.asks_the_time |= matcher.asks_the_time();
+            snapshot.add(&record, rules)?;
+        }
+        snapshot.by_key = (0..number(snapshot.rows.len(), "number")?).collect();
+        let rows = &snapshot.rows;
+        let key = |place: &u32| rows.get(*place as usize).map_or(0, |row| row.key);
+        snapshot.by_key.sort_unstable_by_key(key);
+        snapshot.shrink();
+        for (at, (campaigns, house)) in shelves.into_iter().enumerate() {
+            let campaigns = Shelf::new(&snapshot, campaigns);
+            let house = Shelf::new(&snapshot, house);
+            if let Some(placement) = snapshot.placements.get_mut(at) {
+                placement.campaigns = campaigns;
+                placement.house = house;
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// A snapshot with what campaigns share, and none of them yet.
+    fn shared(tables: &Tables<'_>) -> Result<Self, Defect> {
+        fn parsed<T: std::str::FromStr>(
+            texts: &[&str],
+            what: &'static str,
+        ) -> Result<Vec<T>, Defect> {
+            let values = texts.iter().map(|text| text.parse());
+            values
+                .collect::<Result<_, _>>()
+                .map_err(|_| Defect::Value(what))
+        }
+        let labels: Vec<Label> = parsed(&tables.labels, "label")?;
+        let placements: Vec<Id> = parsed(&tables.placements, "placement")?;
+        if !labels.is_sorted() || !placements.is_sorted() {
+            return Err(Defect::Value("order"));
+        }
+        let placements = placements.into_iter().map(|id| Placement {
+            key: key_of(&id),
+            id,
+            campaigns: Shelf::default(),
+            house: Shelf::default(),
         });
         Ok(Self {
-            id,
-            key,
-            advertiser: item.advertiser,
-            categories: item.categories.unwrap_or_default().into(),
-            starts_at: item.starts_at,
-            ends_at: item.ends_at,
-            time_zone: item.time_zone,
-            tier: item.tier,
-            weight: item.weight,
-            consent: item.consent,
-            no_device: item.no_device,
-            caps: item.caps.into(),
-            budget: item.budget,
-            pacing: item.pacing,
-            sampling: item.sampling,
-            click_url: item.click_url,
-            creatives: creatives.collect(),
-            house: item.house,
-            matcher,
+            label_keys: labels.iter().map(|label| key_of(label)).collect(),
+            labels,
+            time_zones: parsed(&tables.time_zones, "time zone")?,
+            locales: parsed(&tables.locales, "locale")?,
+            caps: tables.caps.clone(),
+            placements: placements.collect(),
+            ..Self::default()
         })
     }
 
-    /// Whether its flight goes on at `now`.
-    pub fn in_flight(&self, now: Instant) -> bool {
-        self.starts_at <= now && self.ends_at.is_none_or(|end| now < end)
+    fn add(&mut self, record: &Record<'_>, rules: &[u8]) -> Result<(), Defect> {
+        let known = |place: u32, of: usize| (place as usize) < of;
+        let labels = self.labels.len();
+        let texts = Id::accepts(record.id) && HttpUrl::accepts(record.click_url);
+        if !texts {
+            return Err(Defect::Value("text"));
+        }
+        let whole = known(record.advertiser, labels)
+            && record.categories.iter().all(|label| known(*label, labels))
+            && known(record.caps, self.caps.len())
+            && known(record.time_zone.into(), self.time_zones.len());
+        if !whole {
+            return Err(Defect::Value("place"));
+        }
+        if record.weight == 0 {
+            return Err(Defect::Value("weight"));
+        }
+        self.rows.push(Row {
+            key: key_of(record.id),
+            starts_at: record.starts_at,
+            ends_at: record.ends_at.unwrap_or(i64::MAX),
+            text: number(self.texts.len(), "text")?,
+            rules: number(self.rules.len(), "targeting")?,
+            rules_length: number(rules.len(), "targeting")?,
+            advertiser: record.advertiser,
+            caps: record.caps,
+            budget: match record.budget {
+                Some(_) => number(self.budgets.len(), "budget")?,
+                None => NO_BUDGET,
+            },
+            creatives: number(self.creatives.len(), "creative")?,
+            categories: number(self.categories.len(), "category")?,
+            weight: record.weight,
+            time_zone: record.time_zone,
+            click_url_length: number(record.click_url.len(), "click URL")?,
+            id_length: number(record.id.len(), "id")?,
+            creatives_count: number(record.creatives.len(), "creative")?,
+            categories_count: number(record.categories.len(), "category")?,
+            tier: record.tier,
+            flags: record.flags,
+        });
+        self.texts.push_str(record.id);
+        self.texts.push_str(record.click_url);
+        self.rules.extend_from_slice(rules);
+        self.budgets
+            .extend(record.budget.as_ref().map(artefact::BudgetRecord::budget));
+        self.categories.extend_from_slice(&record.categories);
+        for creative in &record.creatives {
+            let json = serde_json::from_str::<&RawValue>(creative.assets).is_ok();
+            let locale = creative
+                .locale
+                .is_none_or(|locale| known(locale.into(), self.locales.len()));
+            if !json || !locale || creative.weight == 0 || !Id::accepts(creative.id) {
+                return Err(Defect::Value("creative"));
+            }
+            if !known(creative.r#type, labels) {
+                return Err(Defect::Value("type"));
+            }
+            self.creatives.push(CreativeRow {
+                key: key_of(creative.id),
+                text: number(self.texts.len(), "text")?,
+                r#type: creative.r#type,
+                assets_length: number(creative.assets.len(), "assets")?,
+                weight: creative.weight,
+                locale: creative.locale.unwrap_or(NO_LOCALE),
+                id_length: number(creative.id.len(), "id")?,
+            });
+            self.texts.push_str(creative.id);
+            self.texts.push_str(creative.assets);
+        }
+        self.note_advertiser_caps(record);
+        Ok(())
     }
 
-    /// The creative whose id has this key.
-    pub fn creative_by_key(&self, key: u64) -> Option<&Creative> {
-        self.creatives.iter().find(|creative| creative.key == key)
+    fn note_advertiser_caps(&mut self, record: &Record<'_>) {
+        let caps = self.caps.get(record.caps as usize);
+        let of_advertiser = caps.into_iter().flatten();
+        let of_advertiser = of_advertiser.filter(|cap| cap.scope == CapScope::Advertiser);
+        for cap in of_advertiser {
+            let key = self.label_keys.get(record.advertiser as usize);
+            let noted = self
+                .advertisers
+                .entry(key.copied().unwrap_or_default())
+                .or_default();
+            let zone = self.time_zones.get(usize::from(record.time_zone));
+            match cap.per {
+                CapPeriod::Lifetime => noted.lifetime = true,
+                CapPeriod::Minute | CapPeriod::Hour | CapPeriod::Day => {
+                    let new = zone.filter(|zone| !noted.zones.contains(zone));
+                    noted.zones.extend(new.cloned());
+                }
+            }
+        }
     }
 
-    /// What one mark costs.
-    pub fn price(&self) -> Price {
-        self.budget
-            .as_ref()
-            .map_or_else(Price::default, |budget| Price {
-                pricing: Some(budget.pricing),
-                micros: budget.price_micros.unwrap_or(0),
-            })
+    /// Gives back what growing took too much.
+    fn shrink(&mut self) {
+        self.creatives.shrink_to_fit();
+        self.categories.shrink_to_fit();
+        self.texts.shrink_to_fit();
+        self.rules.shrink_to_fit();
+        self.budgets.shrink_to_fit();
     }
+}
+
+/// A number that has to fit where it is kept.
+fn number<T: TryFrom<usize>>(value: usize, what: &'static str) -> Result<T, Defect> {
+    T::try_from(value).map_err(|_| Defect::Value(what))
+}
+
+fn slice<T>(of: &[T], from: u32, count: impl Into<u32>) -> &[T] {
+    let from = from as usize;
+    let end = from + count.into() as usize;
+    of.get(from..end).unwrap_or_default()
 }

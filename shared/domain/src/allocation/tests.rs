@@ -1,6 +1,10 @@
 //! Who is eligible, in which order tiers and house items come, and that draws follow the weights.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
@@ -9,6 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     Id, Instant,
+    caps::Showings,
     content::{Kind, compile, format},
     validation::{parse_value, schema_of, unknown_keywords},
 };
@@ -36,6 +41,14 @@ fn snapshot(campaigns: &[(&str, Value)]) -> Snapshot {
     Snapshot::load(format(Kind::Campaigns), &artefact).unwrap()
 }
 
+fn lineup(campaigns: &[(&str, Value)]) -> Lineup {
+    let snapshot = Arc::new(snapshot(campaigns));
+    Lineup::new(snapshot, Arc::default(), AGE_LIMIT, now())
+}
+
+/// How old a delivery may be.
+const AGE_LIMIT: Duration = Duration::from_secs(300);
+
 fn request(changes: Value) -> Request {
     let mut request = json!({
         "placements": [{"id": "top", "count": 20}],
@@ -53,18 +66,22 @@ fn now() -> Instant {
 }
 
 fn given<'a>(request: &'a Request, profile: Option<&'a Profile>) -> Given<'a> {
+    static NOTHING: LazyLock<(Showings, HashMap<u64, u32>)> = LazyLock::new(Default::default);
     Given {
         request,
         profile,
+        config: None,
+        showings: &NOTHING.0,
+        leases: &NOTHING.1,
         store: None,
         now: now(),
     }
 }
 
 /// The campaigns given, in the order of their slots.
-fn placed(snapshot: &Snapshot, request: &Request, seed: u64) -> Vec<String> {
+fn placed(lineup: &Lineup, request: &Request, seed: u64) -> Vec<String> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let allocation = allocate(snapshot, &given(request, None), &mut rng);
+    let allocation = allocate(lineup, &given(request, None), &mut rng);
     allocation
         .placed
         .iter()
@@ -173,7 +190,7 @@ fn only_the_eligible_are_given() {
         ),
     ] {
         let found = placed(
-            &snapshot(&[("a", changes.clone())]),
+            &lineup(&[("a", changes.clone())]),
             &request(asked.clone()),
             1,
         );
@@ -184,7 +201,7 @@ fn only_the_eligible_are_given() {
 #[test]
 fn the_profile_fills_in_what_the_request_leaves_open() {
     let targeting = |rules: Value| json!({"targeting": {"all": rules}});
-    let snapshot = snapshot(&[
+    let lineup = lineup(&[
         (
             "country",
             targeting(json!([{"field": "country", "in": ["KR"]}])),
@@ -217,7 +234,7 @@ fn the_profile_fills_in_what_the_request_leaves_open() {
     .unwrap();
     let names = |request: &Request, profile| {
         let mut rng = StdRng::seed_from_u64(1);
-        let found = allocate(&snapshot, &given(request, profile), &mut rng);
+        let found = allocate(&lineup, &given(request, profile), &mut rng);
         sorted(
             found
                 .placed
@@ -251,7 +268,7 @@ fn an_age_counts_once_it_is_certain() {
             .extend(bounds.as_object().unwrap().clone());
         json!({"targeting": {"all": [rule]}})
     };
-    let snapshot = snapshot(&[
+    let lineup = lineup(&[
         ("adults", age(json!({"gte": 18}))),
         ("minors", age(json!({"lt": 18}))),
         ("newborn", age(json!({"in": [0]}))),
@@ -267,7 +284,7 @@ fn an_age_counts_once_it_is_certain() {
     ] {
         let asked = request(json!({"user": {"birth_year": birth_year}}));
         assert_eq!(
-            sorted(placed(&snapshot, &asked, 1)),
+            sorted(placed(&lineup, &asked, 1)),
             expected,
             "{birth_year}"
         );
@@ -294,7 +311,7 @@ fn the_devices_clock_is_read_only_where_a_campaign_asks() {
 
 #[test]
 fn better_tiers_go_first_and_house_items_last() {
-    let snapshot = snapshot(&[
+    let lineup = lineup(&[
         ("house-1", json!({"house": true, "tier": 1})),
         ("house-9", json!({"house": true, "tier": 9})),
         ("tier-2", json!({"tier": 2, "weight": 10_000})),
@@ -302,14 +319,11 @@ fn better_tiers_go_first_and_house_items_last() {
         ("tier-1b", json!({"tier": 1})),
     ]);
     for seed in 0..20 {
-        let found = placed(&snapshot, &request(json!({})), seed);
+        let found = placed(&lineup, &request(json!({})), seed);
         assert_eq!(sorted(found[..2].to_vec()), ["tier-1a", "tier-1b"]);
         assert_eq!(found[2..], ["tier-2", "house-1", "house-9"]);
         let two = request(json!({"placements": [{"id": "top", "count": 2}]}));
-        assert_eq!(
-            sorted(placed(&snapshot, &two, seed)),
-            ["tier-1a", "tier-1b"]
-        );
+        assert_eq!(sorted(placed(&lineup, &two, seed)), ["tier-1a", "tier-1b"]);
     }
 }
 
@@ -323,10 +337,10 @@ fn fallback_says_that_no_campaign_could_be_given() {
         (vec![real.clone()], false),
         (vec![house, real], false),
     ] {
-        let snapshot = snapshot(&campaigns);
+        let lineup = lineup(&campaigns);
         let request = request(json!({}));
         let found = allocate(
-            &snapshot,
+            &lineup,
             &given(&request, None),
             &mut StdRng::seed_from_u64(1),
         );
@@ -338,12 +352,12 @@ fn fallback_says_that_no_campaign_could_be_given() {
 #[test]
 fn a_campaign_is_given_once_in_a_request() {
     let both = json!({"placements": ["top", "end"]});
-    let snapshot = snapshot(&[("a", both.clone()), ("b", both.clone()), ("c", both)]);
+    let lineup = lineup(&[("a", both.clone()), ("b", both.clone()), ("c", both)]);
     let asked =
         request(json!({"placements": [{"id": "top", "count": 2}, {"id": "end", "count": 2}]}));
     for seed in 0..20 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let found = allocate(&snapshot, &given(&asked, None), &mut rng).placed;
+        let found = allocate(&lineup, &given(&asked, None), &mut rng).placed;
         let slots: Vec<_> = found
             .iter()
             .map(|placed| (placed.placement, placed.slot))
@@ -371,7 +385,7 @@ fn chi_square(observed: &[f64], shares: &[f64]) -> f64 {
 
 #[test]
 fn draws_without_replacement_follow_the_weights() {
-    let snapshot = snapshot(&[
+    let lineup = lineup(&[
         ("a", json!({"weight": 1})),
         ("b", json!({"weight": 2})),
         ("c", json!({"weight": 7})),
@@ -381,11 +395,8 @@ fn draws_without_replacement_follow_the_weights() {
     let mut rng = StdRng::seed_from_u64(7);
     let mut seen: BTreeMap<String, f64> = BTreeMap::new();
     for _ in 0..20_000 {
-        let found = allocate(&snapshot, &given(&asked, None), &mut rng).placed;
-        let order = found
-            .iter()
-            .map(|placed| placed.campaign.id.as_str())
-            .collect();
+        let found = allocate(&lineup, &given(&asked, None), &mut rng).placed;
+        let order = found.iter().map(|placed| placed.campaign.id).collect();
         *seen.entry(order).or_default() += 1.0;
     }
     let share = |order: &String| {
@@ -401,7 +412,7 @@ fn draws_without_replacement_follow_the_weights() {
 
 #[test]
 fn creatives_are_drawn_by_weight_among_those_that_fit() {
-    let snapshot = snapshot(&[(
+    let lineup = lineup(&[(
         "a",
         json!({"types": ["banner", "video"], "creatives": [
             {"id": "b1", "type": "banner", "weight": 1, "assets": {}},
@@ -414,8 +425,8 @@ fn creatives_are_drawn_by_weight_among_those_that_fit() {
     let mut rng = StdRng::seed_from_u64(7);
     let mut seen: BTreeMap<&str, f64> = BTreeMap::new();
     for _ in 0..10_000 {
-        let found = allocate(&snapshot, &given(&asked, None), &mut rng).placed;
-        *seen.entry(&found[0].creative.id).or_default() += 1.0;
+        let found = allocate(&lineup, &given(&asked, None), &mut rng).placed;
+        *seen.entry(found[0].creative.id).or_default() += 1.0;
     }
     assert_eq!(seen.keys().copied().collect::<Vec<_>>(), ["b1", "b3"]);
     // The 0.999 quantile with 1 degree of freedom.
@@ -427,13 +438,9 @@ fn creatives_are_drawn_by_weight_among_those_that_fit() {
 fn a_snapshot_finds_things_by_their_keys() {
     let snapshot = snapshot(&[("a", json!({})), ("b", json!({"placements": ["end"]}))]);
     let campaign = snapshot.campaign_by_key(crate::key_of("b")).unwrap();
-    assert_eq!(campaign.id.as_str(), "b");
+    assert_eq!(campaign.id, "b");
     assert_eq!(
-        campaign
-            .creative_by_key(crate::key_of("c"))
-            .unwrap()
-            .id
-            .as_str(),
+        campaign.creative_by_key(crate::key_of("c")).unwrap().id,
         "c"
     );
     assert_eq!(
@@ -449,6 +456,7 @@ fn a_snapshot_finds_things_by_their_keys() {
 #[test]
 fn a_damaged_or_unknown_artefact_is_not_loaded() {
     assert!(Snapshot::load(2, b"{\"items\":[]}").is_err());
+    assert!(Snapshot::load(3, b"{\"items\":[]}").is_err());
     assert!(Snapshot::load(1, b"{\"items\":[").is_err());
     assert!(Snapshot::load(1, b"{\"items\":[{\"id\":\"a\",\"item\":{}}]}").is_err());
     assert!(Snapshot::load(1, b"{\"items\":[]}").unwrap().is_empty());
@@ -601,7 +609,7 @@ proptest! {
             "device": {"platform": "ios", "country": country, "app_version": version},
             "interests": interests,
         }));
-        let found = placed(&snapshot(&items), &asked, seed);
+        let found = placed(&lineup(&items), &asked, seed);
 
         let mut expected: Vec<(bool, u8, String)> = campaigns
             .iter()

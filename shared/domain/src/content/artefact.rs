@@ -1,18 +1,25 @@
 //! The compiled form of a version's items: what lies in the blob store and what readers load.
 //!
-//! Format 1, the only one so far, is JSON: `{"items":[{"id":…,"item":{…}},…]}` in the order of the
-//! ids. A reader accepts the current format of a kind and, once there is a second, the one before:
-//! so a publish and a deployment need not happen at once.
+//! Format 1 is JSON: `{"items":[{"id":…,"item":{…}},…]}` in the order of the ids. Campaigns, of which
+//! there are many, have a second one ([`campaigns::artefact`](super::campaigns)). A reader accepts the
+//! current format of a kind and the one before: so a publish and a deployment need not happen at
+//! once.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::Kind;
 use crate::Id;
 
+/// The format of items as JSON.
+const JSON: u16 = 1;
+/// The campaigns' own format.
+pub(crate) const COMPACT: u16 = 2;
+
 /// The number of the format that [`compile`](super::compile) writes for a kind.
 pub const fn format(kind: Kind) -> u16 {
     match kind {
-        Kind::AppVersions | Kind::Maintenance | Kind::Testers | Kind::Campaigns => 1,
+        Kind::AppVersions | Kind::Maintenance | Kind::Testers => JSON,
+        Kind::Campaigns => COMPACT,
     }
 }
 
@@ -42,8 +49,18 @@ pub enum LoadError {
         kind: Kind,
         /// What is wrong with it.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl LoadError {
+    pub(crate) fn damaged(
+        kind: Kind,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        let source = source.into();
+        Self::Damaged { kind, source }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,9 +71,9 @@ struct Artefact<T> {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry<T> {
-    pub(super) id: Id,
-    pub(super) item: T,
+pub(crate) struct Entry<T> {
+    pub(crate) id: Id,
+    pub(crate) item: T,
 }
 
 pub(super) fn write<T: Serialize>(mut items: Vec<Entry<T>>) -> Result<Vec<u8>, serde_json::Error> {
@@ -64,19 +81,17 @@ pub(super) fn write<T: Serialize>(mut items: Vec<Entry<T>>) -> Result<Vec<u8>, s
     serde_json::to_vec(&Artefact { items })
 }
 
-/// Reads an artefact's items with their ids.
+/// Reads the items of an artefact of format 1, with their ids.
 pub(crate) fn load<T: DeserializeOwned>(
     kind: Kind,
     found: u16,
     bytes: &[u8],
 ) -> Result<impl Iterator<Item = (Id, T)>, LoadError> {
-    if found != format(kind) {
+    if found != JSON {
         return Err(LoadError::UnknownFormat { kind, found });
     }
     let artefact: Artefact<T> =
-        serde_json::from_slice(bytes).map_err(|source| LoadError::Damaged { kind, source })?;
-    Ok(artefact
-        .items
-        .into_iter()
-        .map(|entry| (entry.id, entry.item)))
+        serde_json::from_slice(bytes).map_err(|source| LoadError::damaged(kind, source))?;
+    let entries = artefact.items.into_iter();
+    Ok(entries.map(|entry| (entry.id, entry.item)))
 }

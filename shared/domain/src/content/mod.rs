@@ -13,7 +13,7 @@ mod set;
 mod testers;
 
 pub use app_versions::{AppVersion, AppVersions};
-pub(crate) use artefact::load as load_artefact;
+pub(crate) use artefact::{COMPACT, Entry, load as load_artefact};
 pub use artefact::{LoadError, format};
 pub use campaigns::Campaign;
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};

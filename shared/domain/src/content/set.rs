@@ -51,7 +51,15 @@ pub(super) trait Item:
 {
     /// Every fault that only the whole set shows, with the item it is told of.
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)>;
+
+    /// The artefact of items without faults, in the kind's current format.
+    fn write(items: Vec<Entry<Self>>) -> Result<Vec<u8>, WriteError> {
+        artefact::write(items).map_err(Into::into)
+    }
 }
+
+/// Why items do not go into an artefact.
+pub(super) type WriteError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Calls `$function::<T>($arguments)` with the item type of `$kind`.
 macro_rules! with_item_of {
@@ -96,7 +104,7 @@ pub fn compile(kind: Kind, items: &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFaul
     fn write<T: Item>(items: &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFault>> {
         let entries = read::<T>(items)?;
         let first = entries.first().map(|entry| entry.id.clone());
-        artefact::write(entries).map_err(|error| {
+        T::write(entries).map_err(|error| {
             let fault = Fault::new("", FaultCode::Invalid, error);
             first
                 .map(|item| SetFault::new(&item, fault))

@@ -5,7 +5,7 @@ use serde_json::Number;
 use super::{
     MAX_RULES, Matcher, Rule, Scalar, Targeting,
     attributes::is_name,
-    matcher::{ATTRIBUTES, AttributeTest, Test},
+    matcher::{ATTRIBUTES, AttributeTest, Test, Value},
     operation::{Bad, LONGEST_TEXT, Operand, Operation, text, whole, word},
 };
 use crate::validation::{Fault, FaultCode, child};
@@ -179,13 +179,14 @@ impl Compiler {
     }
 
     fn attribute(&mut self, operation: &Operation<'_>) -> Option<AttributeTest> {
-        let scalar = |value: &Scalar| match value {
-            Scalar::Text(_) => text(value).map(|_| value.clone()),
-            _ => Ok(value.clone()),
-        };
         let number = |value: &Scalar| match value {
             Scalar::Number(number) => number.as_f64().ok_or(Bad::Type("a number")),
             _ => Err(Bad::Type("a number")),
+        };
+        let scalar = |value: &Scalar| match value {
+            Scalar::Bool(value) => Ok(Value::Bool(*value)),
+            Scalar::Number(_) => number(value).map(Value::Number),
+            Scalar::Text(_) => text(value).map(Value::Text),
         };
         Some(match operation.operand {
             Operand::OneOf { .. } => AttributeTest::OneOf(self.one_of(operation, scalar)?),

@@ -1,14 +1,14 @@
 //! Compiled targeting: typed values, ready to be held against [`Facts`].
 
-use serde_json::Number;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{AttributeValue, Facts, Scalar};
+use super::{AttributeValue, Facts};
 use crate::{Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday};
 
-/// Targeting that obeys the rules.
-#[derive(Debug, Clone, Default)]
-pub struct Matcher(pub(super) Box<[Test]>);
+/// Targeting that obeys the rules. Its serde form is for artefacts, not for people.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Matcher(pub(crate) Box<[Test]>);
 
 impl Matcher {
     /// Whether all rules match. A rule that cannot be evaluated does not.
@@ -45,8 +45,8 @@ pub fn bucket(seed: &str, device_id: &DeviceId) -> u16 {
 }
 
 /// One rule.
-#[derive(Debug, Clone)]
-pub(super) enum Test {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Test {
     Platform(OneOf<Platform>),
     Store(OneOf<Store>),
     Country(OneOf<Country>),
@@ -76,43 +76,51 @@ pub(super) enum Test {
 }
 
 /// A test of one attribute.
-#[derive(Debug, Clone)]
-pub(super) enum AttributeTest {
-    OneOf(OneOf<Scalar>),
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum AttributeTest {
+    OneOf(OneOf<Value>),
     Within(Within),
     Range(Range<f64>),
 }
 
+/// A value that an attribute is compared with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Value {
+    Bool(bool),
+    Number(f64),
+    Text(Box<str>),
+}
+
 /// `in`, or with `negated` `not_in`.
-#[derive(Debug, Clone)]
-pub(super) struct OneOf<T> {
-    pub(super) negated: bool,
-    pub(super) values: Box<[T]>,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct OneOf<T> {
+    pub(crate) negated: bool,
+    pub(crate) values: Box<[T]>,
 }
 
 /// `gte` and `lt`.
-#[derive(Debug, Clone)]
-pub(super) struct Range<T> {
-    pub(super) gte: Option<T>,
-    pub(super) lt: Option<T>,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Range<T> {
+    pub(crate) gte: Option<T>,
+    pub(crate) lt: Option<T>,
 }
 
 /// `any_of`, `all_of` or `none_of`.
-#[derive(Debug, Clone)]
-pub(super) struct Within {
-    pub(super) quantity: Quantity,
-    pub(super) values: Box<[Box<str>]>,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Within {
+    pub(crate) quantity: Quantity,
+    pub(crate) values: Box<[Box<str>]>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Quantity {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Quantity {
     Any,
     All,
     None,
 }
 
 impl Test {
-    fn matches(&self, facts: &Facts<'_>) -> bool {
+    pub(crate) fn matches(&self, facts: &Facts<'_>) -> bool {
         match self {
             Self::Platform(values) => values.hold(facts.platform.as_ref(), PartialEq::eq),
             Self::Store(values) => values.hold(facts.store.as_ref(), PartialEq::eq),
@@ -178,7 +186,7 @@ impl Test {
 }
 
 /// What the names of attribute fields begin with.
-pub(super) const ATTRIBUTES: &str = "attributes.";
+pub(crate) const ATTRIBUTES: &str = "attributes.";
 
 impl AttributeTest {
     fn matches(&self, value: &AttributeValue) -> bool {
@@ -203,11 +211,11 @@ impl AttributeTest {
     }
 }
 
-fn same(wanted: &Scalar, value: &AttributeValue) -> bool {
+fn same(wanted: &Value, value: &AttributeValue) -> bool {
     match (wanted, value) {
-        (Scalar::Bool(a), AttributeValue::Bool(b)) => a == b,
-        (Scalar::Number(a), AttributeValue::Number(b)) => Number::as_f64(a) == Number::as_f64(b),
-        (Scalar::Text(a), AttributeValue::Text(b)) => a == b,
+        (Value::Bool(a), AttributeValue::Bool(b)) => a == b,
+        (Value::Number(a), AttributeValue::Number(b)) => b.as_f64() == Some(*a),
+        (Value::Text(a), AttributeValue::Text(b)) => **a == **b,
         _ => false,
     }
 }

@@ -8,7 +8,7 @@
 mod attributes;
 mod compile;
 mod facts;
-mod matcher;
+pub(crate) mod matcher;
 mod operation;
 
 use garde::{Path, Report, Validate};

@@ -1,5 +1,6 @@
 //! Campaigns: what there is to show, to whom, when, and how often.
 
+pub(crate) mod artefact;
 mod rules;
 
 use garde::Validate;

@@ -5,10 +5,13 @@ use std::{
     hash::Hash,
 };
 
-use super::{Budget, Campaign, Pricing};
+use super::{Budget, Campaign, Pricing, artefact};
 use crate::{
     Fault, FaultCode, Id,
-    content::{artefact::Entry, set::Item},
+    content::{
+        artefact::Entry,
+        set::{Item, WriteError},
+    },
     key_of,
     validation::rule,
 };
@@ -132,5 +135,9 @@ impl Item for Campaign {
             }
         }
         faults
+    }
+
+    fn write(mut items: Vec<Entry<Self>>) -> Result<Vec<u8>, WriteError> {
+        artefact::write(&mut items).map_err(Into::into)
     }
 }
