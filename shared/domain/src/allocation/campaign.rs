@@ -8,9 +8,7 @@ use serde_json::value::RawValue;
 use super::snapshot::{CreativeRow, Row, Snapshot};
 use crate::{
     Instant, Label, Locale, TimeZoneName,
-    content::campaigns::{
-        Budget, Cap, Consent, NoDevice, Pacing, Pricing, Sampling, artefact::targeting,
-    },
+    content::campaigns::{Budget, Cap, Consent, NoDevice, Pacing, Pricing, Sampling},
     targeting::Matcher,
 };
 
@@ -116,8 +114,8 @@ impl<'s> Campaign<'s> {
     }
 
     /// Who should see it.
-    pub(super) fn matcher(&self) -> Option<Matcher> {
-        targeting(self.snapshot.targeting(self.row))
+    pub(super) fn matcher(&self) -> Matcher {
+        self.snapshot.matcher(self.row)
     }
 }
 

@@ -27,8 +27,8 @@ use rand::{Rng, RngExt};
 
 use super::{
     Campaign, Creative, Given, Lineup,
-    bits::{self, Bits},
-    query::Query,
+    bits::Bits,
+    index::{BLOCK, Query},
     shelf::{Shelf, Tier},
     viewer::{Chance, Progress, Refusal, Types, Viewer},
 };
@@ -41,9 +41,6 @@ const MOST_WANTED: usize = 16;
 const RESERVE: usize = 8;
 /// The most that a reservoir holds.
 const LARGEST_RESERVOIR: usize = 1024;
-
-/// How many words are intersected at once.
-const BLOCK: usize = 64;
 
 /// What goes where.
 #[derive(Debug)]
@@ -237,7 +234,7 @@ impl<'s> Selection<'_, 's> {
             let Some(position) = tier.drawn_by(rng.random_range(0..tier.total())) else {
                 return;
             };
-            if !source.query.holds(position) || bits::has(scratch.aside.words(), position) {
+            if !source.query.holds(position) || scratch.aside.has(position) {
                 continue;
             }
             scratch.put_aside(position);
@@ -280,7 +277,7 @@ impl<'s> Selection<'_, 's> {
         if self.progress.campaigns.contains(&place)
             || self.viewer.may_see(row).is_err()
             || self.viewer.excludes(row, place)
-            || !snapshot.is_verified(row, place, &self.viewer.facts)
+            || !source.shelf.index.verifies(position, &self.viewer.facts)
         {
             return false;
         }
@@ -373,25 +370,22 @@ fn best_keys(
 
 /// Calls for each position of a tier that is eligible and was not drawn yet, in order.
 fn each_eligible(tier: &Tier, query: &Query<'_>, aside: &Bits, mut call: impl FnMut(u32)) {
-    let Range { start, end } = tier.positions;
-    let mut words = words(&tier.positions);
+    let words = words(&tier.positions);
     let mut block = [0; BLOCK];
-    while !words.is_empty() {
-        let count = words.len().min(BLOCK);
-        let block = block.get_mut(..count).unwrap_or_default();
-        query.block(words.start, block);
-        let aside = aside.words().get(words.start..).unwrap_or_default();
-        for ((word, bits), aside) in words.clone().zip(block).zip(aside) {
-            let mut left = *bits & !aside;
+    for first in words.clone().step_by(BLOCK) {
+        query.block(first, &mut block);
+        let block = (first..words.end).zip(&block).zip(aside.from(first));
+        for ((word, eligible), aside) in block {
+            let mut left = eligible & !aside;
+            let from = u32::try_from(word * 64).unwrap_or(u32::MAX);
             while left != 0 {
-                let position = u32::try_from(word * 64).unwrap_or(u32::MAX) + left.trailing_zeros();
+                let position = from + left.trailing_zeros();
                 left &= left - 1;
-                if (start..end).contains(&position) && query.rest_holds(position) {
+                if tier.positions.contains(&position) {
                     call(position);
                 }
             }
         }
-        words.start += count;
     }
 }
 

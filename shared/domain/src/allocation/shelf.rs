@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::snapshot::Snapshot;
+use super::{index::Index, snapshot::Snapshot};
 
 /// Campaigns in the order of their tiers, the heaviest of a tier first, then by id. From here on a
 /// campaign is known by its position.
@@ -11,6 +11,7 @@ pub(super) struct Shelf {
     /// The places in the snapshot, by position.
     pub(super) places: Box<[u32]>,
     pub(super) tiers: Box<[Tier]>,
+    pub(super) index: Index,
 }
 
 /// The positions of one tier.
@@ -71,6 +72,7 @@ impl Shelf {
             });
         Self {
             tiers: tiers.collect(),
+            index: Index::new(snapshot, &places),
             places: places.into(),
         }
     }

@@ -26,7 +26,7 @@ use crate::{
         load_artefact,
     },
     key_of,
-    targeting::Facts,
+    targeting::Matcher,
 };
 
 /// All campaigns of one version.
@@ -192,11 +192,6 @@ impl Snapshot {
         Some((at, self.placements.get(at)?))
     }
 
-    /// Whether those rules of a campaign's targeting match that bitmaps do not tell.
-    pub(super) fn is_verified(&self, _: &Row, _: u32, _: &Facts<'_>) -> bool {
-        true
-    }
-
     /// Lends scratch memory: as much as there ever were requests at once is kept.
     pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
         let pool = || {
@@ -282,8 +277,10 @@ impl Snapshot {
         Some((id, rest.get(..row.assets_length.into())?))
     }
 
-    pub(super) fn targeting(&self, row: &Row) -> &[u8] {
-        slice(&self.rules, row.rules, row.rules_length)
+    /// Who should see a campaign.
+    pub(super) fn matcher(&self, row: &Row) -> Matcher {
+        // The bytes were read once already, when the snapshot was loaded.
+        artefact::targeting(slice(&self.rules, row.rules, row.rules_length)).unwrap_or_default()
     }
 
     fn view<'s>(&'s self, row: &'s Row) -> Option<Campaign<'s>> {

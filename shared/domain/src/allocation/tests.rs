@@ -283,11 +283,7 @@ fn an_age_counts_once_it_is_certain() {
         (2027, &[]),
     ] {
         let asked = request(json!({"user": {"birth_year": birth_year}}));
-        assert_eq!(
-            sorted(placed(&lineup, &asked, 1)),
-            expected,
-            "{birth_year}"
-        );
+        assert_eq!(sorted(placed(&lineup, &asked, 1)), expected, "{birth_year}");
     }
 }
 

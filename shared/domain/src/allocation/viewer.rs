@@ -4,7 +4,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution};
 
 use super::{
-    Campaign, ContentConfig, Creative, Frequency, Given, Lineup, PlacementRequest, Snapshot,
+    ContentConfig, Creative, Frequency, Given, Lineup, PlacementRequest, Snapshot,
     snapshot::{CreativeRow, Row},
 };
 use crate::{
