@@ -31,6 +31,9 @@ pub(crate) type Routes = HashMap<String, Arc<Route>>;
 /// The stack of one function, ready to be called.
 pub(crate) type Stack = BoxCloneSyncService<Request, Response, Infallible>;
 
+/// What is done when the process is about to end.
+pub(crate) type AtShutdown = Arc<dyn Fn() -> BoxFuture<()> + Send + Sync>;
+
 type Handler = Arc<dyn Fn(Request) -> BoxFuture<Result<Response, Problem>> + Send + Sync>;
 
 /// One route with its handler behind it.
@@ -76,6 +79,7 @@ pub struct Api {
     counter: Option<Arc<dyn Counter>>,
     idempotency: Option<Arc<dyn IdempotencyStore>>,
     gate: Option<Arc<dyn Gate>>,
+    at_shutdown: Option<AtShutdown>,
 }
 
 impl Api {
@@ -89,6 +93,7 @@ impl Api {
             counter: None,
             idempotency: None,
             gate: None,
+            at_shutdown: None,
         }
     }
 
@@ -117,6 +122,17 @@ impl Api {
     #[must_use]
     pub fn gate(mut self, gate: Arc<dyn Gate>) -> Self {
         self.gate = Some(gate);
+        self
+    }
+
+    /// What to do when the process is about to end, where the platform says so: some hundred
+    /// milliseconds for what would be lost with it. Nothing may depend on it.
+    #[must_use]
+    pub fn at_shutdown<F>(mut self, tell: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.at_shutdown = Some(Arc::new(move || Box::pin(tell())));
         self
     }
 
@@ -206,6 +222,7 @@ impl Api {
             stack: Stack::new(stack),
             access,
             runtime: self.runtime,
+            at_shutdown: self.at_shutdown,
         })
     }
 }

@@ -26,7 +26,9 @@ pub trait Invoke: Send + Sync + 'static {
     ) -> BoxFuture<Result<Vec<u8>, InvokeError>>;
 
     /// Tells what would be lost with the process. An optimisation: a sandbox may be killed without it.
-    fn shut_down(&self) {}
+    fn shut_down(self: Arc<Self>) -> BoxFuture<()> {
+        Box::pin(async {})
+    }
 
     /// The routes it answers, for the OpenAPI document; a worker has none.
     fn operations(&self, generator: &mut SchemaGenerator) -> Vec<Operation>;

@@ -20,7 +20,7 @@ use tower::{Service, service_fn};
 
 use crate::{
     Request,
-    api::{Operation, Routes, Stack, operations},
+    api::{AtShutdown, Operation, Routes, Stack, operations},
     function::{BoxFuture, Invoke, InvokeError},
     middleware::AccessLog,
     problem::{Code, Problem},
@@ -45,6 +45,7 @@ pub(crate) struct Http {
     pub(crate) stack: Stack,
     pub(crate) access: Arc<AccessLog>,
     pub(crate) runtime: Runtime,
+    pub(crate) at_shutdown: Option<AtShutdown>,
 }
 
 impl Http {
@@ -100,8 +101,12 @@ impl Invoke for Http {
         })
     }
 
-    fn shut_down(&self) {
+    fn shut_down(self: Arc<Self>) -> BoxFuture<()> {
         self.access.flush(self.service);
+        match &self.at_shutdown {
+            Some(tell) => tell(),
+            None => Box::pin(async {}),
+        }
     }
 
     fn operations(&self, generator: &mut SchemaGenerator) -> Vec<Operation> {

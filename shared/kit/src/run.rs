@@ -66,7 +66,7 @@ pub fn run(function: impl FnOnce(&Vars) -> Result<Function, Faults>) -> ExitCode
 async fn serve(function: Function, graceful: bool) -> Result<(), lambda_runtime::Error> {
     if graceful {
         let function = Arc::clone(&function);
-        let told = move || async move { function.shut_down() };
+        let told = move || function.shut_down();
         lambda_runtime::spawn_graceful_shutdown_handler(told).await;
     }
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
