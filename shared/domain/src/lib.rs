@@ -18,6 +18,7 @@ pub mod ids;
 pub mod instant;
 pub mod marks;
 pub mod network;
+pub mod pacing;
 pub mod random_id;
 pub mod reports;
 pub mod targeting;

@@ -44,6 +44,15 @@ impl TimeZoneName {
         &self.name
     }
 
+    /// The first moment of the next day in this zone, which may be 23 or 25 hours long.
+    pub fn day_ends_at(&self, instant: Instant) -> Instant {
+        let tomorrow = self.wall_time(instant).day.next();
+        let midnight = tomorrow.0.to_zoned(self.zone.clone());
+        midnight.map_or(Instant::from_millis(i64::MAX), |midnight| {
+            Instant::from_millis(midnight.timestamp().as_millisecond())
+        })
+    }
+
     /// What a clock in this zone shows at `instant`.
     pub fn wall_time(&self, instant: Instant) -> WallTime {
         let local = self.zone.to_datetime(instant.timestamp());
@@ -257,6 +266,33 @@ mod tests {
                 ),
                 (day, hour, weekday)
             );
+        }
+    }
+
+    #[test]
+    fn a_day_ends_at_its_zones_midnight() {
+        for (zone, instant, end) in [
+            ("UTC", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00.000Z"),
+            (
+                "Asia/Seoul",
+                "2026-03-01T14:59:59.999Z",
+                "2026-03-01T15:00:00.000Z",
+            ),
+            (
+                "Asia/Seoul",
+                "2026-03-01T15:00:00Z",
+                "2026-03-02T15:00:00.000Z",
+            ),
+            // Clocks are put forward: 23 hours.
+            (
+                "America/New_York",
+                "2026-03-08T05:00:00Z",
+                "2026-03-09T04:00:00.000Z",
+            ),
+        ] {
+            let zone = zone.parse::<TimeZoneName>().unwrap();
+            let end_found = zone.day_ends_at(instant.parse().unwrap());
+            assert_eq!(end_found.to_string(), end, "{zone} {instant}");
         }
     }
 

@@ -139,6 +139,13 @@ closed_set! {
     }
 }
 
+impl Pricing {
+    /// Whether impressions use a budget up, and not what comes of them.
+    pub const fn is_by_impression(self) -> bool {
+        matches!(self, Self::Cpm | Self::Impressions)
+    }
+}
+
 closed_set! {
     /// How a budget is spread over a flight.
     pub enum Pacing {

@@ -1,0 +1,171 @@
+//! A budget in units of what is paid for.
+
+use crate::{
+    TimeZoneName,
+    content::campaigns::{Budget, Pricing},
+};
+
+/// What a campaign's budget comes to in units: impressions, clicks or conversions, whichever are paid
+/// for. There are terms only for budgets that end: `flat` ones do not, nor do those without a limit
+/// or with a price of nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The campaign's key.
+    pub campaign: u64,
+    /// What is paid for.
+    pub pricing: Pricing,
+    /// The price in micros: of a thousand impressions, a click, a conversion.
+    pub price_micros: u64,
+    /// Whose days they are.
+    pub zone: TimeZoneName,
+    /// Units a day.
+    pub daily: Option<u64>,
+    /// Units in all.
+    pub total: Option<u64>,
+}
+
+/// What was counted of a campaign, within its budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Impressions.
+    pub impressions: u64,
+    /// Clicks.
+    pub clicks: u64,
+    /// Conversions.
+    pub conversions: u64,
+    /// What they cost, in thousandths of a micro.
+    pub spend_thousandths: u64,
+}
+
+impl Terms {
+    /// The terms of a campaign with this key and budget; `None` where the budget has no end.
+    pub fn of(campaign: u64, budget: &Budget, zone: &TimeZoneName) -> Option<Self> {
+        let price_micros = budget.price_micros.unwrap_or(0);
+        let in_units = |limit: u64| -> Option<u64> {
+            let limit = u128::from(limit);
+            let units = match budget.pricing {
+                Pricing::Flat => None,
+                Pricing::Impressions => Some(limit),
+                Pricing::Cpm => (limit * 1000).checked_div(price_micros.into()),
+                Pricing::Cpc | Pricing::Cpa => limit.checked_div(price_micros.into()),
+            };
+            units.map(|units| u64::try_from(units).unwrap_or(u64::MAX))
+        };
+        let (daily, total) = (
+            budget.daily.and_then(in_units),
+            budget.total.and_then(in_units),
+        );
+        Self::end(budget).then(|| Self {
+            campaign,
+            pricing: budget.pricing,
+            price_micros,
+            zone: zone.clone(),
+            daily,
+            total,
+        })
+    }
+
+    /// Whether there are terms for a budget: whether it ends.
+    pub fn end(budget: &Budget) -> bool {
+        let priced = match budget.pricing {
+            Pricing::Flat => false,
+            Pricing::Impressions => true,
+            Pricing::Cpm | Pricing::Cpc | Pricing::Cpa => budget.price_micros.unwrap_or(0) > 0,
+        };
+        priced && (budget.daily.is_some() || budget.total.is_some())
+    }
+
+    /// Whether impressions use it up, so that an instance can lease some.
+    pub fn is_leasable(&self) -> bool {
+        self.pricing.is_by_impression()
+    }
+
+    /// How many units of these terms were used, rounded up: what was counted at another price uses as
+    /// many as its money would buy now.
+    pub fn used(&self, counted: &Counted) -> u64 {
+        let spent = counted.spend_thousandths;
+        match self.pricing {
+            Pricing::Impressions | Pricing::Flat => counted.impressions,
+            Pricing::Cpm => spent.div_ceil(self.price_micros.max(1)),
+            Pricing::Cpc | Pricing::Cpa => {
+                spent.div_ceil(self.price_micros.saturating_mul(1000).max(1))
+            }
+        }
+    }
+
+    /// What a unit is under these terms, as text: units of terms that say something else cannot be
+    /// added to them. (The limits are not in it: they may change at any time.)
+    pub fn basis(&self) -> String {
+        format!("{} {} {}", self.pricing, self.price_micros, self.zone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn terms(pricing: Pricing, price_micros: Option<u64>, total: u64) -> Option<Terms> {
+        let budget = Budget {
+            pricing,
+            price_micros,
+            daily: None,
+            total: Some(total),
+        };
+        Terms::of(1, &budget, &TimeZoneName::utc())
+    }
+
+    #[test]
+    fn a_budget_is_as_many_units_as_its_money_buys() {
+        for (pricing, price, total, units) in [
+            (Pricing::Cpm, Some(3_000), 10_000, Some(3_333)),
+            (
+                Pricing::Cpm,
+                Some(3),
+                1_000_000_000_000_000,
+                Some(333_333_333_333_333_333),
+            ),
+            (Pricing::Cpm, Some(1_000_000), 999, Some(0)),
+            (Pricing::Impressions, None, 1_000, Some(1_000)),
+            (Pricing::Cpc, Some(300), 1_000, Some(3)),
+            (Pricing::Cpa, Some(1_001), 1_000, Some(0)),
+            (Pricing::Cpm, Some(0), 1_000, None),
+            (Pricing::Flat, None, 1_000, None),
+        ] {
+            let terms = terms(pricing, price, total);
+            let found = terms.and_then(|terms| terms.total);
+            assert_eq!(found, units, "{pricing} {price:?} {total}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_counted_at_the_price_is_that_many_units(
+            price in 1u64..1_000_000_000,
+            impressions in 0u64..1_000_000_000,
+        ) {
+            let terms = terms(Pricing::Cpm, Some(price), 1).unwrap();
+            let counted = Counted {
+                impressions,
+                spend_thousandths: impressions * price,
+                ..Counted::default()
+            };
+            prop_assert_eq!(terms.used(&counted), impressions);
+        }
+
+        #[test]
+        fn a_republished_price_never_makes_room_for_more_than_the_money(
+            (old, new) in (1u64..100_000, 1u64..100_000),
+            impressions in 0u64..1_000_000,
+            total in 1u64..1_000_000_000,
+        ) {
+            let terms = terms(Pricing::Cpm, Some(new), total).unwrap();
+            let spend_thousandths = impressions * old;
+            prop_assume!(spend_thousandths <= total * 1000);
+            let used = terms.used(&Counted { impressions, spend_thousandths, ..Counted::default() });
+            let left = terms.total.unwrap().saturating_sub(used);
+            prop_assert!(spend_thousandths + left * new <= total * 1000);
+        }
+    }
+}
