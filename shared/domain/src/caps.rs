@@ -204,6 +204,12 @@ pub struct AdvertiserCaps {
 }
 
 impl AdvertiserCaps {
+    /// Of an advertiser none of whose campaigns has a cap of its scope.
+    pub const NONE: Self = Self {
+        zones: Vec::new(),
+        lifetime: false,
+    };
+
     /// What the caps of one more of the advertiser's campaigns look at.
     pub fn add(&mut self, caps: &[Cap], zone: &TimeZoneName) {
         for cap in caps.iter().filter(|cap| cap.scope == CapScope::Advertiser) {

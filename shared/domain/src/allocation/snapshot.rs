@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use crate::{
-    HttpUrl, Id, Instant, Label, Locale, TimeZoneName,
+    ClickUrl, Id, Instant, Label, Locale, TimeZoneName,
     content::{
         Kind, LoadError,
         campaigns::{self, Budget, Cap, Consent, NoDevice, Pacing, Pricing, Sampling},
@@ -74,7 +74,7 @@ pub struct Campaign {
     /// How one of its creatives is chosen.
     pub sampling: Sampling,
     /// Where a click leads.
-    pub click_url: HttpUrl,
+    pub click_url: ClickUrl,
     /// What is shown.
     pub creatives: Box<[Creative]>,
     /// Whether it is shown only when nothing else is left.
