@@ -15,12 +15,13 @@ impl Registry {
     /// Every function of the workspace.
     #[must_use]
     pub fn workspace() -> Self {
-        let functions: [(&str, Constructor); 12] = [
+        let functions: [(&str, Constructor); 13] = [
             ("admin-content", admin_content::function),
             ("admin-reports", admin_reports::function),
             ("allocations", allocations::function),
             ("api-docs", api_docs::function),
             ("app-status", app_status::function),
+            ("device-content-config", device_content_config::function),
             ("device-profiles", device_profiles::function),
             ("fallback", fallback::function),
             ("health", health::function),

@@ -1,4 +1,4 @@
-//! Device profiles.
+//! Device profiles and content-configs.
 
 use serde_json::json;
 use tests::http1::Request;
@@ -96,4 +96,43 @@ fn a_device_may_be_written_so_often_a_minute() {
     );
     let other = Request::new("PUT", "/v1/devices/phone-9/profile").json(&json!({}));
     assert_eq!(scenario.service(other).status, 200);
+}
+
+const CONFIG: &str = "/v1/devices/phone-1/content-config";
+
+#[test]
+fn a_content_config_has_defaults_and_is_put_whole() {
+    let scenario = Scenario::start();
+    let got = scenario.service_get(CONFIG);
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(got.json(), json!({"categories": {}, "frequency": "normal"}));
+
+    let config = json!({"categories": {"games": false, "news": true}, "frequency": "less"});
+    let put = scenario.service(Request::new("PUT", CONFIG).json(&config));
+    assert_eq!(put.status, 200, "{}", put.text());
+    let mut expected = config.clone();
+    expected["updated_at"] = put.json()["updated_at"].clone();
+    assert!(expected["updated_at"].is_string());
+    assert_eq!(put.json(), expected);
+    assert_eq!(scenario.service_get(CONFIG).json(), expected);
+
+    let put = scenario.service(Request::new("PUT", CONFIG).json(&json!({"frequency": "off"})));
+    assert_eq!(put.json()["categories"], json!({}), "nothing of before");
+    for bad in [
+        json!({"frequency": "often"}),
+        json!({"categories": {"games": 1}}),
+        json!({"categories": ["games"]}),
+        json!({"surprise": 1}),
+    ] {
+        let refused = scenario.service(Request::new("PUT", CONFIG).json(&bad));
+        assert_eq!(refused.status, 422, "{bad}");
+    }
+    assert_eq!(scenario.send(&Request::get(CONFIG)).status, 401);
+
+    let erase = Request::new("DELETE", PATH);
+    assert_eq!(scenario.service(erase).status, 204);
+    assert_eq!(
+        scenario.service_get(CONFIG).json(),
+        json!({"categories": {}, "frequency": "normal"})
+    );
 }

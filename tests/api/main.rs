@@ -20,3 +20,4 @@ mod devices;
 mod documents;
 mod platform;
 mod scenario;
+mod tracking;

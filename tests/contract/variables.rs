@@ -20,6 +20,7 @@ functions! {
     "allocations" => allocations,
     "api-docs" => api_docs,
     "app-status" => app_status,
+    "device-content-config" => device_content_config,
     "device-profiles" => device_profiles,
     "fallback" => fallback,
     "health" => health,

@@ -117,7 +117,7 @@ async fn post(
     let (snapshot, keys, profile) = tokio::join!(
         state.campaigns.current(now),
         state.keys.get(now),
-        state.profile(device.as_ref()),
+        state.profile(device.as_ref(), now),
     );
     let (snapshot, keys) = (snapshot?, keys?);
     let profile = profile.unwrap_or_else(|Unreachable| {
@@ -176,11 +176,15 @@ impl State {
         held.clone()
     }
 
-    async fn profile(&self, device: Option<&DeviceId>) -> Result<Option<Profile>, Unreachable> {
+    async fn profile(
+        &self,
+        device: Option<&DeviceId>,
+        now: Instant,
+    ) -> Result<Option<Profile>, Unreachable> {
         let Some(device) = device else {
             return Ok(None);
         };
-        let record = self.devices.record(device).await.map_err(|error| {
+        let record = self.devices.record(device, now).await.map_err(|error| {
             tracing::warn!(error = %Chain(&error), "served without the device's profile");
             Unreachable
         })?;

@@ -125,7 +125,7 @@ async fn get(
     devices: Arc<Devices>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<reply::Json<StoredProfile>>, Problem> {
-    let stored = devices.profile(&call.path.id).await?;
+    let stored = devices.profile(&call.path.id, call.now()).await?;
     stored
         .map(Reply::ok)
         .ok_or_else(|| Problem::new(Code::NotFound))

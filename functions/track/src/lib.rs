@@ -1,22 +1,21 @@
-//! `GET | POST /v1/t/imp/{token}`, `/v1/t/clk/{token}`, `/v1/t/cv/{token}`: impressions, clicks and
-//! conversions, each counted once.
+//! `GET | POST /v1/t/imp/{token}`, `/v1/t/clk/{token}`, `/v1/t/cv/{token}` and `POST /v1/t/batch`:
+//! impressions, clicks and conversions, each counted once.
 //!
-//! The token says everything of its mark, so counting is one conditional write. A click leads to the
-//! campaign's own published URL, looked up by the token's campaign: nobody can make it lead
-//! elsewhere.
+//! The token says everything of its mark, so counting is one conditional write; an impression of a
+//! campaign with caps, or one that was served under a lease, is one transaction with what it uses up.
+//! A click leads to the campaign's own published URL, looked up by the token's campaign: nobody can
+//! make it lead elsewhere. Marks of machines are answered like others, and count nowhere.
 #![forbid(unsafe_code)]
 
-mod destinations;
+mod batch;
+mod campaigns;
+mod counting;
+mod robots;
 
 use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
-use domain::{
-    Instant,
-    allocation::Snapshot,
-    marks::MarkKind,
-    tracking::{Keys, Token, TokenRefused, Verified, verify},
-};
+use domain::{marks::MarkKind, tracking::Keys};
 use garde::Validate;
 use http::{HeaderValue, StatusCode, header};
 use kit::{
@@ -28,18 +27,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{
     Database, Marks, Stamp,
-    edge::SnapshotSettings,
-    marks::{Mark, Names, Outcome},
+    edge::{ConversionWindow, SnapshotSettings},
+    marks::Tables,
 };
-use tokio::time;
 use upstream::{Secret, SecretSettings};
 
-use crate::destinations::Destinations;
+pub use crate::robots::Robots;
+use crate::{campaigns::Campaigns, counting::Refused};
 
 const NAME: &str = "track";
 
-/// The longest that a mark waits for the names behind its keys.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// What tells a machine from a person.
+const HEADERS: &[&str] = &["User-Agent", "Purpose", "Sec-Purpose"];
 
 const fn endpoint(method: Method, path: &'static str, operation: &'static str) -> Endpoint {
     Endpoint::new(
@@ -49,6 +48,7 @@ const fn endpoint(method: Method, path: &'static str, operation: &'static str) -
         "Counts a mark once, however often it is sent",
     )
     .answers(&[204])
+    .headers(HEADERS)
     .problems(&[Code::TrackingTokenInvalid, Code::Unavailable])
     .sampled()
 }
@@ -69,12 +69,30 @@ const CLICK_GET: Endpoint = click(Method::Get, "getClick");
 const CLICK_POST: Endpoint = click(Method::Post, "postClick");
 const CONVERSION_GET: Endpoint = endpoint(Method::Get, "/v1/t/cv/{token}", "getConversion");
 const CONVERSION_POST: Endpoint = endpoint(Method::Post, "/v1/t/cv/{token}", "postConversion");
+const BATCH: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/t/batch",
+    "postMarks",
+    "Counts the marks of a device that was offline, each once; what has failed may be sent again",
+)
+.headers(HEADERS)
+.problems(&[Code::Unavailable])
+.sampled();
 
 kit::settings! {
     /// What the function needs beside the snapshot and the secret.
     pub struct Settings {
         /// Where marks are kept.
         marks_table: ResourceName = "MARKS_TABLE", example "madang-dev-marks";
+        /// Where devices are kept.
+        devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
+        /// Where leases of budgets are kept.
+        budgets_table: ResourceName = "BUDGETS_TABLE", example "madang-dev-budgets";
+        /// For how long after its token was given out a conversion counts, where that is longer than
+        /// the token's own life.
+        conversion_window: ConversionWindow = "CONVERSION_WINDOW_S", default "0";
+        /// Words of user agents whose marks are kept, flagged, and count nowhere.
+        robots: Robots = "BOT_USER_AGENTS", default "bot,crawl,spider,slurp,preview,facebookexternalhit,facebookcatalog,meta-external,whatsapp/,kakaotalk-scrap,yeti/,daumoa,mediapartners-google,google-read-aloud,feedfetcher,headlesschrome,phantomjs,lighthouse,pingdom,uptime,embedly,vkshare";
         /// The secret with the keys that sign tracking tokens.
         tracking_keys: ResourceName = "TRACKING_KEYS_SECRET", example "madang/dev/tracking-keys";
     }
@@ -90,9 +108,11 @@ pub const VARIABLES: &[&[Variable]] = &[
 ];
 
 struct State {
-    destinations: Destinations,
+    campaigns: Campaigns,
     marks: Marks,
     keys: Secret<Keys>,
+    conversion_window: Duration,
+    robots: Robots,
 }
 
 /// The function.
@@ -101,11 +121,17 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         let shared = Faults::both(SnapshotSettings::read(vars), SecretSettings::read(vars));
         Faults::both(shared, Settings::read(vars))
     })?;
-    let marks = Database::connect(&aws, Pace::NORMAL).table(&settings.marks_table.0);
+    let database = Database::connect(&aws, Pace::NORMAL);
     let state = Arc::new(State {
-        destinations: Destinations::new(snapshots.source(&aws)),
-        marks: Marks::new(marks),
+        campaigns: Campaigns::new(snapshots.source(&aws)),
+        marks: Marks::new(Tables {
+            marks: database.table(&settings.marks_table.0),
+            devices: database.table(&settings.devices_table.0),
+            budgets: database.table(&settings.budgets_table.0),
+        }),
         keys: secrets.secret(&aws, &settings.tracking_keys.0, Keys::parse),
+        conversion_window: settings.conversion_window.0,
+        robots: settings.robots,
     });
     Ok(kit::Api::new(NAME, runtime)
         .route(IMPRESSION_GET, &state, impression)
@@ -114,6 +140,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .route(CLICK_POST, &state, clicked)
         .route(CONVERSION_GET, &state, conversion)
         .route(CONVERSION_POST, &state, conversion)
+        .route(BATCH, &state, batch::post)
         .build())
 }
 
@@ -152,26 +179,31 @@ async fn clicked(
     state: Arc<State>,
     call: Call<TokenPath, ClickQuery, Nothing>,
 ) -> Result<Reply<Empty>, Problem> {
-    let now = call.now();
-    let Verified { token, expired } = state.verified(&call.path.token, now).await?;
+    let (now, kind) = (call.now(), MarkKind::Click);
     let redirect = call.query.noredirect != Some(true);
-    if !expired {
-        let stamp = Stamp::random(&mut call.rng());
-        match state.count(&token, MarkKind::Click, now, stamp).await {
-            // Whoever clicked is let through all the same; only the count is lost.
-            Err(problem) if redirect => {
-                tracing::error!(code = problem.code.as_str(), "a click was not counted");
+    let token = match state.countable(&call.path.token, kind, now).await {
+        Ok(token) => {
+            let flagged = state.robots.sent(&call.headers);
+            let stamp = Stamp::random(&mut call.rng());
+            match state.count(&token, kind, flagged, now, stamp).await {
+                // Whoever clicked is let through all the same; only the count is lost.
+                Err(problem) if redirect => {
+                    tracing::error!(code = problem.code.as_str(), "a click was not counted");
+                }
+                counted => drop(counted?),
             }
-            other => other?,
+            token
         }
-    }
+        Err(Refused::Expired(token)) => token,
+        Err(refused) => return Err(refused.into()),
+    };
     if !redirect {
         return Ok(Reply::no_content());
     }
     let gone = || Problem::new(Code::NotFound).detail("the campaign is no longer published");
     let destination = state
-        .destinations
-        .of(token.campaign, now)
+        .campaigns
+        .destination(&token, now)
         .await?
         .ok_or_else(gone)?;
     let location = HeaderValue::from_str(&destination).map_err(|_| gone())?;
@@ -185,72 +217,10 @@ impl State {
         kind: MarkKind,
     ) -> Result<Reply<Empty>, Problem> {
         let now = call.now();
-        let Verified { token, expired } = self.verified(&call.path.token, now).await?;
-        if expired {
-            return Err(Problem::new(Code::TrackingTokenInvalid));
-        }
-        self.count(&token, kind, now, Stamp::random(&mut call.rng()))
-            .await?;
+        let token = self.countable(&call.path.token, kind, now).await?;
+        let flagged = self.robots.sent(&call.headers);
+        let stamp = Stamp::random(&mut call.rng());
+        self.count(&token, kind, flagged, now, stamp).await?;
         Ok(Reply::no_content())
     }
-
-    /// Verifies with the keys at hand; a token of a key that is not among them may be of one that was
-    /// made since, so the keys are read again once.
-    async fn verified(&self, token: &str, now: Instant) -> Result<Verified, Problem> {
-        let refuse = |_| Problem::new(Code::TrackingTokenInvalid);
-        let keys = self.keys.get(now).await?;
-        match verify(&keys, token, now) {
-            Err(TokenRefused::UnknownKey(_)) => {
-                let keys = self.keys.refresh(now).await?;
-                verify(&keys, token, now).map_err(refuse)
-            }
-            verified => verified.map_err(refuse),
-        }
-    }
-
-    async fn count(
-        &self,
-        token: &Token,
-        kind: MarkKind,
-        now: Instant,
-        stamp: Stamp,
-    ) -> Result<(), Problem> {
-        let names = self.names(token, now).await;
-        let mark = Mark {
-            token,
-            kind,
-            names: names.as_ref(),
-            at: now,
-        };
-        if self.marks.count(mark, stamp).await? == Outcome::Repeated {
-            tracing::debug!(kind = kind.as_str(), "counted before");
-        }
-        Ok(())
-    }
-
-    /// The ids behind the token's keys. What is at hand is not waited for; a campaign that was
-    /// published since is worth a short look, and no more: a report can show the keys.
-    async fn names(&self, token: &Token, now: Instant) -> Option<Names> {
-        let campaigns = &self.destinations.campaigns;
-        if let Some(held) = campaigns.held(now) {
-            let names = names_in(&held.content, token);
-            let published = held.published_at.map_or(0, Instant::as_minutes);
-            if names.is_some() || token.issue_minute < published {
-                return names;
-            }
-        }
-        let newest = time::timeout(PATIENCE, campaigns.newest(now))
-            .await
-            .ok()??;
-        names_in(&newest.content, token)
-    }
-}
-
-fn names_in(campaigns: &Snapshot, token: &Token) -> Option<Names> {
-    let campaign = campaigns.campaign_by_key(token.campaign)?;
-    Some(Names {
-        campaign: campaign.id.parse().ok()?,
-        creative: campaign.creative_by_key(token.creative)?.id.parse().ok()?,
-        placement: campaigns.placement_by_key(token.placement)?.clone(),
-    })
 }

@@ -45,6 +45,23 @@ pub struct Count {
     pub minutes: Vec<(u32, u32)>,
 }
 
+impl Count {
+    /// Showings in the hour that begins with this minute.
+    pub fn in_hour(&self, begin: u32) -> u32 {
+        at(&self.hours, begin)
+    }
+
+    /// Showings in this minute.
+    pub fn in_minute(&self, minute: u32) -> u32 {
+        at(&self.minutes, minute)
+    }
+}
+
+fn at(counts: &[(u32, u32)], begin: u32) -> u32 {
+    let found = counts.iter().find(|(at, _)| *at == begin);
+    found.map_or(0, |(_, count)| *count)
+}
+
 /// The stretches of time that a moment lies in, in some zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -115,13 +132,9 @@ impl Showings {
                     &|span| matches!(span, Span::Day(day, of) if *day == window.day && **of == *zone.as_str()),
                 )
             };
-            let at = |counts: &[(u32, u32)], begin: u32| {
-                let found = counts.iter().find(|(at, _)| *at == begin);
-                found.map_or(0, |(_, count)| *count)
-            };
             match cap.per {
-                CapPeriod::Minute => today().map_or(0, |count| at(&count.minutes, window.minute)),
-                CapPeriod::Hour => today().map_or(0, |count| at(&count.hours, window.hour)),
+                CapPeriod::Minute => today().map_or(0, |count| count.in_minute(window.minute)),
+                CapPeriod::Hour => today().map_or(0, |count| count.in_hour(window.hour)),
                 CapPeriod::Day => today().map_or(0, |count| count.total),
                 CapPeriod::Lifetime => {
                     of_span(&|span| *span == Span::Lifetime).map_or(0, |count| count.total)
@@ -156,6 +169,30 @@ pub struct Limits {
     pub minute: Option<u32>,
 }
 
+impl Limits {
+    /// Whether there is one.
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+impl Charge {
+    /// Whether the counter, as `count` has it, is at its end.
+    pub fn is_at_end(&self, count: &Count) -> bool {
+        let reached = |value: u32, most: Option<u32>| most.is_some_and(|most| value >= most);
+        let Limits {
+            total,
+            hour,
+            minute,
+        } = self.limits;
+        reached(count.total, total)
+            || self.window.is_some_and(|window| {
+                reached(count.in_hour(window.hour), hour)
+                    || reached(count.in_minute(window.minute), minute)
+            })
+    }
+}
+
 /// What caps of any of an advertiser's campaigns look at: an impression of one of them counts for
 /// all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,6 +202,30 @@ pub struct AdvertiserCaps {
     /// Whether one of them counts for ever.
     pub lifetime: bool,
 }
+
+impl AdvertiserCaps {
+    /// Of an advertiser none of whose campaigns has a cap of its scope.
+    pub const NONE: &Self = &Self {
+        zones: Vec::new(),
+        lifetime: false,
+    };
+
+    /// What the caps of one more of the advertiser's campaigns look at.
+    pub fn add(&mut self, caps: &[Cap], zone: &TimeZoneName) {
+        for cap in caps.iter().filter(|cap| cap.scope == CapScope::Advertiser) {
+            if cap.per == CapPeriod::Lifetime {
+                self.lifetime = true;
+            } else if !self.zones.contains(zone) {
+                self.zones.push(zone.clone());
+            }
+        }
+    }
+}
+
+/// As many charges as one impression has at most: with its mark and a lease they fit into one
+/// transaction of 100 writes. Nobody has campaigns with caps in so many zones; if somebody had, what
+/// is left out is counted for other campaigns than the one that is shown.
+pub const MOST_CHARGES: usize = 98;
 
 /// What is shown, as far as caps are concerned.
 #[derive(Debug, Clone, Copy)]
@@ -183,7 +244,7 @@ pub struct Shown<'a> {
     pub advertiser_caps: &'a AdvertiserCaps,
 }
 
-/// Every counter that one impression at `now` is counted in, each once.
+/// Every counter that one impression at `now` is counted in, each once, up to [`MOST_CHARGES`].
 pub fn charges(shown: &Shown<'_>, now: Instant) -> Vec<Charge> {
     let mut charges = Vec::new();
     let own = [
@@ -203,12 +264,18 @@ pub fn charges(shown: &Shown<'_>, now: Instant) -> Vec<Charge> {
         }
     }
     let (scope, key) = (CapScope::Advertiser, shown.advertiser);
-    for zone in &shown.advertiser_caps.zones {
-        charges.push(in_day(shown, scope, key, zone, now));
-    }
     if shown.advertiser_caps.lifetime {
         charges.push(for_ever(shown, scope, key));
     }
+    let (own, others): (Vec<_>, Vec<_>) = shown
+        .advertiser_caps
+        .zones
+        .iter()
+        .partition(|zone| *zone == shown.zone);
+    for zone in own.into_iter().chain(others) {
+        charges.push(in_day(shown, scope, key, zone, now));
+    }
+    charges.truncate(MOST_CHARGES);
     charges
 }
 
@@ -275,21 +342,14 @@ mod tests {
     fn count(counters: &mut HashMap<Counter, Count>, charges: &[Charge]) -> bool {
         let read = |counters: &HashMap<Counter, Count>, charge: &Charge| {
             let count = counters.get(&charge.counter).cloned().unwrap_or_default();
-            let at = |counts: &[(u32, u32)], begin| {
-                let found = counts.iter().find(|(at, _)| Some(*at) == begin);
-                found.map_or(0, |(_, count)| *count)
-            };
-            let hour = at(&count.hours, charge.window.map(|window| window.hour));
-            let minute = at(&count.minutes, charge.window.map(|window| window.minute));
+            let window = charge.window;
+            let hour = window.map_or(0, |window| count.in_hour(window.hour));
+            let minute = window.map_or(0, |window| count.in_minute(window.minute));
             (count, hour, minute)
         };
-        let fits = charges.iter().all(|charge| {
-            let (count, hour, minute) = read(counters, charge);
-            let below = |value: u32, max: Option<u32>| max.is_none_or(|max| value < max);
-            below(count.total, charge.limits.total)
-                && below(hour, charge.limits.hour)
-                && below(minute, charge.limits.minute)
-        });
+        let fits = charges
+            .iter()
+            .all(|charge| !charge.is_at_end(&read(counters, charge).0));
         for charge in charges.iter().filter(|_| fits) {
             let (mut count, hour, minute) = read(counters, charge);
             count.total += 1;
@@ -372,6 +432,59 @@ mod tests {
         let later = "2026-03-01T15:00:00Z".parse().unwrap();
         let left = |zone| showings(&counters).left(&caps, CapScope::Advertiser, 7, zone, later);
         assert_eq!((left(&seoul), left(&new_york)), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn what_an_advertisers_campaigns_look_at_is_gathered_from_their_caps() {
+        let (seoul, utc) = (zone("Asia/Seoul"), TimeZoneName::utc());
+        let own = [cap(CapScope::Campaign, CapPeriod::Day, 1)];
+        let daily = [cap(CapScope::Advertiser, CapPeriod::Day, 1)];
+        let both = [
+            cap(CapScope::Advertiser, CapPeriod::Hour, 1),
+            cap(CapScope::Advertiser, CapPeriod::Lifetime, 9),
+        ];
+        let of = |zones: &[&TimeZoneName], lifetime| AdvertiserCaps {
+            zones: zones.iter().copied().cloned().collect(),
+            lifetime,
+        };
+        let mut gathered = AdvertiserCaps::default();
+        for (caps, zone, expected) in [
+            (&own[..], &seoul, of(&[], false)),
+            (&daily, &seoul, of(&[&seoul], false)),
+            (&daily, &seoul, of(&[&seoul], false)),
+            (&both, &utc, of(&[&seoul, &utc], true)),
+        ] {
+            gathered.add(caps, zone);
+            assert_eq!(gathered, expected);
+        }
+    }
+
+    #[test]
+    fn the_charges_of_an_impression_fit_into_a_transaction_those_with_an_end_first() {
+        let mut zones: Vec<TimeZoneName> = (1..=14)
+            .flat_map(|hours| ["+", "-"].map(|sign| format!("Etc/GMT{sign}{hours}")))
+            .filter_map(|name| name.parse().ok())
+            .cycle()
+            .take(200)
+            .collect();
+        let own = zone("Asia/Seoul");
+        zones.push(own.clone());
+        let caps = [cap(CapScope::Advertiser, CapPeriod::Day, 5)];
+        let shown = Shown {
+            campaign: 1,
+            creative: 2,
+            advertiser: 3,
+            caps: &caps,
+            zone: &own,
+            advertiser_caps: &AdvertiserCaps {
+                zones,
+                lifetime: true,
+            },
+        };
+        let charges = charges(&shown, Instant::default());
+        assert_eq!(charges.len(), MOST_CHARGES);
+        let limited = charges.iter().position(|charge| charge.limits.any());
+        assert_eq!(limited, Some(1), "after the one that counts for ever");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use ids::{DeviceId, DeviceKey, Gender, Id, Label, Platform, Store, key_of};
 pub use instant::Instant;
 pub use random_id::RandomId;
 pub use text::{Locale, Localized};
-pub use url::HttpUrl;
+pub use url::{ClickUrl, HttpUrl};
 pub use validation::{Fault, FaultCode, Rejection};
 pub use version::Version;
 pub use zone::{Day, TimeZoneName, Weekday};

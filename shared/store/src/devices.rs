@@ -1,10 +1,17 @@
-//! Devices: what targeting knows of a phone. One partition a device, read in one query.
+//! Devices: what targeting knows of a phone, what its user wants to see, and what it was shown. One
+//! partition a device, read in one query.
+//!
+//! A profile and a content-config that nobody has put for [`DEVICE_RETENTION`] are forgotten; an app
+//! that wants them kept puts them again now and then.
 //!
 //! Actions on the Devices table: GetItem, Query, PutItem, BatchWriteItem.
 
+use std::time::Duration;
+
 use domain::{
-    DeviceId, Instant,
-    allocation::{Profile, StoredProfile},
+    DeviceId, DeviceKey, Instant,
+    allocation::{ContentConfig, Profile, StoredContentConfig, StoredProfile},
+    caps::{Count, Showings},
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +19,22 @@ use crate::{
     Stamp, StoreError, Table,
     keys::{self, Key},
     query::{Range, Read},
-    table::{ABSENT, Item, Put},
+    table::{Item, Put, is_over, number, number_in},
 };
+
+/// How long a profile and a content-config are kept after they were last put, and a counter that
+/// never begins anew after it last moved.
+pub const DEVICE_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// Everything an allocation reads of a device.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeviceRecord {
-    /// The profile, if one was ever put.
+    /// The profile, if one was put.
     pub profile: Option<StoredProfile>,
+    /// What its user wants to see, if that was put.
+    pub config: Option<StoredContentConfig>,
+    /// What it was shown.
+    pub showings: Showings,
 }
 
 /// The devices' partitions.
@@ -35,6 +50,13 @@ struct ProfileItem {
     updated_at: Instant,
 }
 
+/// The same for the content-config.
+#[derive(Serialize, Deserialize)]
+struct ConfigItem {
+    config: String,
+    updated_at: Instant,
+}
+
 #[derive(Deserialize)]
 struct SortKey {
     sk: String,
@@ -47,10 +69,15 @@ impl Devices {
     }
 
     /// A device's profile, as it was last put.
-    pub async fn profile(&self, id: &DeviceId) -> Result<Option<StoredProfile>, StoreError> {
-        let key = keys::device_profile(id);
-        let item: Option<ProfileItem> = self.table.get(&key, Read::Consistent).await?;
-        item.map(|item| self.stored(item)).transpose()
+    pub async fn profile(
+        &self,
+        id: &DeviceId,
+        now: Instant,
+    ) -> Result<Option<StoredProfile>, StoreError> {
+        let key = keys::device_profile(DeviceKey::of(id));
+        let item = self.table.get_item(&key, Read::Consistent).await?;
+        let item = item.filter(|item| !is_over(item, now));
+        item.map(|item| self.stored_profile(item)).transpose()
     }
 
     /// Puts a profile, whatever was there before.
@@ -74,28 +101,76 @@ impl Devices {
         now: Instant,
     ) -> Result<(), StoreError> {
         let item = self.profile_item(id, profile, now)?;
-        match self.table.put_once(item, stamp, ABSENT, []).await? {
+        let condition = "attribute_not_exists(pk) OR expires_at <= :now";
+        let values = [(":now", number(now.as_seconds()))];
+        match self.table.put_once(item, stamp, condition, values).await? {
             Put::Done => Ok(()),
             Put::Exists(_) => Err(self.table.conflict("PutItem")),
         }
     }
 
-    /// Everything of a device in one eventually consistent query.
-    pub async fn record(&self, id: &DeviceId) -> Result<DeviceRecord, StoreError> {
-        let range = Range::all(keys::device(id), Read::Eventual);
+    /// What the device's user wants to see: what was last put, or the defaults.
+    pub async fn content_config(
+        &self,
+        id: &DeviceId,
+        now: Instant,
+    ) -> Result<StoredContentConfig, StoreError> {
+        let key = keys::device_content_config(DeviceKey::of(id));
+        let item = self.table.get_item(&key, Read::Consistent).await?;
+        let item = item.filter(|item| !is_over(item, now));
+        item.map_or_else(
+            || Ok(StoredContentConfig::default()),
+            |item| self.stored_config(item),
+        )
+    }
+
+    /// Puts what the device's user wants to see, whatever was there before.
+    pub async fn put_content_config(
+        &self,
+        id: &DeviceId,
+        config: &ContentConfig,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let item = ConfigItem {
+            config: self.json(config)?,
+            updated_at: now,
+        };
+        let key = keys::device_content_config(DeviceKey::of(id));
+        let item = self
+            .table
+            .encode_until(&key, &item, now + DEVICE_RETENTION)?;
+        self.table.put(item).await?;
+        Ok(())
+    }
+
+    /// Everything that an allocation at `now` looks at, in one eventually consistent query.
+    pub async fn record(&self, id: &DeviceId, now: Instant) -> Result<DeviceRecord, StoreError> {
+        let range = Range {
+            between: Some(keys::device_record()),
+            ..Range::all(keys::device(DeviceKey::of(id)), Read::Eventual)
+        };
         let (items, _) = self.table.query(&range, usize::MAX).await?;
         let mut record = DeviceRecord::default();
-        for item in items {
-            if sort_key(&item) == Some(keys::PROFILE) {
-                record.profile = Some(self.stored(self.table.decode(item)?)?);
+        for item in items.into_iter().filter(|item| !is_over(item, now)) {
+            match sort_key(&item).unwrap_or_default() {
+                keys::PROFILE => record.profile = Some(self.stored_profile(item)?),
+                keys::CONTENT_CONFIG => record.config = Some(self.stored_config(item)?),
+                // A counter of a later release's caps means nothing to this one.
+                other => {
+                    if let Some(counter) = keys::cap_of(other) {
+                        record.showings.insert(counter, count(&item));
+                    }
+                }
             }
         }
         Ok(record)
     }
 
     /// Erases the device's whole partition. `false`: there was nothing.
+    ///
+    /// An impression that is counted later begins its counters anew.
     pub async fn erase(&self, id: &DeviceId) -> Result<bool, StoreError> {
-        let pk = keys::device(id);
+        let pk = keys::device(DeviceKey::of(id));
         let range = Range::all(pk.clone(), Read::Consistent);
         let found: Vec<SortKey> = self.table.query_all(&range).await?;
         let keys: Vec<Key> = found
@@ -113,21 +188,66 @@ impl Devices {
         profile: &Profile,
         now: Instant,
     ) -> Result<Item, StoreError> {
-        let profile = serde_json::to_string(profile)
-            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
         let item = ProfileItem {
-            profile,
+            profile: self.json(profile)?,
             updated_at: now,
         };
-        self.table.encode(&keys::device_profile(id), &item)
+        let key = keys::device_profile(DeviceKey::of(id));
+        self.table.encode_until(&key, &item, now + DEVICE_RETENTION)
     }
 
-    fn stored(&self, item: ProfileItem) -> Result<StoredProfile, StoreError> {
+    fn stored_profile(&self, item: Item) -> Result<StoredProfile, StoreError> {
+        let item: ProfileItem = self.table.decode(item)?;
         Ok(StoredProfile {
-            profile: serde_json::from_str(&item.profile)
-                .map_err(|e| StoreError::corrupt(self.table.name(), e))?,
+            profile: self.read(&item.profile)?,
             updated_at: item.updated_at,
         })
+    }
+
+    fn stored_config(&self, item: Item) -> Result<StoredContentConfig, StoreError> {
+        let item: ConfigItem = self.table.decode(item)?;
+        Ok(StoredContentConfig {
+            config: self.read(&item.config)?,
+            updated_at: Some(item.updated_at),
+        })
+    }
+
+    fn json(&self, value: &impl Serialize) -> Result<String, StoreError> {
+        serde_json::to_string(value).map_err(|e| StoreError::corrupt(self.table.name(), e))
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, StoreError> {
+        serde_json::from_str(text).map_err(|e| StoreError::corrupt(self.table.name(), e))
+    }
+}
+
+/// A counter as it lies in the table: the total is `n`, an hour or a minute `h` or `m` and the
+/// minute since 1970 with which it begins.
+pub(crate) mod counter {
+    pub(crate) const TOTAL: &str = "n";
+
+    pub(crate) fn hour(begin: u32) -> String {
+        format!("h{begin}")
+    }
+
+    pub(crate) fn minute(begin: u32) -> String {
+        format!("m{begin}")
+    }
+}
+
+/// What a counter's item says.
+pub(crate) fn count(item: &Item) -> Count {
+    let named = |letter: char| {
+        let of = item.keys().filter_map(move |name| {
+            let begin = name.strip_prefix(letter)?.parse().ok()?;
+            Some((begin, number_in(item, name)?))
+        });
+        of.collect()
+    };
+    Count {
+        total: number_in(item, counter::TOTAL).unwrap_or(0),
+        hours: named('h'),
+        minutes: named('m'),
     }
 }
 

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+pub mod budgets;
 pub mod devices;
 pub mod drafts;
 pub mod edge;

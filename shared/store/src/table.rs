@@ -81,17 +81,22 @@ impl Table {
         key: &Key,
         read: Read,
     ) -> Result<Option<T>, StoreError> {
-        self.client
+        let item = self.get_item(key, read).await?;
+        item.map(|item| self.decode(item)).transpose()
+    }
+
+    /// GetItem, as it is.
+    pub(crate) async fn get_item(&self, key: &Key, read: Read) -> Result<Option<Item>, StoreError> {
+        let got = self
+            .client
             .get_item()
             .table_name(&*self.name)
             .set_key(Some(key_item(key)))
             .consistent_read(read == Read::Consistent)
             .send()
             .await
-            .map_err(|e| StoreError::from_sdk("GetItem", &self.name, e))?
-            .item
-            .map(|item| self.decode(item))
-            .transpose()
+            .map_err(|e| StoreError::from_sdk("GetItem", &self.name, e))?;
+        Ok(got.item)
     }
 
     /// PutItem, whatever was there before. Gives what was.
@@ -117,7 +122,20 @@ impl Table {
         condition: &str,
         values: impl IntoIterator<Item = (&str, AttributeValue)>,
     ) -> Result<Put, StoreError> {
-        item.insert(STAMP.into(), AttributeValue::S(stamp.to_string()));
+        set_stamp(&mut item, stamp);
+        match self.put_where(item, condition, values).await? {
+            Some(there) if !has_stamp(&there, stamp) => Ok(Put::Exists(there)),
+            _ => Ok(Put::Done),
+        }
+    }
+
+    /// PutItem where nothing is, or where `condition` holds of what is. Otherwise gives what is.
+    pub(crate) async fn put_where(
+        &self,
+        item: Item,
+        condition: &str,
+        values: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) -> Result<Option<Item>, StoreError> {
         let values = named(values);
         let sent = self
             .client
@@ -130,10 +148,9 @@ impl Table {
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(Put::Done),
+            Ok(_) => Ok(None),
             Err(error) => match found_instead(&error) {
-                Some(there) if has_stamp(there, stamp) => Ok(Put::Done),
-                Some(there) => Ok(Put::Exists(there.clone())),
+                Some(there) => Ok(Some(there.clone())),
                 None => Err(StoreError::from_sdk("PutItem", &self.name, error)),
             },
         }
@@ -281,7 +298,7 @@ impl Table {
 }
 
 /// The time-to-live attribute, in seconds since the epoch.
-const EXPIRES_AT: &str = "expires_at";
+pub(crate) const EXPIRES_AT: &str = "expires_at";
 
 /// The attribute that carries a write's [`Stamp`].
 pub(crate) const STAMP: &str = "stamp";
@@ -302,6 +319,21 @@ pub(crate) fn string(value: impl ToString) -> AttributeValue {
 
 pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+/// A whole number among an item's attributes.
+pub(crate) fn number_in<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// Whether an item's time is over, though the table has not forgotten it yet.
+pub(crate) fn is_over(item: &Item, now: Instant) -> bool {
+    let expires_at: Option<i64> = number_in(item, EXPIRES_AT);
+    expires_at.is_some_and(|seconds| seconds <= now.as_seconds())
+}
+
+pub(crate) fn set_stamp(item: &mut Item, stamp: Stamp) {
+    item.insert(STAMP.into(), string(stamp));
 }
 
 pub(crate) fn has_stamp(item: &Item, stamp: Stamp) -> bool {

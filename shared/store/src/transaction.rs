@@ -1,11 +1,14 @@
-//! Transactions: writes to one table that happen together or not at all.
+//! Transactions: writes, to one table or several, that happen together or not at all.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Delete, Put, TransactWriteItem, Update},
+    types::{
+        AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update,
+    },
 };
 
 use crate::{
@@ -14,10 +17,21 @@ use crate::{
     table::{Item, key_item, named},
 };
 
-/// Writes to one table that happen together or not at all.
+/// Writes that happen together or not at all.
 pub(crate) struct Transaction<'a> {
+    /// The table of the next writes.
     table: &'a Table,
     writes: Vec<TransactWriteItem>,
+}
+
+/// What came of a transaction, for whoever wants to know which of its conditions did not hold.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// Everything is written.
+    Done,
+    /// Nothing is. Of each write, in their order: what is there against its condition, nothing
+    /// (an empty item) perhaps; `None` where its condition holds or was not looked at.
+    Refused(Vec<Option<Item>>),
 }
 
 impl<'a> Transaction<'a> {
@@ -26,6 +40,11 @@ impl<'a> Transaction<'a> {
             table,
             writes: Vec::new(),
         }
+    }
+
+    /// The writes that follow are to another table of the same database.
+    pub(crate) fn on(self, table: &'a Table) -> Self {
+        Self { table, ..self }
     }
 
     pub(crate) fn put(mut self, item: Item) -> Result<Self, StoreError> {
@@ -50,10 +69,29 @@ impl<'a> Transaction<'a> {
             .set_item(Some(item))
             .condition_expression(condition)
             .set_expression_attribute_values(given(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
         self.writes
             .push(TransactWriteItem::builder().put(put).build());
+        Ok(self)
+    }
+
+    pub(crate) fn update(
+        mut self,
+        key: &Key,
+        update: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        let update = Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(key_item(key)))
+            .update_expression(update)
+            .set_expression_attribute_values(given(values))
+            .build()
+            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
+        self.writes
+            .push(TransactWriteItem::builder().update(update).build());
         Ok(self)
     }
 
@@ -70,6 +108,7 @@ impl<'a> Transaction<'a> {
             .update_expression(update)
             .condition_expression(condition)
             .set_expression_attribute_values(given(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
         self.writes
@@ -93,6 +132,16 @@ impl<'a> Transaction<'a> {
     /// The SDK sends the same request token with its retries, so that a lost answer within one
     /// call does no harm; whoever commits again must read first.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        let table = self.table;
+        match self.attempt().await? {
+            Attempt::Done => Ok(()),
+            Attempt::Refused(_) => Err(table.conflict("TransactWriteItems")),
+        }
+    }
+
+    /// The same, for whoever wants to know which condition does not hold. A transaction that met
+    /// another one is [`StoreError::Throttled`].
+    pub(crate) async fn attempt(self) -> Result<Attempt, StoreError> {
         let place = self.table.name();
         let sent = self
             .table
@@ -102,22 +151,22 @@ impl<'a> Transaction<'a> {
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(()),
-            Err(error) => Err(match cancelled_for(&error) {
-                Some(Cancelled::Condition) => self.table.conflict("TransactWriteItems"),
-                Some(Cancelled::Contention) => StoreError::Throttled {
+            Ok(_) => Ok(Attempt::Done),
+            Err(error) => match cancelled_for(&error) {
+                Some(Cancelled::Condition(found)) => Ok(Attempt::Refused(found)),
+                Some(Cancelled::Contention) => Err(StoreError::Throttled {
                     operation: "TransactWriteItems",
                     place: place.to_owned(),
                     source: Box::new(error),
-                },
-                None => StoreError::from_sdk("TransactWriteItems", place, error),
-            }),
+                }),
+                None => Err(StoreError::from_sdk("TransactWriteItems", place, error)),
+            },
         }
     }
 }
 
 enum Cancelled {
-    Condition,
+    Condition(Vec<Option<Item>>),
     Contention,
 }
 
@@ -127,21 +176,26 @@ fn cancelled_for<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Canc
     else {
         return None;
     };
-    let codes: Vec<&str> = cancelled
-        .cancellation_reasons()
-        .iter()
-        .filter_map(|reason| reason.code())
-        .filter(|code| *code != "None")
-        .collect();
-    if codes.contains(&"ConditionalCheckFailed") {
-        return Some(Cancelled::Condition);
+    let reasons = cancelled.cancellation_reasons();
+    let against = |reason: &CancellationReason| {
+        (reason.code() == Some("ConditionalCheckFailed"))
+            .then(|| reason.item().cloned().unwrap_or_default())
+    };
+    let found: Vec<Option<Item>> = reasons.iter().map(against).collect();
+    if found.iter().any(Option::is_some) {
+        return Some(Cancelled::Condition(found));
     }
     let contention = [
         "TransactionConflict",
         "ThrottlingError",
         "ProvisionedThroughputExceeded",
     ];
-    let all = !codes.is_empty() && codes.iter().all(|code| contention.contains(code));
+    let mut codes = reasons
+        .iter()
+        .filter_map(CancellationReason::code)
+        .filter(|code| *code != "None")
+        .peekable();
+    let all = codes.peek().is_some() && codes.all(|code| contention.contains(&code));
     all.then_some(Cancelled::Contention)
 }
 

@@ -15,12 +15,12 @@ use serde_json::value::RawValue;
 
 use super::{Campaign, draw::Scratch, shelf::Shelf};
 use crate::{
-    HttpUrl, Id, Instant, Label, Locale, TimeZoneName,
+    ClickUrl, Id, Instant, Label, Locale, TimeZoneName,
     caps::AdvertiserCaps,
     content::{
         COMPACT, Entry, Kind, LoadError,
         campaigns::{
-            self, Budget, Cap, CapPeriod, CapScope,
+            self, Budget, Cap, CapScope,
             artefact::{self, Defect, Flags, Reader, Record, Tables},
         },
         load_artefact,
@@ -48,7 +48,6 @@ pub struct Snapshot {
     locales: Vec<Locale>,
     caps: Vec<Vec<Cap>>,
     advertisers: HashMap<u64, AdvertiserCaps>,
-    no_advertiser_caps: AdvertiserCaps,
     /// In the order of their ids.
     placements: Vec<Placement>,
     asks_the_time: bool,
@@ -176,7 +175,7 @@ impl Snapshot {
     pub fn advertiser_caps(&self, advertiser_key: u64) -> &AdvertiserCaps {
         self.advertisers
             .get(&advertiser_key)
-            .unwrap_or(&self.no_advertiser_caps)
+            .unwrap_or(AdvertiserCaps::NONE)
     }
 
     /// Whether the targeting of any campaign looks at the device's clock or calendar.
@@ -396,7 +395,7 @@ impl Snapshot {
     fn add(&mut self, record: &Record<'_>, rules: &[u8]) -> Result<(), Defect> {
         let known = |place: u32, of: usize| (place as usize) < of;
         let labels = self.labels.len();
-        let texts = Id::accepts(record.id) && HttpUrl::accepts(record.click_url);
+        let texts = Id::accepts(record.id) && ClickUrl::accepts(record.click_url);
         if !texts {
             return Err(Defect::Value("text"));
         }
@@ -469,22 +468,14 @@ impl Snapshot {
 
     fn note_advertiser_caps(&mut self, record: &Record<'_>) {
         let caps = self.caps.get(record.caps as usize);
-        let of_advertiser = caps.into_iter().flatten();
-        let of_advertiser = of_advertiser.filter(|cap| cap.scope == CapScope::Advertiser);
-        for cap in of_advertiser {
+        let zone = self.time_zones.get(usize::from(record.time_zone));
+        let (Some(caps), Some(zone)) = (caps, zone) else {
+            return;
+        };
+        if caps.iter().any(|cap| cap.scope == CapScope::Advertiser) {
             let key = self.label_keys.get(record.advertiser as usize);
-            let noted = self
-                .advertisers
-                .entry(key.copied().unwrap_or_default())
-                .or_default();
-            let zone = self.time_zones.get(usize::from(record.time_zone));
-            match cap.per {
-                CapPeriod::Lifetime => noted.lifetime = true,
-                CapPeriod::Minute | CapPeriod::Hour | CapPeriod::Day => {
-                    let new = zone.filter(|zone| !noted.zones.contains(zone));
-                    noted.zones.extend(new.cloned());
-                }
-            }
+            let noted = self.advertisers.entry(key.copied().unwrap_or_default());
+            noted.or_default().add(caps, zone);
         }
     }
 

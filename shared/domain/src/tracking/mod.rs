@@ -27,7 +27,7 @@ use sha2::Sha256;
 
 pub use keys::{BadKeys, Key, Keys};
 
-use crate::{DeviceKey, Instant, content::campaigns::Pricing};
+use crate::{DeviceKey, Instant, RandomId, content::campaigns::Pricing};
 
 /// What a token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,15 @@ pub struct Token {
     pub lease: Option<u64>,
     /// When it stops counting, to the second.
     pub expires_at: Instant,
+}
+
+impl Token {
+    /// What tells a click of this token from the clicks of all others, in letters and digits: the
+    /// request and the campaign, which is given once in a request at most.
+    pub fn click_id(&self) -> String {
+        let request = RandomId::from_bytes(self.request);
+        format!("{request}{:016x}", self.campaign)
+    }
 }
 
 /// An authentic token.

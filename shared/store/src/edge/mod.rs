@@ -61,6 +61,21 @@ impl Setting for TokenLifetime {
     }
 }
 
+/// For how long after its token was given out a conversion counts, where that is longer than the
+/// token's life: purchases come days after clicks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversionWindow(pub Duration);
+
+impl Setting for ConversionWindow {
+    const EXPECTED: &'static str = "a whole number of seconds from 0 to 2592000";
+
+    fn parse(text: &str) -> Option<Self> {
+        let seconds = text.parse().ok()?;
+        let legal = seconds <= TokenLifetime::MOST_S;
+        legal.then(|| Self(Duration::from_secs(seconds)))
+    }
+}
+
 /// Service keys, as the authentication layer asks for them.
 pub struct KeyAuthority {
     keys: ServiceKeys,
@@ -189,6 +204,16 @@ mod tests {
         assert_eq!(seconds("1"), Some(1));
         assert_eq!(seconds("2592000"), Some(2_592_000));
         for refused in ["", "0", "-1", "1.5", "2592001", "18446744073709551615"] {
+            assert_eq!(seconds(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn conversions_may_come_up_to_thirty_days_late() {
+        let seconds = |text| ConversionWindow::parse(text).map(|window| window.0.as_secs());
+        assert_eq!(seconds("0"), Some(0));
+        assert_eq!(seconds("2592000"), Some(2_592_000));
+        for refused in ["", "-1", "2592001"] {
             assert_eq!(seconds(refused), None, "{refused}");
         }
     }

@@ -8,8 +8,14 @@
 //! process counts in a campaign's minute is preceded by an entry of that minute in its hour, and
 //! the first of an hour by an entry of the hour. Entries are spread over partitions by campaign.
 //!
-//! Actions on the Marks table: counting PutItem; roll-up and totals GetItem, Query, PutItem.
+//! An impression uses up what is limited, a device's caps and the lease it was served under, in the
+//! transaction that puts it. Where one of them is at its end it is kept all the same, `over_cap`.
+//!
+//! Actions on the Marks table: counting GetItem, PutItem, UpdateItem; roll-up and totals GetItem,
+//! Query, PutItem. Counting on the Devices table: GetItem, UpdateItem; on the Budgets table:
+//! UpdateItem.
 
+mod charging;
 mod progress;
 mod roll_up;
 mod sums;
@@ -23,6 +29,7 @@ use std::{
 
 use domain::{
     DeviceKey, Id, Instant, RandomId,
+    caps::Charge,
     content::campaigns::Pricing,
     marks::MarkKind,
     tracking::{self, Token},
@@ -35,8 +42,9 @@ pub use self::{
     totals::Totals,
 };
 use crate::{
-    Stamp, StoreError, Table, keys,
-    table::{ABSENT, Put},
+    Stamp, StoreError, Table,
+    keys::{self, Key},
+    table::{ABSENT, Item, has_stamp, number, set_stamp},
 };
 
 /// How long a mark is kept after it was issued.
@@ -45,6 +53,9 @@ pub const MARK_RETENTION: Duration = Duration::from_secs(35 * 24 * 3600);
 /// How many partitions the entries of hours, and those of an hour's buckets, are spread over. A
 /// thousand campaigns on a hundred instances make 1,700 entries a second, a tenth of them here.
 const PARTS: u8 = 16;
+
+/// How many times that a mark was sent again are noted.
+const MOST_REPEATS: u32 = 100;
 
 /// The most buckets that are remembered as entered.
 const REMEMBERED: usize = 50_000;
@@ -58,6 +69,10 @@ pub struct Mark<'a> {
     pub kind: MarkKind,
     /// The ids behind the token's keys, where they are known.
     pub names: Option<&'a Names>,
+    /// Of an impression: the counters of the token's device that it moves, none of them past its end.
+    pub charges: &'a [Charge],
+    /// Whether a machine sent it: it is kept, and counts nowhere.
+    pub flagged: bool,
     /// When it happened.
     pub at: Instant,
 }
@@ -78,14 +93,31 @@ pub struct Names {
 pub enum Outcome {
     /// It counts.
     Counted,
-    /// It was counted before.
+    /// It is kept and does not count: a cap or a lease was used up before.
+    OverCap,
+    /// It is kept and does not count: a machine sent it.
+    Flagged,
+    /// It is there already.
     Repeated,
+}
+
+/// Where counting takes place.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    /// The Marks table.
+    pub marks: Table,
+    /// The Devices table, of the same database.
+    pub devices: Table,
+    /// The Budgets table, of the same database.
+    pub budgets: Table,
 }
 
 /// Counts marks. Clones share what they have entered.
 #[derive(Debug, Clone)]
 pub struct Marks {
     table: Table,
+    devices: Table,
+    budgets: Table,
     entered: Arc<Mutex<Entered>>,
 }
 
@@ -115,6 +147,12 @@ struct MarkItem {
     price_micros: u64,
     /// Came after a cap or a budget was used up.
     over_cap: bool,
+    /// Was sent by a machine: counts nowhere.
+    #[serde(default)]
+    flagged: bool,
+    /// How often it was sent again, as far as that was noticed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    repeats: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device: Option<DeviceKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,43 +169,82 @@ struct Hour {
 }
 
 impl Marks {
-    /// Takes the Marks table.
-    pub fn new(marks: Table) -> Self {
+    /// Takes the tables.
+    pub fn new(tables: Tables) -> Self {
+        let Tables {
+            marks,
+            devices,
+            budgets,
+        } = tables;
         Self {
             table: marks,
+            devices,
+            budgets,
             entered: Arc::default(),
         }
     }
 
     /// Counts a mark, unless it is there already. An error leaves it to the sender to try again.
     pub async fn count(&self, mark: Mark<'_>, stamp: Stamp) -> Result<Outcome, StoreError> {
+        self.enter(Bucket::of(mark.token)).await?;
+        if mark.uses_something() {
+            self.charge(&mark, stamp).await
+        } else {
+            self.put(&mark, stamp, false).await
+        }
+    }
+
+    /// Notes that a mark which is there was sent again, up to a hundred times: reports show it.
+    pub async fn note_repeat(&self, token: &Token, kind: MarkKind) -> Result<(), StoreError> {
+        let key = key_of(token, kind, false);
+        let condition =
+            "attribute_exists(pk) AND (attribute_not_exists(repeats) OR repeats < :most)";
+        let values = [(":one", number(1)), (":most", number(MOST_REPEATS))];
+        let noted = self
+            .table
+            .update(&key, "ADD repeats :one", Some(condition), values);
+        match noted.await {
+            Err(error) if !error.is_conflict() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a mark where none is, or says what came of the one that is there.
+    async fn put(
+        &self,
+        mark: &Mark<'_>,
+        stamp: Stamp,
+        over_cap: bool,
+    ) -> Result<Outcome, StoreError> {
+        let item = self.item(mark, stamp, over_cap)?;
+        Ok(match self.table.put_where(item, ABSENT, []).await? {
+            Some(there) => outcome(&there, stamp),
+            None if mark.flagged => Outcome::Flagged,
+            None if over_cap => Outcome::OverCap,
+            None => Outcome::Counted,
+        })
+    }
+
+    fn item(&self, mark: &Mark<'_>, stamp: Stamp, over_cap: bool) -> Result<Item, StoreError> {
         let token = mark.token;
-        let bucket = Bucket::of(token);
-        self.enter(bucket).await?;
-        let shard = tracking::shard(&token.request);
-        let key = keys::mark(
-            keys::marks(bucket.campaign, bucket.minute, shard),
-            RandomId::from_bytes(token.request),
-            token.slot,
-            mark.kind.as_str(),
-        );
         let item = MarkItem {
             creative: token.creative,
             placement: token.placement,
             kind: mark.kind,
             pricing: token.pricing,
             price_micros: token.price_micros,
-            over_cap: false,
+            over_cap,
+            flagged: mark.flagged,
+            repeats: 0,
             device: token.device,
             lease: token.lease,
             names: mark.names.cloned(),
             at: mark.at,
         };
-        let item = self.table.encode_until(&key, &item, bucket.expires_at())?;
-        Ok(match self.table.put_once(item, stamp, ABSENT, []).await? {
-            Put::Done => Outcome::Counted,
-            Put::Exists(_) => Outcome::Repeated,
-        })
+        let expires_at = Bucket::of(token).expires_at();
+        let mut item = self.table.encode_until(&mark.key(), &item, expires_at)?;
+        set_stamp(&mut item, stamp);
+        Ok(item)
     }
 
     /// Enters the bucket and its hour before their first mark of this process. Doing it twice is
@@ -204,6 +281,54 @@ impl Marks {
 
     fn entered(&self) -> std::sync::MutexGuard<'_, Entered> {
         self.entered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mark<'_> {
+    fn key(&self) -> Key {
+        key_of(self.token, self.kind, self.flagged)
+    }
+
+    /// Whether it uses up what is limited: an impression that counts, of a device with caps to it or
+    /// served under a lease.
+    fn uses_something(&self) -> bool {
+        let counts = self.kind == MarkKind::Impression && !self.flagged;
+        counts && (self.charged().is_some() || self.token.lease.is_some())
+    }
+
+    /// The device and those of its counters that are moved.
+    fn charged(&self) -> Option<(DeviceKey, &[Charge])> {
+        let device = self.token.device?;
+        (!self.charges.is_empty()).then_some((device, self.charges))
+    }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+fn key_of(token: &Token, kind: MarkKind, flagged: bool) -> Key {
+    let shard = tracking::shard(&token.request);
+    let bucket = keys::marks(token.campaign, token.issue_minute, shard);
+    let request = RandomId::from_bytes(token.request);
+    if flagged {
+        keys::flagged_mark(bucket, request, token.slot, kind.as_str())
+    } else {
+        keys::mark(bucket, request, token.slot, kind.as_str())
+    }
+}
+
+/// What came of the mark that is there: if it is this very write, whose answer was lost, that.
+fn outcome(there: &Item, stamp: Stamp) -> Outcome {
+    let is = |name: &str| {
+        let found = there.get(name).and_then(|value| value.as_bool().ok());
+        found == Some(&true)
+    };
+    match () {
+        () if !has_stamp(there, stamp) => Outcome::Repeated,
+        () if is("flagged") => Outcome::Flagged,
+        () if is("over_cap") => Outcome::OverCap,
+        () => Outcome::Counted,
     }
 }
 

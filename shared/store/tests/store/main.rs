@@ -8,6 +8,7 @@
 )]
 
 mod blobs;
+mod charging;
 mod devices;
 mod drafts;
 mod failing;

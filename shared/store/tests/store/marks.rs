@@ -14,11 +14,11 @@ use domain::{
     tracking::Token,
 };
 use store::{
-    Marks, StoreError,
+    StoreError,
     marks::{Mark, Outcome, RollUp, Totals},
 };
 
-use crate::harness::{Dynamo, Fault, NOON, Proxy, Stamps, table_at};
+use crate::harness::{Dynamo, Fault, NOON, Proxy, Stamps, marks_over, table_at};
 
 /// The longest life of a token, and a margin.
 pub(crate) const HORIZON: Duration = Duration::from_secs(3_900);
@@ -49,6 +49,8 @@ pub(crate) fn impression(token: &Token) -> Mark<'_> {
         token,
         kind: MarkKind::Impression,
         names: None,
+        charges: &[],
+        flagged: false,
         at: NOON,
     }
 }
@@ -73,7 +75,7 @@ pub(crate) async fn totals(
 #[tokio::test]
 async fn a_mark_sent_a_hundred_times_counts_once() {
     let dynamo = Dynamo::start().await;
-    let marks = Marks::new(dynamo.table());
+    let marks = marks_over(dynamo.table());
     let mut stamps = Stamps::new();
     let token = token(1, "red", NOON);
     let sent: Vec<_> = (0..100)
@@ -130,7 +132,7 @@ pub(crate) fn listen(proxy: &Proxy) -> Arc<Mutex<Vec<String>>> {
 async fn a_process_enters_an_hour_once_and_a_campaigns_minute_once() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
-    let marks = Marks::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    let marks = marks_over(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let heard = listen(&proxy);
     let campaigns: Vec<u64> = (0..41)
@@ -170,7 +172,7 @@ async fn a_process_enters_an_hour_once_and_a_campaigns_minute_once() {
 async fn a_mark_whose_answer_was_lost_counts_as_the_first() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
-    let marks = Marks::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    let marks = marks_over(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let (first, second) = (token(8, "red", NOON), token(16, "red", NOON));
     marks
@@ -196,7 +198,7 @@ async fn a_mark_whose_answer_was_lost_counts_as_the_first() {
 async fn a_mark_that_cannot_be_stored_is_an_error_and_may_be_sent_again() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
-    let marks = Marks::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    let marks = marks_over(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let token = token(1, "red", NOON);
     for action in 0..3 {

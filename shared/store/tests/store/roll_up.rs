@@ -4,20 +4,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use domain::{Day, Instant, key_of, marks::Counts, tracking::Token};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use store::{
-    Marks,
-    marks::{Mark, Names, Outcome, RollUp, Totals},
-};
+use store::marks::{Mark, Names, Outcome, RollUp, Totals};
 
 use crate::{
-    harness::{Dynamo, Fault, NOON, Proxy, Stamps, table_at},
+    harness::{Dynamo, Fault, NOON, Proxy, Stamps, marks_over, table_at},
     marks::{DEADLINE, HORIZON, impression, listen, token, totals},
 };
 
 #[tokio::test]
 async fn a_roll_up_can_be_run_at_any_time_by_any_number_with_the_same_end() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let (marks, roll_up) = (marks_over(dynamo.table()), RollUp::new(dynamo.table()));
     let mut stamps = Stamps::new();
     let mut rng = StdRng::seed_from_u64(11);
     let names = Names {
@@ -73,7 +70,7 @@ async fn a_roll_up_can_be_run_at_any_time_by_any_number_with_the_same_end() {
 #[tokio::test]
 async fn what_is_closed_is_not_read_again_and_what_was_missed_is_caught_up() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let (marks, roll_up) = (marks_over(dynamo.table()), RollUp::new(dynamo.table()));
     let mut stamps = Stamps::new();
     let later = NOON + Duration::from_secs(5 * 24 * 3_600);
     marks
@@ -112,7 +109,7 @@ async fn what_is_closed_is_not_read_again_and_what_was_missed_is_caught_up() {
 #[tokio::test]
 async fn a_shorter_life_of_tokens_closes_no_minute_that_older_tokens_may_still_reach() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let (marks, roll_up) = (marks_over(dynamo.table()), RollUp::new(dynamo.table()));
     let mut stamps = Stamps::new();
     let short = Duration::from_secs(180);
     let late = NOON + Duration::from_secs(3_500);
@@ -145,7 +142,7 @@ async fn a_shorter_life_of_tokens_closes_no_minute_that_older_tokens_may_still_r
 async fn a_backlog_is_worked_off_over_as_many_runs_as_it_takes() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
-    let marks = Marks::new(dynamo.table());
+    let marks = marks_over(dynamo.table());
     let roll_up = RollUp::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let hour = Duration::from_secs(3_600);
@@ -192,7 +189,7 @@ async fn a_backlog_is_worked_off_over_as_many_runs_as_it_takes() {
 #[tokio::test]
 async fn a_run_that_began_earlier_does_not_undo_a_later_one() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let (marks, roll_up) = (marks_over(dynamo.table()), RollUp::new(dynamo.table()));
     let mut stamps = Stamps::new();
     let late = NOON + Duration::from_secs(60);
     let spend = async || {
@@ -224,7 +221,7 @@ async fn a_run_that_began_earlier_does_not_undo_a_later_one() {
 #[tokio::test]
 async fn fractions_of_a_micro_add_up_over_minutes_before_they_are_dropped() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let (marks, roll_up) = (marks_over(dynamo.table()), RollUp::new(dynamo.table()));
     let mut stamps = Stamps::new();
     for nth in 0..5 {
         // 400 thousandths of a micro each, every one in a minute of its own.

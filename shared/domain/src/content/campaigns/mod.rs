@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    HttpUrl, Id, Instant, Label, Locale, TimeZoneName, targeting::Targeting, validation::JsonObject,
+    ClickUrl, Id, Instant, Label, Locale, TimeZoneName, targeting::Targeting,
+    validation::JsonObject,
 };
 use rules::{coherent, priced};
 
@@ -67,8 +68,10 @@ pub struct Campaign {
     pub pacing: Pacing,
     /// How one of its creatives is chosen.
     pub sampling: Sampling,
-    /// Where a click leads.
-    pub click_url: HttpUrl,
+    /// Where a click leads. After its host, `{click_id}` is replaced by what tells the click from all
+    /// others, however often it is sent (42 letters and digits), and `{device_hash}` by what stands
+    /// for the device (32 hexadecimal digits; nothing for a device that did not say which it is).
+    pub click_url: ClickUrl,
     /// What is shown.
     #[garde(length(min = 1, max = 100), dive)]
     pub creatives: Vec<Creative>,

@@ -4,15 +4,18 @@ mod http;
 mod proxy;
 mod s3;
 
-use aws::{Aws, Endpoints, Keys, Pace, Settings};
+use std::collections::HashMap;
+
+use aws::{Aws, Endpoints, Keys, Pace, Service, Settings};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use domain::Instant;
 use dynoxide::Database as Engine;
 use rand::{SeedableRng, rngs::StdRng};
-use store::{Database, Stamp, Table};
+use store::{Database, Marks, Stamp, Table, marks::Tables};
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub(crate) use self::{
-    http::{read_request, respond},
+    http::{Request, read_request, respond},
     proxy::{Fault, Proxy},
     s3::S3,
 };
@@ -61,6 +64,31 @@ impl Dynamo {
     pub(crate) fn table(&self) -> Table {
         table_at(&self.endpoint, Pace::NORMAL)
     }
+}
+
+/// Marks, devices and budgets in one table.
+pub(crate) fn marks_over(table: Table) -> Marks {
+    Marks::new(Tables {
+        marks: table.clone(),
+        devices: table.clone(),
+        budgets: table,
+    })
+}
+
+/// Everything that lies in a database's table.
+pub(crate) async fn items(dynamo: &Dynamo) -> Vec<HashMap<String, AttributeValue>> {
+    let scan = client(dynamo).scan().table_name(TABLE);
+    scan.send().await.unwrap().items.unwrap()
+}
+
+/// Puts an item past the store.
+pub(crate) async fn put_item(dynamo: &Dynamo, item: HashMap<String, AttributeValue>) {
+    let put = client(dynamo).put_item().table_name(TABLE);
+    put.set_item(Some(item)).send().await.unwrap();
+}
+
+fn client(dynamo: &Dynamo) -> Client {
+    Client::new(&aws_at(&dynamo.endpoint, None).config(Service::DynamoDb, Pace::NORMAL))
 }
 
 pub(crate) fn table_at(endpoint: &str, pace: Pace) -> Table {

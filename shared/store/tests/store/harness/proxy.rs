@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::http::{Request, read_request, read_response};
+use super::http::{Request, read_request, read_response, respond};
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,13 @@ pub(crate) enum Fault {
     Refuse,
     /// Nothing ever happens.
     Hang,
+    /// It is answered that another transaction is in its way, and never arrives.
+    Contend,
 }
+
+/// How DynamoDB says that a transaction met another one.
+const CONFLICT: &[u8] = br#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+    "Message":"Transaction cancelled","CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict"}]}"#;
 
 type Rule = Box<dyn FnMut(usize, &Request) -> Fault + Send>;
 
@@ -100,6 +106,10 @@ async fn carry(
         };
         match fault {
             Fault::Refuse => return Ok(()),
+            Fault::Contend => {
+                respond(&mut client, "400 Bad Request", CONFLICT).await?;
+                continue;
+            }
             Fault::Hang => std::future::pending().await,
             Fault::None | Fault::LoseAnswer => {}
         }

@@ -1,0 +1,109 @@
+//! `GET · PUT /v1/devices/{id}/content-config`: what a device's user wants to see: categories switched
+//! on or off, and how often campaigns are shown.
+//!
+//! It is put whole. Where nothing was put, or not for long, the defaults hold.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use aws::Pace;
+use domain::{
+    DeviceId,
+    allocation::{ContentConfig, StoredContentConfig},
+};
+use garde::Validate;
+use kit::{
+    Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Rate, Reply, Vars,
+    config::{ResourceName, Variable},
+    extract, reply,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use store::{Database, Devices, Rates, ServiceKeys, edge::KeyAuthority};
+
+const NAME: &str = "device-content-config";
+const PATH: &str = "/v1/devices/{id}/content-config";
+const SCOPE: &str = "devices:write";
+
+const GET: Endpoint = Endpoint::new(
+    Method::Get,
+    PATH,
+    "getDeviceContentConfig",
+    "What a device's user wants to see: what was put, or the defaults",
+)
+.caller(Caller::Device(SCOPE))
+.problems(&[Code::Unavailable]);
+const PUT: Endpoint = Endpoint::new(
+    Method::Put,
+    PATH,
+    "putDeviceContentConfig",
+    "Puts what a device's user wants to see",
+)
+.caller(Caller::Device(SCOPE))
+.rate(Rate::Caller { per_minute: 120 })
+.problems(&[Code::Unavailable]);
+
+kit::settings! {
+    /// What the function needs.
+    pub struct Settings {
+        /// Where devices are kept.
+        devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
+        /// Where service keys are kept.
+        operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
+        /// Where calls are counted.
+        requests_table: ResourceName = "REQUESTS_TABLE", example "madang-dev-requests";
+    }
+}
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    Settings::VARIABLES,
+];
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, settings, aws) = aws::start(vars, NAME, Settings::read)?;
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let devices = Arc::new(Devices::new(database.table(&settings.devices_table.0)));
+    let keys = ServiceKeys::new(database.table(&settings.operators_table.0));
+    let rates = Rates::new(database.table(&settings.requests_table.0));
+    Ok(kit::Api::new(NAME, runtime.clone())
+        .authority(KeyAuthority::new(keys, runtime.clock))
+        .counter(Arc::new(rates))
+        .route(GET, &devices, get)
+        .route(PUT, &devices, put)
+        .build())
+}
+
+/// Which device.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct DevicePath {
+    /// Its id.
+    #[garde(skip)]
+    id: DeviceId,
+}
+
+async fn get(
+    devices: Arc<Devices>,
+    call: Call<DevicePath, Nothing, Nothing>,
+) -> Result<Reply<reply::Json<StoredContentConfig>>, Problem> {
+    let stored = devices.content_config(&call.path.id, call.now()).await?;
+    Ok(Reply::ok(stored))
+}
+
+async fn put(
+    devices: Arc<Devices>,
+    call: Call<DevicePath, Nothing, extract::Json<ContentConfig>>,
+) -> Result<Reply<reply::Json<StoredContentConfig>>, Problem> {
+    let (now, config) = (call.now(), call.body.0);
+    devices
+        .put_content_config(&call.path.id, &config, now)
+        .await?;
+    Ok(Reply::ok(StoredContentConfig {
+        config,
+        updated_at: Some(now),
+    }))
+}

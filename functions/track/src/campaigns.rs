@@ -1,0 +1,159 @@
+//! What is published of a token's campaign: the names behind its keys, the caps that its impressions
+//! move, and where its clicks lead, also when it was taken out while devices still show it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::{
+    ClickUrl, Id, Instant,
+    allocation::Snapshot,
+    caps::{Charge, Shown, charges},
+    content::Kind,
+    key_of,
+    tracking::Token,
+};
+use kit::Problem;
+use serde_json::Value;
+use store::{
+    StoreError,
+    edge::{SnapshotSource, Watched},
+    marks::Names,
+};
+use tokio::time;
+
+/// The longest that a mark waits for what is known of its campaign.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How many versions are looked back through for a campaign that is no longer published: each is
+/// read whole.
+const LOOK_BACK: u64 = 5;
+
+/// The most withdrawn campaigns that are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// The campaigns that are published, and the destinations of some that were.
+pub(crate) struct Campaigns {
+    published: Watched<Snapshot>,
+    source: SnapshotSource,
+    withdrawn: Mutex<HashMap<u64, ClickUrl>>,
+}
+
+/// What is known of a token's campaign.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The ids behind the token's keys.
+    pub(crate) names: Option<Names>,
+    /// The counters that an impression of the token moves.
+    pub(crate) charges: Vec<Charge>,
+}
+
+impl Campaigns {
+    pub(crate) fn new(source: SnapshotSource) -> Self {
+        Self {
+            published: source.reader(Kind::Campaigns, Snapshot::load),
+            source,
+            withdrawn: Mutex::default(),
+        }
+    }
+
+    /// What is known of the token's campaign. What is at hand is not waited for; a campaign that was
+    /// published since is worth a short look, and no more: without its names a report shows the keys,
+    /// and without its caps it counts.
+    pub(crate) async fn known(&self, token: &Token, now: Instant) -> Known {
+        if let Some(held) = self.published.held(now) {
+            let known = Known::of(&held.content, token, now);
+            let published = held.published_at.map_or(0, Instant::as_minutes);
+            if known.names.is_some() || token.issue_minute < published {
+                return known;
+            }
+        }
+        let newest = time::timeout(PATIENCE, self.published.newest(now)).await;
+        let newest = newest.ok().flatten();
+        newest.map_or_else(Known::default, |newest| {
+            Known::of(&newest.content, token, now)
+        })
+    }
+
+    /// Where a click of the token leads; `None` where no recent version had its campaign.
+    pub(crate) async fn destination(
+        &self,
+        token: &Token,
+        now: Instant,
+    ) -> Result<Option<String>, Problem> {
+        let campaign = token.campaign;
+        let snapshot = self.published.current(now).await?;
+        if let Some(published) = snapshot.content.campaign_by_key(campaign) {
+            let url = published.click_url.parse().ok();
+            return Ok(url.map(|url: ClickUrl| url.of(token)));
+        }
+        let remembered = self.withdrawn().get(&campaign).cloned();
+        if let Some(url) = remembered {
+            return Ok(Some(url.of(token)));
+        }
+        let found = self.look_back(campaign, snapshot.version).await?;
+        if let Some(url) = &found {
+            let mut withdrawn = self.withdrawn();
+            if withdrawn.len() >= REMEMBERED {
+                withdrawn.clear();
+            }
+            withdrawn.insert(campaign, url.clone());
+        }
+        Ok(found.map(|url| url.of(token)))
+    }
+
+    /// Looks for the campaign in the frozen sources of older versions, the newest first.
+    async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<ClickUrl>, StoreError> {
+        for version in (from.saturating_sub(LOOK_BACK)..from).rev() {
+            let items = self.source.items(Kind::Campaigns, version).await?;
+            let found = items
+                .unwrap_or_default()
+                .into_iter()
+                .find_map(|item| url_of(item, campaign));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn withdrawn(&self) -> std::sync::MutexGuard<'_, HashMap<u64, ClickUrl>> {
+        self.withdrawn
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn of(published: &Snapshot, token: &Token, now: Instant) -> Self {
+        let Some(campaign) = published.campaign_by_key(token.campaign) else {
+            return Self::default();
+        };
+        let shown = Shown {
+            campaign: token.campaign,
+            creative: token.creative,
+            advertiser: campaign.advertiser_key,
+            caps: campaign.caps,
+            zone: campaign.time_zone,
+            advertiser_caps: published.advertiser_caps(campaign.advertiser_key),
+        };
+        let names = || {
+            Some(Names {
+                campaign: campaign.id.parse().ok()?,
+                creative: campaign.creative_by_key(token.creative)?.id.parse().ok()?,
+                placement: published.placement_by_key(token.placement)?.clone(),
+            })
+        };
+        Self {
+            names: names(),
+            charges: charges(&shown, now),
+        }
+    }
+}
+
+fn url_of((id, item): (Id, Value), campaign: u64) -> Option<ClickUrl> {
+    let url = item.get("click_url")?.as_str()?;
+    (key_of(id.as_str()) == campaign).then(|| url.parse().ok())?
+}
