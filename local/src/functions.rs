@@ -15,7 +15,7 @@ impl Registry {
     /// Every function of the workspace.
     #[must_use]
     pub fn workspace() -> Self {
-        let functions: [(&str, Constructor); 12] = [
+        let functions: [(&str, Constructor); 13] = [
             ("admin-content", admin_content::function),
             ("admin-reports", admin_reports::function),
             ("allocations", allocations::function),
@@ -24,6 +24,7 @@ impl Registry {
             ("device-profiles", device_profiles::function),
             ("fallback", fallback::function),
             ("health", health::function),
+            ("pacing", pacing::function),
             ("publish", publish::function),
             ("readiness", readiness::function),
             ("roll-up", roll_up::function),

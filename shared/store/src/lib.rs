@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+pub mod budgets;
 pub mod devices;
 pub mod drafts;
 pub mod edge;
@@ -31,6 +32,7 @@ mod transaction;
 
 pub use crate::{
     blobs::Blobs,
+    budgets::Budgets,
     devices::Devices,
     drafts::Drafts,
     error::StoreError,

@@ -8,6 +8,8 @@
 )]
 
 mod blobs;
+mod budgets;
+mod delivery;
 mod devices;
 mod drafts;
 mod failing;
