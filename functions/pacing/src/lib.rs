@@ -195,3 +195,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,17 +24,17 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Dynamo, Fault, NOON, Proxy, TABLE, aws_at, table_at};
 
-const CAMPAIGN: u64 = 0xc0ffee;
+pub(crate) const CAMPAIGN: u64 = 0xc0ffee;
 
-const LIVES: Lives = Lives {
+pub(crate) const LIVES: Lives = Lives {
     lease: Duration::from_secs(120),
     token: Duration::from_secs(300),
 };
 
 /// A lease that is taken now can be given back after this.
-const LAPSE: Duration = Duration::from_secs(120 + 300 + 60);
+pub(crate) const LAPSE: Duration = Duration::from_secs(120 + 300 + 60);
 
-fn terms(daily: Option<u64>, total: Option<u64>) -> Terms {
+pub(crate) fn terms(daily: Option<u64>, total: Option<u64>) -> Terms {
     let budget = Budget {
         pricing: Pricing::Impressions,
         price_micros: None,
@@ -49,16 +49,20 @@ fn minutes(minutes: u64) -> Duration {
 }
 
 /// What tracking does to a lease in its transaction: one more is used where that is within the chunk.
-struct Marks(Client);
+pub(crate) struct Marks(Client);
 
 impl Marks {
     fn of(dynamo: &Dynamo) -> Self {
-        let aws = aws_at(&dynamo.endpoint, None);
+        Self::at(&dynamo.endpoint)
+    }
+
+    pub(crate) fn at(endpoint: &str) -> Self {
+        let aws = aws_at(endpoint, None);
         Self(Client::new(&aws.config(Service::DynamoDb, Pace::NORMAL)))
     }
 
     /// Whether the mark counts.
-    async fn count(&self, lease: u64) -> bool {
+    pub(crate) async fn count(&self, lease: u64) -> bool {
         let text = |text: String| AttributeValue::S(text);
         let counted = self
             .0
@@ -109,7 +113,7 @@ fn sums(account: &Account) -> [(u64, u64); 2] {
 }
 
 /// Gives everything back that has lapsed.
-async fn settle_all(budgets: &Budgets, now: Instant) {
+pub(crate) async fn settle_all(budgets: &Budgets, now: Instant) {
     for lease in budgets.leases(CAMPAIGN).await.unwrap() {
         if lease.has_lapsed(now) {
             budgets.settle(&lease).await.unwrap();
@@ -409,15 +413,21 @@ async fn the_account_of_a_withdrawn_campaign_goes_unless_leases_are_live() {
 }
 
 /// An instance: gives out what it has leased, and asks for more beside that.
-struct Instance {
+pub(crate) struct Instance {
     leases: Leases,
     terms: Terms,
-    ids: Arc<AtomicU64>,
+    ids: AtomicU64,
 }
 
 impl Instance {
+    /// One whose leases are called by the numbers after `first_id`.
+    pub(crate) fn new(leases: Leases, terms: Terms, first_id: u64) -> Self {
+        let ids = AtomicU64::new(first_id);
+        Self { leases, terms, ids }
+    }
+
     /// The lease that a request is served under.
-    async fn serve(&self, now: Instant) -> Option<u64> {
+    pub(crate) async fn serve(&self, now: Instant) -> Option<u64> {
         let id = self.ids.fetch_add(1, Ordering::SeqCst);
         let given = self.leases.take(CAMPAIGN, now);
         if let Some(taking) = self.leases.want(&self.terms, id, now) {
@@ -431,7 +441,7 @@ impl Instance {
 }
 
 /// Units used, of live leases and of those given back.
-async fn used(budgets: &Budgets) -> u64 {
+pub(crate) async fn used(budgets: &Budgets) -> u64 {
     let account = account(budgets).await;
     let live = budgets.leases(CAMPAIGN).await.unwrap();
     account.counted + live.iter().map(|lease| lease.used).sum::<u64>()
@@ -443,19 +453,15 @@ async fn fifty_instances_ten_of_them_killed_deliver_a_thousand_and_not_one_more(
     let dynamo = Dynamo::start().await;
     let (budgets, marks) = (Budgets::new(dynamo.table()), Arc::new(Marks::of(&dynamo)));
     let terms = terms(None, Some(BUDGET));
-    let ids = Arc::new(AtomicU64::new(1));
     let counted = Arc::new(AtomicU64::new(0));
     let mut now = NOON;
     let mut killed = Vec::new();
-    for round in 0..4 {
+    for round in 0..4u64 {
         let mut running = JoinSet::new();
-        for nth in 0..50 {
+        for nth in 0..50u64 {
             let dies = round == 0 && nth < 10;
-            let instance = Instance {
-                leases: Leases::new(Budgets::new(dynamo.table()), LIVES),
-                terms: terms.clone(),
-                ids: Arc::clone(&ids),
-            };
+            let leases = Leases::new(Budgets::new(dynamo.table()), LIVES);
+            let instance = Instance::new(leases, terms.clone(), (round << 48) | (nth << 32));
             let (marks, counted) = (Arc::clone(&marks), Arc::clone(&counted));
             running.spawn(async move {
                 for request in 0..60 {

@@ -18,6 +18,7 @@ mod idempotency;
 mod invoke;
 mod marks;
 mod probe;
+mod processes;
 mod publishing;
 mod rate;
 mod reading;
