@@ -25,6 +25,7 @@ impl Registry {
             ("device-profiles", device_profiles::function),
             ("fallback", fallback::function),
             ("health", health::function),
+            ("pacing", pacing::function),
             ("publish", publish::function),
             ("readiness", readiness::function),
             ("roll-up", roll_up::function),

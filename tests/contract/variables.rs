@@ -24,6 +24,7 @@ functions! {
     "device-profiles" => device_profiles,
     "fallback" => fallback,
     "health" => health,
+    "pacing" => pacing,
     "publish" => publish,
     "readiness" => readiness,
     "roll-up" => roll_up,

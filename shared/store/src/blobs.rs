@@ -38,7 +38,7 @@ pub enum Blobs {
     },
 }
 
-/// A blob's name: `<kind>/<version>/<part>-<sha-256>`.
+/// A blob's name: `<kind>/<version>/<part>-<sha-256>`, or `delivery/<sha-256>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobKey(String);
 
@@ -54,6 +54,11 @@ impl BlobKey {
             "{}/{version:010}/artefact-{format}-{sha256}",
             kind.as_str()
         ))
+    }
+
+    /// A delivery. The bucket forgets what lies under this name after some days.
+    pub(crate) fn delivery(sha256: &str) -> Self {
+        Self(format!("delivery/{sha256}"))
     }
 }
 

@@ -24,10 +24,14 @@
 //! | Marks | `sums#<day>#<campaign>` | `<minute>#<creative>` | what a creative's minute comes to | after the sums' retention |
 //! | Marks | `totals#<day>` | `<campaign>#<creative>#<placement>` | what a day comes to | – |
 //! | Marks | `roll-up` | `state` | how far the roll-up is, and when it last finished | – |
-//! | Budgets | `budget#<campaign>` | `lease#<lease, 16 digits>` | a part of a campaign's budget, and how much of it is used | – |
+//! | Budgets | `accounts#<part>` | `<campaign>` | how much of a budget is given out | long after its campaign was withdrawn |
+//! | Budgets | `budget#<campaign>` | `lease#<lease>` | units that an instance may give out | –, deleted when given back |
+//! | Budgets | `delivery` | `head` | where the last delivery lies | – |
+//! | Budgets | `delivery` | `turn` | the run of the pacing worker that is under way | – |
 //!
-//! Campaigns, creatives and placements are 16 hexadecimal digits in keys of Marks (the 64-bit keys
-//! of tracking tokens); minutes and hours count from the epoch, 10 digits; days are dates.
+//! Campaigns, creatives and placements are 16 hexadecimal digits in keys of Marks and Budgets (the
+//! 64-bit keys of tracking tokens), and so are leases; minutes and hours count from the epoch, 10
+//! digits; days are dates.
 //!
 //! A device is 32 hexadecimal digits, its `DeviceKey`: its id is kept nowhere. Its caps, its wishes
 //! and its profile are read in one range of sort keys, [`device_record`]; whatever else is to lie in
@@ -149,13 +153,6 @@ pub(crate) fn cap_of(sk: &str) -> Option<Counter> {
 const CAP: &str = "cap#";
 const LIFETIME: &str = "lifetime";
 
-pub(crate) fn lease(campaign: u64, lease: u64) -> Key {
-    key(
-        format!("budget#{campaign:016x}"),
-        format!("lease#{lease:016x}"),
-    )
-}
-
 pub(crate) fn idempotency(scope_sha256: &str) -> Key {
     key(format!("idempotency#{scope_sha256}"), "record")
 }
@@ -219,6 +216,30 @@ pub(crate) fn roll_up() -> Key {
 /// The least and the greatest sort key of a campaign's totals of a day.
 pub(crate) fn totals_of_campaign(campaign: u64) -> (String, String) {
     (format!("{campaign:016x}#"), format!("{campaign:016x}$"))
+}
+
+pub(crate) fn accounts(part: u8) -> String {
+    format!("accounts#{part:02}")
+}
+
+pub(crate) fn account(part: u8, campaign: u64) -> Key {
+    key(accounts(part), format!("{campaign:016x}"))
+}
+
+pub(crate) fn leases(campaign: u64) -> String {
+    format!("budget#{campaign:016x}")
+}
+
+pub(crate) fn lease(campaign: u64, lease: u64) -> Key {
+    key(leases(campaign), format!("lease#{lease:016x}"))
+}
+
+pub(crate) fn delivery_head() -> Key {
+    key("delivery", "head")
+}
+
+pub(crate) fn delivery_turn() -> Key {
+    key("delivery", "turn")
 }
 
 /// What readiness asks for; there is no such item.

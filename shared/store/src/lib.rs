@@ -32,6 +32,7 @@ mod transaction;
 
 pub use crate::{
     blobs::Blobs,
+    budgets::Budgets,
     devices::Devices,
     drafts::Drafts,
     error::StoreError,

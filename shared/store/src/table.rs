@@ -163,12 +163,13 @@ impl Table {
         condition: &str,
         values: impl IntoIterator<Item = (&str, AttributeValue)>,
     ) -> Result<(), StoreError> {
+        let values = named(values);
         self.client
             .put_item()
             .table_name(&*self.name)
             .set_item(Some(item))
             .condition_expression(condition)
-            .set_expression_attribute_values(Some(named(values)))
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
             .send()
             .await
             .map_err(|e| StoreError::from_sdk("PutItem", &self.name, e))?;

@@ -127,6 +127,24 @@ impl<'a> Transaction<'a> {
         Ok(self)
     }
 
+    pub(crate) fn delete_if(
+        mut self,
+        key: &Key,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        let delete = Delete::builder()
+            .table_name(self.table.name())
+            .set_key(Some(key_item(key)))
+            .condition_expression(condition)
+            .set_expression_attribute_values(given(values))
+            .build()
+            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
+        self.writes
+            .push(TransactWriteItem::builder().delete(delete).build());
+        Ok(self)
+    }
+
     /// TransactWriteItems. A condition that does not hold is a [`StoreError::Conflict`].
     ///
     /// The SDK sends the same request token with its retries, so that a lost answer within one

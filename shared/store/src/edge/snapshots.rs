@@ -44,11 +44,16 @@ kit::settings! {
 }
 
 impl SnapshotSettings {
+    /// The bucket.
+    pub fn blobs(&self, aws: &Aws) -> Blobs {
+        Blobs::connect(aws, &self.blobs_bucket.0)
+    }
+
     /// The way to what is published. Nothing is opened before the first read.
     pub fn source(&self, aws: &Aws) -> SnapshotSource {
         SnapshotSource {
             content: Database::connect(aws, Pace::NORMAL).table(&self.content_table.0),
-            blobs: Blobs::connect(aws, &self.blobs_bucket.0),
+            blobs: self.blobs(aws),
             freshness: Freshness {
                 refresh: self.refresh.0,
                 stale: self.stale.0,

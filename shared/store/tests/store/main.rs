@@ -8,7 +8,9 @@
 )]
 
 mod blobs;
+mod budgets;
 mod charging;
+mod delivery;
 mod devices;
 mod drafts;
 mod failing;
@@ -17,6 +19,7 @@ mod idempotency;
 mod invoke;
 mod marks;
 mod probe;
+mod processes;
 mod publishing;
 mod rate;
 mod reading;

@@ -1,0 +1,5 @@
+//! The `pacing` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(pacing::function)
+}
