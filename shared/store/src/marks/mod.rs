@@ -8,11 +8,21 @@
 //! a process counts for a bucket in a minute of the clock is preceded by an entry of the bucket in
 //! that minute. Entries are spread over partitions by campaign.
 //!
-//! Actions on the Marks table: counting PutItem; roll-up and totals GetItem, Query, PutItem.
+//! The roll-up adds the marks of a minute and a creative up to a *sum*, bills a campaign's day from its
+//! sums within its budget, and sets the day's *totals* to what was billed.
+//!
+//! Actions on the Marks table: counting PutItem; roll-up GetItem, Query, PutItem, and before the first
+//! one Scan; totals GetItem, Query.
 
+mod arrivals;
+mod campaign;
+mod delivered;
 mod progress;
 mod roll_up;
+mod setter;
 mod sums;
+mod tallied;
+mod terms;
 mod totals;
 
 use std::{
@@ -30,7 +40,8 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    roll_up::{RollUp, Summary},
+    delivered::{Delivered, OutcomesOfDay, RECENT_MINUTES},
+    roll_up::{Published, RollUp, Summary},
     totals::Totals,
 };
 use crate::{
@@ -119,12 +130,6 @@ struct MarkItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     names: Option<Names>,
     at: Instant,
-}
-
-/// An hour that has buckets.
-#[derive(Debug, Serialize, Deserialize)]
-struct Hour {
-    hour: u32,
 }
 
 impl Marks {
