@@ -129,23 +129,17 @@ impl Round<'_> {
     }
 
     /// Published campaigns whose budget and flight have not ended.
-    fn limited(&self) -> impl Iterator<Item = (&Campaign, Terms)> {
-        let campaigns = self.snapshot.campaigns().iter();
-        campaigns.filter_map(|campaign| {
+    fn limited(&self) -> impl Iterator<Item = (Campaign<'_>, Terms)> {
+        self.snapshot.campaigns().filter_map(|campaign| {
             let over = campaign.ends_at.is_some_and(|end| end <= self.now);
-            let terms = self.terms(campaign)?;
+            let terms = terms(&campaign)?;
             (!over).then_some((campaign, terms))
         })
     }
 
-    fn terms(&self, campaign: &Campaign) -> Option<Terms> {
-        let budget = campaign.budget.as_ref()?;
-        Terms::of(campaign.key, budget, &campaign.time_zone)
-    }
-
     fn next(
         &self,
-        campaign: &Campaign,
+        campaign: Campaign<'_>,
         terms: Terms,
         passes: &mut HashMap<u64, Passes>,
     ) -> Next<'_> {
@@ -244,7 +238,7 @@ impl Round<'_> {
 
     /// What was learned of creatives, some of it as it was before.
     async fn learned(&self) -> HashMap<u64, HashMap<u64, Outcomes>> {
-        let campaigns = self.snapshot.campaigns().iter();
+        let campaigns = self.snapshot.campaigns();
         let learners = campaigns.filter(|it| it.sampling == Sampling::Thompson);
         let learners: Vec<u64> = learners.map(|it| it.key).collect();
         let mut learned = HashMap::with_capacity(learners.len());
@@ -328,7 +322,7 @@ impl Round<'_> {
 
     fn drift(&self, account: &Account, live: &[Lease]) -> Option<Used> {
         let campaign = self.snapshot.campaign_by_key(account.campaign)?;
-        let terms = self.terms(campaign)?;
+        let terms = terms(&campaign)?;
         drift(account, live, &terms, &self.progress(account.campaign))
     }
 
@@ -337,6 +331,10 @@ impl Round<'_> {
         let published = self.snapshot.campaign_by_key(account.campaign).is_some();
         !published && account.live() == 0 && account.expires_at.is_none()
     }
+}
+
+fn terms(campaign: &Campaign<'_>) -> Option<Terms> {
+    Terms::of(campaign.key, campaign.budget?, campaign.time_zone)
 }
 
 impl Next<'_> {

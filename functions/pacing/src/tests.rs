@@ -161,9 +161,8 @@ impl World {
 
     async fn take(&mut self, units: u32) -> Result<Lease, Refusal> {
         self.ids += 1;
-        let campaign = &self.snapshot.campaigns()[0];
-        let budget = campaign.budget.as_ref().unwrap();
-        let terms = Terms::of(campaign.key, budget, &campaign.time_zone).unwrap();
+        let campaign = self.snapshot.campaigns().next().unwrap();
+        let terms = Terms::of(campaign.key, campaign.budget.unwrap(), campaign.time_zone).unwrap();
         let taken = self.budgets.take(&terms, units, self.ids, LIVES, self.now);
         match taken.await.unwrap() {
             Taken::Lease(lease) => Ok(lease),

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod billing;
 mod blobs;
 mod budgets;
 mod charging;
@@ -25,3 +26,4 @@ mod rate;
 mod reading;
 mod roll_up;
 mod service_keys;
+mod tallies;
