@@ -128,6 +128,49 @@ fn an_item_is_shown_seen_clicked_and_reported_once() {
 }
 
 #[test]
+fn no_more_is_billed_than_the_budget_and_the_report_says_what_came_after() {
+    let scenario = Scenario::start();
+    // 5,000 micros each: two fit, and a third by a micro not.
+    let paid = campaign_with(
+        "top",
+        json!({
+            "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z",
+            "budget": {"pricing": "cpm", "price_micros": 5_000_000, "total": 14_999},
+        }),
+    );
+    show(&scenario, "shoes", &paid);
+    for _ in 0..5 {
+        let answer = scenario.allocate("top", &device());
+        let impression = path(&answer["items"][0]["impression_url"]);
+        assert_eq!(scenario.get(&impression).status, 204);
+    }
+    scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+    for group in ["campaign", "creative", "placement", "day"] {
+        let target = format!("/admin/v1/reports/campaigns?group={group}");
+        let report = scenario.service_get(&target).json();
+        let row = &report["rows"][0];
+        for (field, value) in [
+            ("impressions", 2),
+            ("over_cap", 3),
+            ("flagged", 0),
+            ("spend_micros", 10_000),
+        ] {
+            assert_eq!(row[field], value, "{field}: {report}");
+        }
+        let planned = matches!(group, "campaign" | "day");
+        assert_eq!(row["plan_ratio"].is_f64(), planned, "{report}");
+        for tallied in ["requests", "served", "fill", "capped"] {
+            assert_eq!(row[tallied], Value::Null, "{tallied}: nothing was tallied");
+        }
+    }
+    let csv =
+        scenario.service(Request::get("/admin/v1/reports/campaigns").header("accept", "text/csv"));
+    let header = "campaign,requests,served,impressions,clicks,conversions,ctr,spend_micros,\
+        plan_ratio,fill,over_cap,flagged,capped";
+    assert_eq!(csv.text().lines().next(), Some(header));
+}
+
+#[test]
 fn a_mark_counts_once_however_many_send_it_at_once_or_lose_its_answer() {
     let scenario = Scenario::start();
     show(&scenario, "storm", &campaign("top"));

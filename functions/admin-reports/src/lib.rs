@@ -86,8 +86,9 @@ async fn campaigns(
 ) -> Result<Reply<Either<Report>>, Problem> {
     let (from, to) = span(&call.query, call.now())?;
     let group = call.query.group.unwrap_or(Group::Campaign);
-    let (totals, as_of) = tokio::try_join!(totals.between(from, to), totals.as_of())?;
-    let rows = rows(group, totals);
+    let facts = totals.between(from, to).await?;
+    let rows = rows(group, (from, to), &facts);
+    let as_of = facts.as_of;
     let wants_csv = call
         .header("accept")
         .is_some_and(|accept| accept.contains("text/csv"));

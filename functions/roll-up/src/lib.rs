@@ -1,12 +1,11 @@
-//! The roll-up worker: sets the totals from the marks.
+//! The roll-up worker: sets the totals from the marks, and bills them within the budgets of the
+//! campaigns that are published.
 //!
-//! Totals are set, never added to, so a run can be repeated at any time with the same end. A bucket
-//! of marks is read until its tokens have expired.
+//! Totals are set, never added to, so a run can be repeated at any time with the same end.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use aws::Pace;
+use domain::{allocation::Snapshot, billing::Terms, content::Kind};
 use kit::{
     Faults, Function, Job, Vars,
     config::{ResourceName, Variable},
@@ -14,22 +13,18 @@ use kit::{
 use serde::de::IgnoredAny;
 use store::{
     Database, StoreError,
-    edge::TokenLifetime,
+    edge::{SnapshotSettings, Watched},
     marks::{RollUp, Summary},
+    published::SnapshotUnavailable,
 };
 
 const NAME: &str = "roll-up";
 
-/// Beyond a token's life: clocks differ, and a mark may be on its way.
-const MARGIN: Duration = Duration::from_secs(120);
-
 kit::settings! {
-    /// What the worker needs.
+    /// What the worker needs beside the snapshot.
     pub struct Settings {
         /// Where marks and totals are kept.
         marks_table: ResourceName = "MARKS_TABLE", example "madang-dev-marks";
-        /// How long a tracking token counts.
-        token_lifetime: TokenLifetime = "TRACKING_TOKEN_LIFETIME_S", default "3600";
     }
 }
 
@@ -37,21 +32,36 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 struct Worker {
     roll_up: RollUp,
-    horizon: Duration,
+    campaigns: Watched<Snapshot>,
+}
+
+/// Why a run failed. The next one goes on.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Without budgets nothing is billed: it could be too much.
+    #[error(transparent)]
+    Budgets(#[from] SnapshotUnavailable),
 }
 
 /// The worker.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, settings, aws) = aws::start(vars, NAME, Settings::read)?;
+    let (runtime, (snapshots, settings), aws) = aws::start(vars, NAME, |vars| {
+        Faults::both(SnapshotSettings::read(vars), Settings::read(vars))
+    })?;
     let marks = Database::connect(&aws, Pace::NORMAL).table(&settings.marks_table.0);
     let worker = Worker {
         roll_up: RollUp::new(marks),
-        horizon: settings.token_lifetime.0 + MARGIN,
+        campaigns: snapshots
+            .source(&aws)
+            .reader(Kind::Campaigns, Snapshot::load),
     };
     Ok(kit::worker(
         NAME,
@@ -62,11 +72,14 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
 }
 
 impl Worker {
-    async fn run(&self, job: Job<IgnoredAny>) -> Result<Summary, StoreError> {
-        let run = self
-            .roll_up
-            .run(job.now, self.horizon, job.deadline)
-            .await?;
+    async fn run(&self, job: Job<IgnoredAny>) -> Result<Summary, Failed> {
+        // The newest: a mark may be of a campaign that went live a moment ago.
+        let campaigns = self.campaigns.newest(job.now).await;
+        let campaigns = campaigns.ok_or(SnapshotUnavailable {
+            kind: Kind::Campaigns,
+        })?;
+        let published = |key| campaigns.content.campaign_by_key(key).map(Terms::from);
+        let run = self.roll_up.run(job.now, &published, job.deadline).await?;
         let Summary {
             buckets,
             marks,

@@ -10,6 +10,7 @@ mod define;
 
 pub mod allocation;
 pub mod app_status;
+pub mod billing;
 pub mod caps;
 pub mod content;
 pub mod country;

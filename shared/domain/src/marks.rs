@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, ops::AddAssign};
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::content::campaigns::Pricing;
@@ -35,10 +34,26 @@ pub struct Mark {
     pub price_micros: u64,
     /// Whether it came after a cap or a budget was used up: kept, and neither counted nor billed.
     pub over_cap: bool,
+    /// Whether it looks like nobody's: kept, and neither counted nor billed.
+    pub flagged: bool,
 }
 
-/// Sums of marks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+impl Mark {
+    /// What it costs, in thousandths of a micro: a thousand impressions have one price.
+    pub fn cost_in_thousandths(&self) -> u128 {
+        let price = u128::from(self.price_micros);
+        match (self.pricing, self.kind) {
+            (Some(Pricing::Cpm), MarkKind::Impression) => price,
+            (Some(Pricing::Cpc), MarkKind::Click) | (Some(Pricing::Cpa), MarkKind::Conversion) => {
+                price * 1000
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Sums of marks. They stop at the largest number rather than begin anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// How often it was seen.
     pub impressions: u64,
@@ -46,34 +61,49 @@ pub struct Counts {
     pub clicks: u64,
     /// How often it led to what was hoped for.
     pub conversions: u64,
-    /// What it cost, in micros of the currency; fractions of a micro are dropped.
-    pub spend_micros: u64,
+    /// What it cost, in thousandths of a micro of the currency, so that it is added up exactly
+    /// and divided once.
+    pub spend_thousandths: u64,
     /// Marks that came after a cap or a budget was used up; they are in no other sum.
     pub over_cap: u64,
+    /// Marks that look like nobody's, and marks that were sent again; they are in no other sum.
+    pub flagged: u64,
+}
+
+impl Counts {
+    /// What it cost, in micros of the currency; the fraction of a micro is dropped.
+    pub fn spend_micros(&self) -> u64 {
+        self.spend_thousandths / 1000
+    }
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        self.impressions += other.impressions;
-        self.clicks += other.clicks;
-        self.conversions += other.conversions;
-        self.spend_micros = self.spend_micros.saturating_add(other.spend_micros);
-        self.over_cap += other.over_cap;
+        let Self {
+            impressions,
+            clicks,
+            conversions,
+            spend_thousandths,
+            over_cap,
+            flagged,
+        } = self;
+        for (sum, more) in [
+            (impressions, other.impressions),
+            (clicks, other.clicks),
+            (conversions, other.conversions),
+            (spend_thousandths, other.spend_thousandths),
+            (over_cap, other.over_cap),
+            (flagged, other.flagged),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
     }
 }
 
 /// The sums of some marks, by creative and placement. It does not matter in which order or in how
 /// many portions they are added; that no mark is added twice is up to whoever adds them.
 #[derive(Debug, Clone, Default)]
-pub struct Tally(BTreeMap<(u64, u64), Sums>);
-
-/// A thousand impressions have one price, so a single one costs thousandths of a micro: these are
-/// added up exactly and divided once.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    counts: Counts,
-    spend_thousandths: u128,
-}
+pub struct Tally(BTreeMap<(u64, u64), Counts>);
 
 impl Tally {
     /// Adds a mark.
@@ -81,39 +111,41 @@ impl Tally {
         self.add_times(mark, 1);
     }
 
-    /// Adds `times` marks that are alike; sums stop at the largest number rather than begin anew.
+    /// Adds `times` marks that are alike.
     pub fn add_times(&mut self, mark: &Mark, times: u64) {
         if times == 0 {
             return;
         }
-        let sums = self.0.entry((mark.creative, mark.placement)).or_default();
-        let counts = &mut sums.counts;
-        if mark.over_cap {
-            counts.over_cap = counts.over_cap.saturating_add(times);
-            return;
+        let counts = self.0.entry((mark.creative, mark.placement)).or_default();
+        let cost = mark.cost_in_thousandths().saturating_mul(times.into());
+        let mut more = Counts::default();
+        match mark.kind {
+            _ if mark.flagged => more.flagged = times,
+            _ if mark.over_cap => more.over_cap = times,
+            MarkKind::Impression => more.impressions = times,
+            MarkKind::Click => more.clicks = times,
+            MarkKind::Conversion => more.conversions = times,
         }
-        let count = match mark.kind {
-            MarkKind::Impression => &mut counts.impressions,
-            MarkKind::Click => &mut counts.clicks,
-            MarkKind::Conversion => &mut counts.conversions,
-        };
-        *count = count.saturating_add(times);
-        let cost = cost_in_thousandths(mark).saturating_mul(times.into());
-        sums.spend_thousandths = sums.spend_thousandths.saturating_add(cost);
+        if !mark.flagged && !mark.over_cap {
+            more.spend_thousandths = u64::try_from(cost).unwrap_or(u64::MAX);
+        }
+        *counts += more;
+    }
+
+    /// Adds that marks of a creative in a placement were sent again so many times.
+    pub fn add_repeats(&mut self, creative: u64, placement: u64, repeats: u64) {
+        if repeats > 0 {
+            let more = Counts {
+                flagged: repeats,
+                ..Counts::default()
+            };
+            *self.0.entry((creative, placement)).or_default() += more;
+        }
     }
 
     /// The sums by (creative, placement), in the order of their keys.
     pub fn counts(&self) -> impl Iterator<Item = ((u64, u64), Counts)> {
-        self.0.iter().map(|(key, sums)| {
-            let micros = u64::try_from(sums.spend_thousandths / 1000).unwrap_or(u64::MAX);
-            (
-                *key,
-                Counts {
-                    spend_micros: micros,
-                    ..sums.counts
-                },
-            )
-        })
+        self.0.iter().map(|(key, counts)| (*key, *counts))
     }
 }
 
@@ -122,18 +154,6 @@ impl<'m> FromIterator<&'m Mark> for Tally {
         let mut tally = Self::default();
         marks.into_iter().for_each(|mark| tally.add(mark));
         tally
-    }
-}
-
-/// What a mark costs, in thousandths of a micro.
-fn cost_in_thousandths(mark: &Mark) -> u128 {
-    let price = u128::from(mark.price_micros);
-    match (mark.pricing, mark.kind) {
-        (Some(Pricing::Cpm), MarkKind::Impression) => price,
-        (Some(Pricing::Cpc), MarkKind::Click) | (Some(Pricing::Cpa), MarkKind::Conversion) => {
-            price * 1000
-        }
-        _ => 0,
     }
 }
 
@@ -151,6 +171,7 @@ mod tests {
             pricing,
             price_micros,
             over_cap: false,
+            flagged: false,
         }
     }
 
@@ -168,7 +189,7 @@ mod tests {
             for (kind, spend) in [(Impression, imp), (Click, clk), (Conversion, cv)] {
                 let tally = Tally::from_iter([&mark(kind, pricing, 5000)]);
                 let (_, counts) = tally.counts().next().unwrap();
-                assert_eq!(counts.spend_micros, spend, "{pricing:?} {kind}");
+                assert_eq!(counts.spend_micros(), spend, "{pricing:?} {kind}");
             }
         }
     }
@@ -177,7 +198,7 @@ mod tests {
     fn fractions_of_a_micro_add_up_before_they_are_dropped() {
         let impression = mark(MarkKind::Impression, Some(Pricing::Cpm), 1);
         let tally = Tally::from_iter(std::iter::repeat_n(&impression, 2999));
-        assert_eq!(tally.counts().next().unwrap().1.spend_micros, 2);
+        assert_eq!(tally.counts().next().unwrap().1.spend_micros(), 2);
     }
 
     #[test]
@@ -195,13 +216,33 @@ mod tests {
     }
 
     #[test]
+    fn flagged_marks_and_repeats_count_nowhere_else() {
+        let flagged = Mark {
+            flagged: true,
+            over_cap: true,
+            ..mark(MarkKind::Impression, Some(Pricing::Cpm), 7)
+        };
+        let mut tally = Tally::from_iter([&flagged]);
+        tally.add_repeats(1, 2, 3);
+        tally.add_repeats(8, 9, 0);
+        let expected = Counts {
+            flagged: 4,
+            ..Counts::default()
+        };
+        assert_eq!(tally.counts().collect::<Vec<_>>(), [((1, 2), expected)]);
+    }
+
+    #[test]
     fn no_number_of_marks_is_too_large() {
         let dear = mark(MarkKind::Click, Some(Pricing::Cpc), u64::MAX);
         let mut tally = Tally::default();
         tally.add_times(&dear, u64::MAX);
         tally.add(&dear);
         let (_, counts) = tally.counts().next().unwrap();
-        assert_eq!((counts.clicks, counts.spend_micros), (u64::MAX, u64::MAX));
+        assert_eq!(
+            (counts.clicks, counts.spend_thousandths),
+            (u64::MAX, u64::MAX)
+        );
     }
 
     proptest! {

@@ -173,6 +173,12 @@ impl Day {
         TimeZoneName::utc().wall_time(instant).day
     }
 
+    /// Its first moment in UTC.
+    pub fn begin_in_utc(self) -> Instant {
+        let epoch = jiff::civil::date(1970, 1, 1);
+        Instant::from_seconds(self.0.duration_since(epoch).as_secs())
+    }
+
     /// So many days later, or earlier; the calendar's ends hold what goes beyond them.
     pub fn plus_days(self, days: i64) -> Self {
         Self(self.0.saturating_add(jiff::Span::new().days(days)))
@@ -309,6 +315,8 @@ mod tests {
     fn days_are_dates_and_nothing_more() {
         let day: Day = "2026-02-28".parse().unwrap();
         assert_eq!(day.next().to_string(), "2026-03-01");
+        assert_eq!(Day::of(day.begin_in_utc()), day);
+        assert_eq!(day.begin_in_utc().as_seconds() % 86_400, 0);
         for bad in [
             "",
             "2026-2-28",

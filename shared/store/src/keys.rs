@@ -15,10 +15,15 @@
 //! | Requests | `idempotency#<sha-256 of caller, route and key>` | `record` | a request in flight, or its answer | with the record |
 //! | Requests | `rate#<scope>#<window>` | `hits` | hits of one window | a window later |
 //! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>` | one impression, click or conversion | after its retention |
-//! | Marks | `hours#<part>` | `<hour>` | an hour that has buckets | after the marks' retention |
-//! | Marks | `buckets#<hour>#<part>` | `<minute>#<campaign>` | a campaign's minute that has marks | after the marks' retention |
+//! | Marks | `arrivals#<minute>#<part>` | `<campaign>#<minute of issue>` | a bucket that had marks in the minute | 3 days later |
 //! | Marks | `sums#<day>#<campaign>` | `<minute>#<creative>` | what a creative's minute comes to | after the sums' retention |
-//! | Marks | `totals#<day>` | `<campaign>#<creative>#<placement>` | what a day comes to | – |
+//! | Marks | `terms#<campaign>` | `terms` | the last known terms of a campaign, and the zones of its days | – |
+//! | Marks | `billed#<campaign>` | `<day>` | what was billed of a day, and within what | – |
+//! | Marks | `totals#<day in UTC>` | `<campaign>#<creative>#<placement>#<day>` | what a day comes to, as far as it belongs to a day of the campaign's zone | – |
+//! | Marks | `outcomes#<campaign>` | `<day in UTC>#<creative>#<day>` | a learning campaign's impressions and clicks | after the marks' retention |
+//! | Marks | `delivered` | `<campaign>` | where a campaign stands, for pacing | – |
+//! | Marks | `tallies#<minute>#<part>` | `<instance>#<number>` | what an instance gave out since it last told | 3 days later |
+//! | Marks | `tallied#<day in UTC>` | `campaign#<campaign>`, `placement#<placement>` | what a day's tallies come to | – |
 //! | Marks | `roll-up` | `state` | how far the roll-up is, and when it last finished | – |
 //! | Budgets | `accounts#<part>` | `<campaign>` | how much of a budget is given out | long after its campaign was withdrawn |
 //! | Budgets | `budget#<campaign>` | `lease#<lease>` | units that an instance may give out | –, deleted when given back |
@@ -26,9 +31,12 @@
 //! | Budgets | `delivery` | `turn` | the run of the pacing worker that is under way | – |
 //!
 //! Campaigns, creatives and placements are 16 hexadecimal digits in keys of Marks and Budgets (the
-//! 64-bit keys of tracking tokens), and so are leases; minutes and hours count from the epoch, 10 digits; days are dates.
+//! 64-bit keys of tracking tokens), and so are leases; minutes count from the epoch, 10 digits; days
+//! are dates, in the campaign's zone unless said otherwise.
 
-use domain::{DeviceId, Id, RandomId, content::Kind};
+use domain::{Day, DeviceId, Id, RandomId, content::Kind};
+
+use crate::Stamp;
 
 /// The two halves of an item's key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,48 +112,113 @@ pub(crate) fn mark(bucket: String, request: RandomId, slot: u8, kind: &str) -> K
     key(bucket, format!("{request}#{slot:03}#{kind}"))
 }
 
-pub(crate) fn hours(part: u8) -> String {
-    format!("hours#{part:02}")
+pub(crate) fn arrivals(minute: u32, part: u8) -> String {
+    format!("arrivals#{minute:010}#{part:02}")
 }
 
-pub(crate) fn hour(part: u8, hour: u32) -> Key {
-    key(hours(part), format!("{hour:010}"))
+/// The minute of a partition of arrivals or tallies.
+pub(crate) fn minute_in(pk: &str) -> Option<u32> {
+    let minute = pk
+        .strip_prefix("arrivals#")
+        .or_else(|| pk.strip_prefix("tallies#"))?;
+    minute.split('#').next()?.parse().ok()
 }
 
-pub(crate) fn buckets(hour: u32, part: u8) -> String {
-    format!("buckets#{hour:010}#{part:02}")
-}
-
-pub(crate) fn bucket(hour: u32, part: u8, minute: u32, campaign: u64) -> Key {
-    key(buckets(hour, part), format!("{minute:010}#{campaign:016x}"))
-}
-
-pub(crate) fn sums(day: &str, campaign: u64) -> String {
-    format!("sums#{day}#{campaign:016x}")
-}
-
-pub(crate) fn sum(day: &str, campaign: u64, minute: u32, creative: u64) -> Key {
-    key(sums(day, campaign), format!("{minute:010}#{creative:016x}"))
-}
-
-pub(crate) fn totals(day: &str) -> String {
-    format!("totals#{day}")
-}
-
-pub(crate) fn total(day: &str, campaign: u64, creative: u64, placement: u64) -> Key {
+pub(crate) fn arrival(minute: u32, part: u8, campaign: u64, issue_minute: u32) -> Key {
     key(
-        totals(day),
-        format!("{campaign:016x}#{creative:016x}#{placement:016x}"),
+        arrivals(minute, part),
+        format!("{campaign:016x}#{issue_minute:010}"),
     )
 }
 
-pub(crate) fn roll_up() -> Key {
-    key("roll-up", "state")
+pub(crate) fn sums(day: Day, campaign: u64) -> String {
+    format!("sums#{day}#{campaign:016x}")
+}
+
+pub(crate) fn sum(day: Day, campaign: u64, minute: u32, creative: u64) -> Key {
+    key(sums(day, campaign), format!("{minute:010}#{creative:016x}"))
+}
+
+/// The least and the greatest sort key of the sums of some minutes, both included.
+pub(crate) fn sums_between(first: u32, last: u32) -> (String, String) {
+    (format!("{first:010}#"), format!("{last:010}$"))
+}
+
+pub(crate) fn terms(campaign: u64) -> Key {
+    key(format!("terms#{campaign:016x}"), "terms")
+}
+
+pub(crate) fn billed(campaign: u64) -> String {
+    format!("billed#{campaign:016x}")
+}
+
+pub(crate) fn billed_day(campaign: u64, day: Day) -> Key {
+    key(billed(campaign), day.to_string())
+}
+
+pub(crate) fn totals(utc_day: Day) -> String {
+    format!("totals#{utc_day}")
+}
+
+pub(crate) fn total(utc_day: Day, campaign: u64, creative: u64, placement: u64, day: Day) -> Key {
+    key(
+        totals(utc_day),
+        format!("{campaign:016x}#{creative:016x}#{placement:016x}#{day}"),
+    )
 }
 
 /// The least and the greatest sort key of a campaign's totals of a day.
 pub(crate) fn totals_of_campaign(campaign: u64) -> (String, String) {
     (format!("{campaign:016x}#"), format!("{campaign:016x}$"))
+}
+
+pub(crate) fn outcomes(campaign: u64) -> String {
+    format!("outcomes#{campaign:016x}")
+}
+
+pub(crate) fn outcome(campaign: u64, utc_day: Day, creative: u64, day: Day) -> Key {
+    key(
+        outcomes(campaign),
+        format!("{utc_day}#{creative:016x}#{day}"),
+    )
+}
+
+/// The least and the greatest sort key of the outcomes of some days in UTC, both included.
+pub(crate) fn outcomes_between(first: Day, last: Day) -> (String, String) {
+    (format!("{first}#"), format!("{last}$"))
+}
+
+pub(crate) const DELIVERED: &str = "delivered";
+
+pub(crate) fn delivered(campaign: u64) -> Key {
+    key(DELIVERED, format!("{campaign:016x}"))
+}
+
+pub(crate) fn tallies(minute: u32, part: u8) -> String {
+    format!("tallies#{minute:010}#{part:02}")
+}
+
+pub(crate) fn tally(minute: u32, part: u8, instance: Stamp, number: u64) -> Key {
+    key(tallies(minute, part), format!("{instance}#{number:010}"))
+}
+
+pub(crate) fn tallied(utc_day: Day) -> String {
+    format!("tallied#{utc_day}")
+}
+
+pub(crate) fn tallied_campaign(utc_day: Day, campaign: u64) -> Key {
+    key(tallied(utc_day), format!("campaign#{campaign:016x}"))
+}
+
+pub(crate) fn tallied_placement(utc_day: Day, placement: u64) -> Key {
+    key(tallied(utc_day), format!("placement#{placement:016x}"))
+}
+
+pub(crate) const TALLIED_CAMPAIGNS: (&str, &str) = ("campaign#", "campaign$");
+pub(crate) const TALLIED_PLACEMENTS: (&str, &str) = ("placement#", "placement$");
+
+pub(crate) fn roll_up() -> Key {
+    key("roll-up", "state")
 }
 
 pub(crate) fn accounts(part: u8) -> String {

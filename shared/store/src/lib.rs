@@ -24,6 +24,7 @@ pub mod rate;
 pub mod service_keys;
 pub mod stamp;
 pub mod table;
+pub mod tallies;
 
 mod flight;
 mod keys;
@@ -46,4 +47,5 @@ pub use crate::{
     service_keys::ServiceKeys,
     stamp::Stamp,
     table::{Database, Table},
+    tallies::Tallies,
 };

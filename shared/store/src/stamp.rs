@@ -18,6 +18,10 @@ impl Stamp {
     pub fn random(rng: &mut impl Rng) -> Self {
         Self(rng.random())
     }
+
+    pub(crate) fn as_u64(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for Stamp {

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod billing;
 mod blobs;
 mod budgets;
 mod delivery;
@@ -24,3 +25,4 @@ mod rate;
 mod reading;
 mod roll_up;
 mod service_keys;
+mod tallies;

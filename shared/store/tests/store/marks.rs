@@ -1,7 +1,7 @@
 //! Marks counted once, and found by the roll-up.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,13 +15,10 @@ use domain::{
 };
 use store::{
     Marks, StoreError,
-    marks::{Mark, Outcome, RollUp, Totals},
+    marks::{Mark, Outcome, RollUp, Summary, Totals},
 };
 
 use crate::harness::{Dynamo, Fault, NOON, Proxy, Stamps, table_at};
-
-/// The longest life of a token, and a margin.
-pub(crate) const HORIZON: Duration = Duration::from_secs(3_900);
 
 /// A deadline that no run comes near.
 pub(crate) const DEADLINE: Instant = Instant::from_millis(NOON.as_millis() + 40 * 24 * 3_600_000);
@@ -53,13 +50,20 @@ pub(crate) fn impression(token: &Token) -> Mark<'_> {
     }
 }
 
+/// Brings the totals up to `now`; no campaign is published.
+pub(crate) async fn roll_up(dynamo: &Dynamo, now: Instant) -> Summary {
+    let roll_up = RollUp::new(dynamo.table());
+    roll_up.run(now, &|_| None, DEADLINE).await.unwrap()
+}
+
 /// The day's totals, by what they are called.
 pub(crate) async fn totals(
     dynamo: &Dynamo,
     day: Day,
 ) -> BTreeMap<(String, String, String), Counts> {
-    let totals = Totals::new(dynamo.table()).between(day, day).await.unwrap();
-    totals
+    let facts = Totals::new(dynamo.table()).between(day, day).await.unwrap();
+    facts
+        .totals
         .into_iter()
         .map(|total| {
             (
@@ -96,10 +100,7 @@ async fn a_mark_sent_a_hundred_times_counts_once() {
         Outcome::Counted
     );
 
-    let summary = RollUp::new(dynamo.table())
-        .run(NOON, HORIZON, DEADLINE)
-        .await
-        .unwrap();
+    let summary = roll_up(&dynamo, NOON).await;
     assert_eq!(
         (summary.buckets, summary.marks, summary.totals_set),
         (1, 2, 1)
@@ -107,7 +108,7 @@ async fn a_mark_sent_a_hundred_times_counts_once() {
     let expected = Counts {
         impressions: 1,
         clicks: 1,
-        spend_micros: 1,
+        spend_thousandths: 1_000,
         ..Counts::default()
     };
     let found = totals(&dynamo, Day::of(NOON)).await;
@@ -127,43 +128,37 @@ pub(crate) fn listen(proxy: &Proxy) -> Arc<Mutex<Vec<String>>> {
 }
 
 #[tokio::test]
-async fn a_process_enters_an_hour_once_and_a_campaigns_minute_once() {
+async fn a_process_enters_a_bucket_once_in_each_minute_in_which_marks_arrive() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
     let marks = Marks::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let heard = listen(&proxy);
-    let campaigns: Vec<u64> = (0..41)
-        .map(|nth| key_of(&format!("campaign-{nth}")))
-        .collect();
-    for (nth, &campaign) in campaigns.iter().cycle().take(246).enumerate() {
-        // Six marks of each campaign: in two minutes, in several shards.
-        let minute = Duration::from_secs(60 * (nth as u64 % 2));
+    for nth in 0..60 {
+        // Issued in two minutes, arriving in three, of five campaigns.
+        let minute = |nth: u64| Duration::from_secs(60 * nth);
         let token = Token {
-            campaign,
-            ..token(nth as u64 / 7, "red", NOON + minute)
+            campaign: 16 * (nth % 5) + nth % 5,
+            ..token(nth, "red", NOON + minute(nth % 2))
         };
-        marks
-            .count(impression(&token), stamps.next())
-            .await
-            .unwrap();
+        let mark = Mark {
+            at: NOON + minute(10 + nth % 3),
+            ..impression(&token)
+        };
+        marks.count(mark, stamps.next()).await.unwrap();
     }
     let heard = heard.lock().unwrap().clone();
     let with = |part: &str| heard.iter().filter(|body| body.contains(part)).count();
-    assert_eq!(with("\"hours#"), 1);
-    assert_eq!(with("\"buckets#"), 82);
-    assert_eq!(heard.len(), 1 + 82 + 246);
-    let partitions: BTreeSet<&str> = heard
-        .iter()
-        .filter_map(|body| body.split("\"buckets#").nth(1)?.split('"').next())
-        .collect();
-    assert!(partitions.len() > 10, "spread: {partitions:?}");
+    assert_eq!(with("\"arrivals#"), 2 * 3 * 5);
+    assert_eq!(heard.len(), 2 * 3 * 5 + 60);
+    let first = NOON.as_minutes() + 10;
+    for part in 0..5 {
+        let partition = format!("\"arrivals#{first:010}#{part:02}\"");
+        assert_eq!(with(&partition), 2, "spread by campaign: {partition}");
+    }
 
-    let found = RollUp::new(dynamo.table())
-        .run(NOON, HORIZON, DEADLINE)
-        .await
-        .unwrap();
-    assert_eq!((found.buckets, found.complete), (82, true));
+    let found = roll_up(&dynamo, NOON + Duration::from_secs(20 * 60)).await;
+    assert_eq!((found.buckets, found.complete), (10, true));
 }
 
 #[tokio::test]
@@ -199,10 +194,10 @@ async fn a_mark_that_cannot_be_stored_is_an_error_and_may_be_sent_again() {
     let marks = Marks::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let token = token(1, "red", NOON);
-    for action in 0..3 {
+    for action in 0..2 {
         proxy.set(move |_, request| {
             let whole = String::from_utf8_lossy(&request.body);
-            let meant = ["buckets#", "hours", "mark#"][action];
+            let meant = ["arrivals#", "mark#"][action];
             if whole.contains(meant) {
                 Fault::Refuse
             } else {
@@ -221,9 +216,6 @@ async fn a_mark_that_cannot_be_stored_is_an_error_and_may_be_sent_again() {
         .await
         .unwrap();
     assert_eq!(outcome, Outcome::Counted);
-    let summary = RollUp::new(dynamo.table())
-        .run(NOON, HORIZON, DEADLINE)
-        .await
-        .unwrap();
+    let summary = roll_up(&dynamo, NOON).await;
     assert_eq!(summary.marks, 1, "found by the roll-up");
 }

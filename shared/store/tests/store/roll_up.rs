@@ -1,4 +1,4 @@
-//! Roll-ups: totals that are set, whenever and however often, until nothing can come any more.
+//! Roll-ups: totals that are set, whenever and however often, from what has arrived.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,9 +10,32 @@ use store::{
 };
 
 use crate::{
-    harness::{Dynamo, Fault, NOON, Proxy, Stamps, table_at},
-    marks::{DEADLINE, HORIZON, impression, listen, token, totals},
+    harness::{Dynamo, Fault, NOON, Proxy, Stamps, raw, table_at},
+    marks::{DEADLINE, impression, listen, roll_up, token, totals},
 };
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Counts an impression of a token of its own at `at`.
+async fn see(marks: &Marks, stamps: &mut Stamps, request: u64, issued_at: Instant, at: Instant) {
+    let token = token(request, "red", issued_at);
+    let mark = Mark {
+        at,
+        ..impression(&token)
+    };
+    let outcome = marks.count(mark, stamps.next()).await.unwrap();
+    assert_eq!(outcome, Outcome::Counted);
+}
+
+async fn impressions(dynamo: &Dynamo, day: Instant) -> u64 {
+    let found = totals(dynamo, Day::of(day)).await;
+    found.values().map(|counts| counts.impressions).sum()
+}
+
+async fn as_of(dynamo: &Dynamo) -> Option<Instant> {
+    Totals::new(dynamo.table()).as_of().await.unwrap()
+}
 
 #[tokio::test]
 async fn a_roll_up_can_be_run_at_any_time_by_any_number_with_the_same_end() {
@@ -26,32 +49,32 @@ async fn a_roll_up_can_be_run_at_any_time_by_any_number_with_the_same_end() {
         placement: "home".parse().unwrap(),
     };
     let mut expected = Counts::default();
-    for nth in 0..300 {
+    let midnight = NOON + 12 * HOUR;
+    for nth in 0..300u32 {
         // Over midnight, so that two days are touched; many are sent again.
-        let issued_at = NOON + Duration::from_secs(12 * 3_600 - 600 + rng.random_range(0..600));
-        let token = token(nth / 2, "red", issued_at);
+        let at = midnight - 5 * MINUTE + Duration::from_secs(2) * nth;
+        let issued_at = midnight - Duration::from_secs(rng.random_range(1..600));
+        let token = token(u64::from(nth) / 2, "red", issued_at);
         let mark = Mark {
             names: Some(&names),
+            at,
             ..impression(&token)
         };
         if marks.count(mark, stamps.next()).await.unwrap() == Outcome::Counted {
             expected.impressions += 1;
         }
         if nth % 60 == 0 {
-            roll_up
-                .run(NOON + Duration::from_secs(12 * 3_600), HORIZON, DEADLINE)
-                .await
-                .unwrap();
+            roll_up.run(at, &|_| None, DEADLINE).await.unwrap();
         }
     }
     // 1,000 micros a thousand impressions.
-    expected.spend_micros = expected.impressions;
+    expected.spend_thousandths = 1_000 * expected.impressions;
 
-    let end = NOON + Duration::from_secs(12 * 3_600 + 60);
+    let end = midnight + 6 * MINUTE;
     let runs: Vec<_> = (0..4)
         .map(|_| {
             let roll_up = roll_up.clone();
-            tokio::spawn(async move { roll_up.run(end, HORIZON, DEADLINE).await })
+            tokio::spawn(async move { roll_up.run(end, &|_| None, DEADLINE).await })
         })
         .collect();
     for run in runs {
@@ -60,85 +83,98 @@ async fn a_roll_up_can_be_run_at_any_time_by_any_number_with_the_same_end() {
     let once = totals(&dynamo, Day::of(NOON)).await;
     let key = ("spring".to_owned(), "red".to_owned(), "home".to_owned());
     assert_eq!(once, BTreeMap::from([(key, expected)]));
-    assert_eq!(
-        Totals::new(dynamo.table()).as_of().await.unwrap(),
-        Some(end)
-    );
+    assert_eq!(as_of(&dynamo).await, Some(end));
 
-    let again = roll_up.run(end, HORIZON, DEADLINE).await.unwrap();
+    let again = roll_up.run(end, &|_| None, DEADLINE).await.unwrap();
     assert_eq!(again.totals_set, 0, "nothing to set that is not set");
     assert_eq!(totals(&dynamo, Day::of(NOON)).await, once);
 }
 
 #[tokio::test]
-async fn what_is_closed_is_not_read_again_and_what_was_missed_is_caught_up() {
+async fn a_minute_is_read_again_until_nothing_can_be_on_its_way_and_then_no_more() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let marks = Marks::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let later = NOON + Duration::from_secs(5 * 24 * 3_600);
-    marks
-        .count(impression(&token(1, "red", NOON)), stamps.next())
-        .await
-        .unwrap();
-    marks
-        .count(impression(&token(2, "red", later)), stamps.next())
-        .await
-        .unwrap();
-
-    let first = roll_up.run(later, HORIZON, DEADLINE).await.unwrap();
-    assert_eq!(first.buckets, 2, "five days of silence are caught up");
-    let second = roll_up.run(later, HORIZON, DEADLINE).await.unwrap();
-    assert_eq!(second.buckets, 1, "only what may still grow");
-    marks
-        .count(impression(&token(3, "red", later)), stamps.next())
-        .await
-        .unwrap();
-    let closed = later + HORIZON + Duration::from_secs(60);
-    let third = roll_up.run(closed, HORIZON, DEADLINE).await.unwrap();
-    assert_eq!(
-        (third.marks, third.totals_set),
-        (2, 1),
-        "once more after it closed"
-    );
-    let fourth = roll_up.run(closed, HORIZON, DEADLINE).await.unwrap();
-    assert_eq!(fourth.buckets, 0);
-    let counts: Vec<Counts> = totals(&dynamo, Day::of(later))
-        .await
-        .into_values()
-        .collect();
-    assert_eq!(counts[0].impressions, 2);
+    see(&marks, &mut stamps, 1, NOON, NOON).await;
+    for minutes in 0..=4 {
+        let found = roll_up(&dynamo, NOON + MINUTE * minutes).await;
+        let expected = usize::from(minutes <= 4);
+        assert_eq!(found.buckets, expected, "{minutes} minutes later");
+    }
+    // Entered at noon, written as late as it can be: the last look finds it.
+    let found = roll_up(&dynamo, NOON + 5 * MINUTE).await;
+    assert_eq!(found.buckets, 0);
+    // Whoever comes later is entered later, however old the token.
+    let later = NOON + 20 * HOUR;
+    see(&marks, &mut stamps, 2, NOON, later).await;
+    let found = roll_up(&dynamo, later).await;
+    assert_eq!((found.buckets, found.marks), (1, 2));
+    assert_eq!(impressions(&dynamo, NOON).await, 2);
 }
 
 #[tokio::test]
-async fn a_shorter_life_of_tokens_closes_no_minute_that_older_tokens_may_still_reach() {
+async fn a_mark_that_is_written_long_after_its_entry_is_found() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    let slow = Marks::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
-    let short = Duration::from_secs(180);
-    let late = NOON + Duration::from_secs(3_500);
-    roll_up.run(NOON, HORIZON, DEADLINE).await.unwrap();
-    for at in [NOON + Duration::from_secs(60), late] {
-        roll_up.run(at, short, DEADLINE).await.unwrap();
-    }
-    marks
-        .count(impression(&token(1, "red", NOON)), stamps.next())
-        .await
-        .unwrap();
-    let found = roll_up.run(late, short, DEADLINE).await.unwrap();
-    assert_eq!((found.marks, found.totals_set), (1, 1));
+    proxy.set(|_, request| {
+        let body = String::from_utf8_lossy(&request.body);
+        if body.contains("mark#") {
+            Fault::Refuse
+        } else {
+            Fault::None
+        }
+    });
+    let token = token(1, "red", NOON);
+    let refused = slow.count(impression(&token), stamps.next()).await;
+    assert!(refused.is_err());
+    assert_eq!(roll_up(&dynamo, NOON + MINUTE).await.marks, 0);
+    // The entry is there already and is not made again.
+    proxy.set(|_, _| Fault::None);
+    slow.count(impression(&token), stamps.next()).await.unwrap();
+    assert_eq!(roll_up(&dynamo, NOON + 3 * MINUTE).await.marks, 1);
+    assert_eq!(impressions(&dynamo, NOON).await, 1);
+}
 
-    // None of the older tokens can be left.
-    let end = late + Duration::from_secs(3 * 3_600);
-    roll_up.run(end, short, DEADLINE).await.unwrap();
-    marks
-        .count(
-            impression(&token(2, "red", end - HORIZON / 2)),
-            stamps.next(),
-        )
-        .await
-        .unwrap();
-    let closed = roll_up.run(end, short, DEADLINE).await.unwrap();
-    assert_eq!(closed.marks, 0);
+#[tokio::test]
+async fn an_outage_of_hours_is_caught_up() {
+    let dynamo = Dynamo::start().await;
+    let marks = Marks::new(dynamo.table());
+    let mut stamps = Stamps::new();
+    roll_up(&dynamo, NOON).await;
+    for minutes in 0..120 {
+        let at = NOON + MINUTE * minutes;
+        see(&marks, &mut stamps, minutes.into(), at, at + MINUTE).await;
+    }
+    let end = NOON + 2 * HOUR + 5 * MINUTE;
+    let caught_up = roll_up(&dynamo, end).await;
+    assert_eq!((caught_up.marks, caught_up.complete), (120, true));
+    assert_eq!(impressions(&dynamo, NOON).await, 120);
+    assert_eq!(as_of(&dynamo).await, Some(end));
+}
+
+#[tokio::test]
+async fn the_first_run_finds_what_arrived_days_before_it() {
+    // A small table is seen at a glance.
+    let dynamo = Dynamo::start().await;
+    let marks = Marks::new(dynamo.table());
+    let mut stamps = Stamps::new();
+    see(&marks, &mut stamps, 1, NOON, NOON).await;
+    let later = NOON + 71 * HOUR;
+    let first = roll_up(&dynamo, later).await;
+    assert_eq!((first.marks, first.complete), (1, true));
+
+    // A larger one is gone through minute by minute, from the first that is still entered.
+    let dynamo = Dynamo::start().await;
+    let marks = Marks::new(dynamo.table());
+    see(&marks, &mut stamps, 2, NOON, NOON).await;
+    raw::fill(&dynamo.endpoint, 2_100).await;
+    let soon = later + Duration::from_secs(7);
+    let roll_up = RollUp::new(dynamo.table());
+    let first = roll_up.run(later, &|_| None, soon).await.unwrap();
+    assert_eq!(first.marks, 1);
+    assert_eq!(impressions(&dynamo, NOON).await, 1);
 }
 
 #[tokio::test]
@@ -148,83 +184,117 @@ async fn a_backlog_is_worked_off_over_as_many_runs_as_it_takes() {
     let marks = Marks::new(dynamo.table());
     let roll_up = RollUp::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
-    let hour = Duration::from_secs(3_600);
-    let issued = [NOON, NOON + hour, NOON + 2 * hour];
+    let issued = [NOON, NOON + HOUR, NOON + 2 * HOUR];
     for (request, issued_at) in (0..).zip(issued) {
-        let token = token(request, "red", issued_at);
-        marks
-            .count(impression(&token), stamps.next())
-            .await
-            .unwrap();
+        see(&marks, &mut stamps, request, issued_at, issued_at).await;
     }
-    let end = NOON + 24 * hour;
-    let key = |issued_at: Instant| format!("#{:010}#", issued_at.as_minutes());
+    let end = NOON + 24 * HOUR;
+    let key = |issued_at: Instant| {
+        format!(
+            "mark#{:016x}#{:010}#",
+            key_of("spring"),
+            issued_at.as_minutes()
+        )
+    };
     let (first, second) = (key(issued[0]), key(issued[1]));
     proxy.set(move |_, request| {
         let stuck = String::from_utf8_lossy(&request.body).contains(&second);
         if stuck { Fault::Hang } else { Fault::None }
     });
     // A run ends five seconds before its deadline.
-    let soon = end + Duration::from_secs(7);
-    let stopped = roll_up.run(end, HORIZON, soon).await.unwrap();
+    let soon = end + Duration::from_secs(8);
+    let stopped = roll_up.run(end, &|_| None, soon).await.unwrap();
     assert_eq!((stopped.marks, stopped.complete), (1, false));
-    let all_in = Totals::new(dynamo.table()).as_of().await.unwrap();
-    assert_eq!(all_in, None, "not everything is in the totals");
+    assert_eq!(
+        as_of(&dynamo).await,
+        None,
+        "not everything is in the totals"
+    );
 
     let heard = listen(&proxy);
-    let rest = roll_up.run(end, HORIZON, DEADLINE).await.unwrap();
+    let rest = roll_up.run(end, &|_| None, DEADLINE).await.unwrap();
     assert_eq!((rest.marks, rest.complete), (2, true));
     let again = heard
         .lock()
         .unwrap()
         .iter()
         .any(|body| body.contains(&first));
-    assert!(!again, "what was closed is not read again");
-    let found = totals(&dynamo, Day::of(NOON)).await;
-    let seen: u64 = found.values().map(|counts| counts.impressions).sum();
-    assert_eq!(seen, 3);
-    assert_eq!(
-        Totals::new(dynamo.table()).as_of().await.unwrap(),
-        Some(end)
-    );
+    assert!(!again, "what was finished is not read again");
+    assert_eq!(impressions(&dynamo, NOON).await, 3);
+    assert_eq!(as_of(&dynamo).await, Some(end));
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_anywhere_is_made_up_for_by_the_next() {
+    let expected = 40;
+    let prepare = async |endpoint: &str| {
+        let marks = Marks::new(table_at(endpoint, aws::Pace::NORMAL));
+        let mut stamps = Stamps::new();
+        for request in 0..expected {
+            let issued_at = NOON + Duration::from_secs(7 * request);
+            see(&marks, &mut stamps, request, issued_at, issued_at).await;
+        }
+    };
+    let end = NOON + 10 * MINUTE;
+    let mut step = 0;
+    loop {
+        let dynamo = Dynamo::start().await;
+        prepare(&dynamo.endpoint).await;
+        let proxy = Proxy::start(&dynamo.endpoint).await;
+        let watched = RollUp::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+        // Between two writes it does not matter where it is killed.
+        let mut writes = 0;
+        proxy.set(move |_, request| {
+            let puts = String::from_utf8_lossy(&request.raw).contains(".PutItem");
+            writes += usize::from(puts);
+            if puts && writes > step {
+                Fault::Hang
+            } else {
+                Fault::None
+            }
+        });
+        let soon = end + Duration::from_millis(5_700);
+        let killed = watched.run(end, &|_| None, soon).await.unwrap();
+        assert!(roll_up(&dynamo, end + MINUTE).await.complete);
+        assert_eq!(
+            impressions(&dynamo, NOON).await,
+            expected,
+            "after {step} writes"
+        );
+        let delivered = Totals::new(dynamo.table()).delivered().await.unwrap();
+        assert_eq!(delivered[0].total.impressions, expected);
+        if killed.complete {
+            assert!(step > 8, "{step}");
+            break;
+        }
+        step += 1;
+    }
 }
 
 #[tokio::test]
 async fn a_run_that_began_earlier_does_not_undo_a_later_one() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let marks = Marks::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let late = NOON + Duration::from_secs(60);
-    let spend = async || {
-        let totals = totals(&dynamo, Day::of(NOON)).await;
-        totals
-            .into_values()
-            .map(|counts| counts.impressions)
-            .sum::<u64>()
-    };
-    marks
-        .count(impression(&token(1, "red", NOON)), stamps.next())
-        .await
-        .unwrap();
-    roll_up.run(late, HORIZON, DEADLINE).await.unwrap();
-    marks
-        .count(impression(&token(2, "red", NOON)), stamps.next())
-        .await
-        .unwrap();
-    roll_up.run(NOON, HORIZON, DEADLINE).await.unwrap();
-    assert_eq!(spend().await, 1, "what the later run set stands");
+    let late = NOON + MINUTE;
+    see(&marks, &mut stamps, 1, NOON, NOON).await;
+    roll_up(&dynamo, late).await;
+    see(&marks, &mut stamps, 2, NOON, NOON).await;
+    roll_up(&dynamo, NOON).await;
     assert_eq!(
-        Totals::new(dynamo.table()).as_of().await.unwrap(),
-        Some(late)
+        impressions(&dynamo, NOON).await,
+        1,
+        "what the later run set stands"
     );
-    roll_up.run(late, HORIZON, DEADLINE).await.unwrap();
-    assert_eq!(spend().await, 2);
+    assert_eq!(as_of(&dynamo).await, Some(late));
+    roll_up(&dynamo, late).await;
+    assert_eq!(impressions(&dynamo, NOON).await, 2);
 }
 
 #[tokio::test]
 async fn fractions_of_a_micro_add_up_over_minutes_before_they_are_dropped() {
     let dynamo = Dynamo::start().await;
-    let (marks, roll_up) = (Marks::new(dynamo.table()), RollUp::new(dynamo.table()));
+    let marks = Marks::new(dynamo.table());
     let mut stamps = Stamps::new();
     for nth in 0..5 {
         // 400 thousandths of a micro each, every one in a minute of its own.
@@ -238,13 +308,42 @@ async fn fractions_of_a_micro_add_up_over_minutes_before_they_are_dropped() {
             .await
             .unwrap();
     }
-    roll_up
-        .run(NOON + Duration::from_secs(600), HORIZON, DEADLINE)
-        .await
-        .unwrap();
+    roll_up(&dynamo, NOON + 10 * MINUTE).await;
     let found = totals(&dynamo, Day::of(NOON)).await;
-    let spend: Vec<u64> = found.values().map(|counts| counts.spend_micros).collect();
+    let spend: Vec<u64> = found.values().map(Counts::spend_micros).collect();
     assert_eq!(spend, [2]);
     let unnamed = format!("{:016x}", key_of("spring"));
     assert!(found.keys().all(|(campaign, ..)| *campaign == unnamed));
+}
+
+#[tokio::test]
+async fn flagged_marks_and_repeats_are_told_apart_from_what_counts() {
+    let dynamo = Dynamo::start().await;
+    let marks = Marks::new(dynamo.table());
+    let mut stamps = Stamps::new();
+    for request in 0..6 {
+        see(&marks, &mut stamps, request, NOON, NOON).await;
+    }
+    // Two of them look like nobody's, and one was sent again seven times.
+    let marked = raw::keys(&dynamo.endpoint, "mark#").await;
+    for key in &marked[..2] {
+        raw::change(
+            &dynamo.endpoint,
+            key,
+            "SET flagged = :value",
+            raw::Value::Bool(true),
+        )
+        .await;
+    }
+    let seven = raw::Value::N("7".into());
+    raw::change(&dynamo.endpoint, &marked[2], "SET repeats = :value", seven).await;
+    roll_up(&dynamo, NOON).await;
+    let found = totals(&dynamo, Day::of(NOON)).await;
+    let expected = Counts {
+        impressions: 4,
+        spend_thousandths: 4_000,
+        flagged: 9,
+        ..Counts::default()
+    };
+    assert_eq!(found.into_values().collect::<Vec<_>>(), [expected]);
 }

@@ -2,6 +2,7 @@
 
 mod http;
 mod proxy;
+pub(crate) mod raw;
 mod s3;
 
 use aws::{Aws, Endpoints, Keys, Pace, Settings};

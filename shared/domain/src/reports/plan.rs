@@ -1,0 +1,106 @@
+//! Plans: what a campaign should have come to in some time, were its budget spread evenly.
+
+use crate::{
+    Day, Instant,
+    billing::Terms,
+    content::campaigns::{Budget, Pricing},
+    marks::Counts,
+};
+
+const DAY_MS: f64 = 86_400_000.0;
+
+/// A stretch of time, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    from_ms: i64,
+    to_ms: i64,
+}
+
+/// What was planned, in what the budget is in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Plan {
+    /// Micros of the currency.
+    Micros(f64),
+    /// Impressions.
+    Impressions(f64),
+}
+
+impl Span {
+    /// The days (UTC) from `from` to `to`, both included, as far as they are over at `as_of`.
+    pub(super) fn of_days(from: Day, to: Day, as_of: Option<Instant>) -> Self {
+        let from_ms = from.begin_in_utc().as_millis();
+        let end_ms = to.next().begin_in_utc().as_millis();
+        Self {
+            from_ms,
+            to_ms: as_of.map_or(from_ms, |as_of| end_ms.min(as_of.as_millis())),
+        }
+    }
+
+    fn within(self, from: Instant, to: Option<Instant>) -> Self {
+        Self {
+            from_ms: self.from_ms.max(from.as_millis()),
+            to_ms: to.map_or(self.to_ms, |to| self.to_ms.min(to.as_millis())),
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of a budget is for looking at"
+    )]
+    fn length_ms(self) -> f64 {
+        self.to_ms.saturating_sub(self.from_ms).max(0) as f64
+    }
+}
+
+impl Plan {
+    /// What a campaign's budget meant for a span; `None` where it meant nothing: there is none, or
+    /// none that ends, or a total one over a flight that does not.
+    pub(super) fn of(terms: &Terms, span: Span) -> Option<Self> {
+        let budget = terms.budget.as_ref()?;
+        let length_ms = span.within(terms.starts_at, terms.ends_at).length_ms();
+        let flight = terms.ends_at.map(|ends_at| Span {
+            from_ms: terms.starts_at.as_millis(),
+            to_ms: ends_at.as_millis(),
+        });
+        let by_total = flight.and_then(|flight| {
+            let share = length_ms / flight.length_ms().max(1.0);
+            Some(amount(budget.total?) * share)
+        });
+        let by_days = budget.daily.map(|daily| amount(daily) * length_ms / DAY_MS);
+        let planned = match (by_total, by_days) {
+            (Some(by_total), Some(by_days)) => by_total.min(by_days),
+            (one, other) => one.or(other)?,
+        };
+        Self::in_unit(budget, planned)
+    }
+
+    fn in_unit(budget: &Budget, planned: f64) -> Option<Self> {
+        match budget.pricing {
+            Pricing::Cpm | Pricing::Cpc | Pricing::Cpa => Some(Self::Micros(planned)),
+            Pricing::Impressions => Some(Self::Impressions(planned)),
+            Pricing::Flat => None,
+        }
+    }
+
+    pub(super) fn amount(self) -> f64 {
+        match self {
+            Self::Micros(planned) | Self::Impressions(planned) => planned,
+        }
+    }
+
+    /// What there is of it, in the same unit.
+    pub(super) fn done(self, counts: &Counts) -> f64 {
+        match self {
+            Self::Micros(_) => amount(counts.spend_thousandths) / 1000.0,
+            Self::Impressions(_) => amount(counts.impressions),
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share of a budget is for looking at"
+)]
+fn amount(exact: u64) -> f64 {
+    exact as f64
+}
