@@ -15,7 +15,7 @@ impl Registry {
     /// Every function of the workspace.
     #[must_use]
     pub fn workspace() -> Self {
-        let functions: [(&str, Constructor); 13] = [
+        let functions: [(&str, Constructor); 14] = [
             ("admin-content", admin_content::function),
             ("admin-reports", admin_reports::function),
             ("allocations", allocations::function),

@@ -35,8 +35,8 @@
 //! | Budgets | `delivery` | `turn` | the run of the pacing worker that is under way | – |
 //!
 //! Campaigns, creatives and placements are 16 hexadecimal digits in keys of Marks and Budgets (the
-//! 64-bit keys of tracking tokens), and so are leases; minutes and hours count from the epoch, 10
-//! digits; days are dates, in the campaign's zone unless said otherwise.
+//! 64-bit keys of tracking tokens), and so are leases; minutes count from the epoch, 10 digits;
+//! days are dates, in the campaign's zone unless said otherwise.
 //!
 //! A device is 32 hexadecimal digits, its `DeviceKey`: its id is kept nowhere. Its caps, its wishes
 //! and its profile are read in one range of sort keys, [`device_record`]; whatever else is to lie in
@@ -241,30 +241,6 @@ pub(crate) fn totals_of_campaign(campaign: u64) -> (String, String) {
     (format!("{campaign:016x}#"), format!("{campaign:016x}$"))
 }
 
-pub(crate) fn accounts(part: u8) -> String {
-    format!("accounts#{part:02}")
-}
-
-pub(crate) fn account(part: u8, campaign: u64) -> Key {
-    key(accounts(part), format!("{campaign:016x}"))
-}
-
-pub(crate) fn leases(campaign: u64) -> String {
-    format!("budget#{campaign:016x}")
-}
-
-pub(crate) fn lease(campaign: u64, lease: u64) -> Key {
-    key(leases(campaign), format!("lease#{lease:016x}"))
-}
-
-pub(crate) fn delivery_head() -> Key {
-    key("delivery", "head")
-}
-
-pub(crate) fn delivery_turn() -> Key {
-    key("delivery", "turn")
-}
-
 pub(crate) fn outcomes(campaign: u64) -> String {
     format!("outcomes#{campaign:016x}")
 }
@@ -312,6 +288,30 @@ pub(crate) const TALLIED_PLACEMENTS: (&str, &str) = ("placement#", "placement$")
 
 pub(crate) fn roll_up() -> Key {
     key("roll-up", "state")
+}
+
+pub(crate) fn accounts(part: u8) -> String {
+    format!("accounts#{part:02}")
+}
+
+pub(crate) fn account(part: u8, campaign: u64) -> Key {
+    key(accounts(part), format!("{campaign:016x}"))
+}
+
+pub(crate) fn leases(campaign: u64) -> String {
+    format!("budget#{campaign:016x}")
+}
+
+pub(crate) fn lease(campaign: u64, lease: u64) -> Key {
+    key(leases(campaign), format!("lease#{lease:016x}"))
+}
+
+pub(crate) fn delivery_head() -> Key {
+    key("delivery", "head")
+}
+
+pub(crate) fn delivery_turn() -> Key {
+    key("delivery", "turn")
 }
 
 /// What readiness asks for; there is no such item.

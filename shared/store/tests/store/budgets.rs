@@ -172,7 +172,7 @@ async fn two_who_give_a_lease_back_give_it_back_once() {
     }
     let leases = budgets.leases(CAMPAIGN).await.unwrap();
     let mut settlers = JoinSet::new();
-    for lease in leases.iter().chain(&leases).cloned() {
+    for lease in [leases.clone(), leases].concat() {
         let budgets = budgets.clone();
         settlers.spawn(async move { budgets.settle(&lease).await.unwrap() });
     }
