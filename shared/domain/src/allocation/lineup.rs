@@ -20,7 +20,7 @@ use crate::{
 /// The campaigns that may go out at a time.
 #[derive(Debug, Clone)]
 pub struct Lineup {
-    snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Arc<Snapshot>,
     delivery: Arc<Delivery>,
     delivery_age_limit: Duration,
     at: Instant,
