@@ -98,6 +98,11 @@ impl Lineup {
         self.live.until
     }
 
+    /// The moment that it is of.
+    pub(super) const fn moment(&self) -> Instant {
+        self.at
+    }
+
     /// How a campaign is held back.
     pub(super) fn throttle(&self, campaign: &Campaign<'_>) -> Throttle {
         self.delivery

@@ -10,8 +10,9 @@ use super::{AGE_LIMIT, lineup, now, parsed};
 use crate::{
     Store,
     allocation::{
-        Allocation, ContentConfig, Given, Lineup, Profile, Request,
+        Allocation, ContentConfig, Explanation, Given, Lineup, Outcome, Profile, Request,
         draw::allocate_with,
+        explain,
         index::{BLOCK, Query},
         viewer::{Chance, Progress, Viewer},
     },
@@ -745,6 +746,20 @@ fn check(case: &Case, allocation: &Allocation<'_>) -> Result<(), TestCaseError> 
     Ok(())
 }
 
+/// Who is said to have been selected or to have lost the draw is who could be given.
+fn check_explanation(case: &Case, explanation: &Explanation) -> Result<(), TestCaseError> {
+    for placement in case.request["placements"].as_array().unwrap() {
+        let here = explanation.candidates.iter();
+        let here = here.filter(|candidate| candidate.placement.as_str() == placement["id"]);
+        let could = here.filter(|candidate| candidate.outcome <= Outcome::LostDraw);
+        let could: BTreeSet<&str> = could.map(|candidate| &*candidate.campaign_id).collect();
+        prop_assert_eq!(could, case.survivors(placement));
+    }
+    let counted: usize = explanation.reasons.values().sum();
+    prop_assert_eq!(counted, case.campaigns.len() * 3);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
@@ -762,7 +777,9 @@ proptest! {
         }
         let mut rng = StdRng::seed_from_u64(seed);
         for tries in [|_| 0, |_| 5, |_| 1000] {
-            check(&case, &allocate_with(&ready.lineup, &given, tries, &mut rng))?;
+            let allocation = allocate_with(&ready.lineup, &given, tries, &mut rng);
+            check(&case, &allocation)?;
+            check_explanation(&case, &explain(&ready.lineup, &given, &allocation, None))?;
         }
     }
 }
