@@ -20,7 +20,7 @@ use crate::{
 /// The campaigns that may go out at a time.
 #[derive(Debug, Clone)]
 pub struct Lineup {
-    snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Arc<Snapshot>,
     delivery: Arc<Delivery>,
     delivery_age_limit: Duration,
     at: Instant,
@@ -96,6 +96,11 @@ impl Lineup {
     /// The first moment at which another campaign may go out, or one no longer.
     pub fn stands_until(&self) -> Instant {
         self.live.until
+    }
+
+    /// The moment that it is of.
+    pub(super) const fn moment(&self) -> Instant {
+        self.at
     }
 
     /// How a campaign is held back.

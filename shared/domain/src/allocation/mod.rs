@@ -1,14 +1,17 @@
 //! Allocation: which ads or contents a device sees now.
 //!
-//! [`allocate`] takes the published campaigns ([`Snapshot`]), what is asked and known ([`Given`]) and
-//! randomness, and says what goes into which slot. Its order: who is eligible at all; of those the
-//! best tier; within it a draw by weight; house items where nothing else is left.
+//! [`allocate`] takes who may go out now ([`Lineup`]), what is asked and known ([`Given`]) and
+//! randomness, and says what goes into which slot. Its order: who is eligible at all (an `index` of
+//! bitmaps, compiled when the [`Snapshot`] is loaded); then frequency caps, budgets and pacing; of
+//! those the best tier; within it a draw by weight; house items where nothing else is left.
+//! [`explain`] says why.
 
 mod answer;
 mod bits;
 mod campaign;
 mod content_config;
 mod draw;
+mod explain;
 mod given;
 mod index;
 mod lineup;
@@ -22,6 +25,7 @@ pub use answer::{Answer, Item};
 pub use campaign::{Campaign, Creative, Price};
 pub use content_config::{ContentConfig, Frequency, StoredContentConfig};
 pub use draw::{Allocation, Placed, allocate};
+pub use explain::{Candidate, Explanation, Outcome, explain};
 pub use given::Given;
 pub use lineup::Lineup;
 pub use profile::{NewProfile, Profile, StoredProfile};

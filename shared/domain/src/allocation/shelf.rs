@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{index::Index, snapshot::Snapshot};
+use super::{
+    index::Index,
+    snapshot::{Row, Snapshot},
+};
 
 /// Campaigns in the order of their tiers, the heaviest of a tier first, then by id. From here on a
 /// campaign is known by its position.
@@ -17,7 +20,6 @@ pub(super) struct Shelf {
 /// The positions of one tier.
 #[derive(Debug)]
 pub(super) struct Tier {
-    pub(super) number: u8,
     pub(super) positions: Range<u32>,
     /// Runs of campaigns of one weight.
     runs: Box<[Run]>,
@@ -44,32 +46,13 @@ impl Shelf {
             let weight = row.map_or(0, |row| row.weight);
             (tier, u16::MAX - weight, *place)
         });
-        let mut tiers: Vec<(u8, Vec<Run>, Range<u32>, u64)> = Vec::new();
-        for (position, row) in (0..).zip(places.iter().filter_map(row)) {
-            if tiers.last().is_none_or(|(number, ..)| *number != row.tier) {
-                tiers.push((row.tier, Vec::new(), position..position, 0));
-            }
-            let Some((_, runs, positions, total)) = tiers.last_mut() else {
-                continue;
-            };
-            if runs.last().is_none_or(|run| run.weight != row.weight) {
-                runs.push(Run {
-                    before: *total,
-                    first: position,
-                    weight: row.weight,
-                });
-            }
-            positions.end = position + 1;
-            *total += u64::from(row.weight);
-        }
-        let tiers = tiers
-            .into_iter()
-            .map(|(number, runs, positions, total)| Tier {
-                number,
-                positions,
-                runs: runs.into(),
-                total,
-            });
+        let rows: Vec<&Row> = places.iter().filter_map(row).collect();
+        let mut first = 0;
+        let tiers = rows.chunk_by(|a, b| a.tier == b.tier).map(|rows| {
+            let tier = Tier::new(first, rows);
+            first = tier.positions.end;
+            tier
+        });
         Self {
             tiers: tiers.collect(),
             index: Index::new(snapshot, &places),
@@ -83,6 +66,28 @@ impl Shelf {
 }
 
 impl Tier {
+    /// The tier of these campaigns, which stand in the order of their weights.
+    fn new(first: u32, rows: &[&Row]) -> Self {
+        let mut tier = Self {
+            positions: first..first,
+            runs: Box::default(),
+            total: 0,
+        };
+        let runs = rows.chunk_by(|a, b| a.weight == b.weight).map(|rows| {
+            let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            let run = Run {
+                before: tier.total,
+                first: tier.positions.end,
+                weight: rows.first().map_or(1, |row| row.weight),
+            };
+            tier.positions.end += count;
+            tier.total += u64::from(run.weight) * u64::from(count);
+            run
+        });
+        tier.runs = runs.collect();
+        tier
+    }
+
     /// The weight of all its campaigns.
     pub(super) const fn total(&self) -> u64 {
         self.total

@@ -39,8 +39,8 @@ pub(super) struct Chance {
     shows_less: bool,
 }
 
-/// What cannot be given, and why: in the order in which it is found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Why a campaign is not given, besides its targeting and exclusions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Not in flight.
     Schedule,
@@ -48,10 +48,6 @@ pub(super) enum Refusal {
     Consent,
     /// It goes to devices only that say which they are.
     Device,
-    /// The request or the user's settings exclude it.
-    Excluded,
-    /// A rule of its targeting does not match.
-    Targeting,
     /// None of its creatives is of a type that is asked for.
     Type,
     /// None of its creatives is in the reader's language.
@@ -135,6 +131,15 @@ impl<'r, 's> Viewer<'r, 's> {
         }
     }
 
+    pub(super) fn snapshot(&self) -> &'s Snapshot {
+        self.lineup.snapshot()
+    }
+
+    /// Whether the user's settings leave such a campaign out.
+    pub(super) const fn wants_no(&self, row: &Row) -> bool {
+        !self.sees_campaigns && !row.flags.house()
+    }
+
     pub(super) fn types(&self, wanted: &PlacementRequest) -> Types {
         let types = wanted.types.as_ref()?.iter();
         let snapshot = self.lineup.snapshot();
@@ -154,7 +159,7 @@ impl<'r, 's> Viewer<'r, 's> {
     /// What of eligibility is neither targeting nor type: who may see the campaign at all.
     pub(super) fn may_see(&self, row: &Row) -> Result<(), Refusal> {
         let any_device = row.flags.house() || row.flags.no_device() == NoDevice::Serve;
-        if !row.in_flight(self.given.now) {
+        if !row.in_flight(self.given.now) || !row.in_flight(self.lineup.moment()) {
             Err(Refusal::Schedule)
         } else if row.flags.consent() == Consent::Required && !self.consented {
             Err(Refusal::Consent)
@@ -357,17 +362,4 @@ fn by_success<'s>(
     );
     let best = drawn.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
     Some(best.0)
-}
-
-impl Refusal {
-    /// Whether it comes of the campaign's eligibility, and not of its caps, budget or pacing.
-    pub(super) fn is_ineligible(self) -> bool {
-        self < Self::Cap
-    }
-}
-
-impl<'s> Viewer<'_, 's> {
-    pub(super) fn snapshot(&self) -> &'s Snapshot {
-        self.lineup.snapshot()
-    }
 }

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
+mod oracle;
+
 use super::*;
 use crate::{
     Id, Instant,
@@ -59,6 +61,14 @@ fn request(changes: Value) -> Request {
         .unwrap()
         .extend(changes.as_object().unwrap().clone());
     parse_value(&request).unwrap()
+}
+
+/// Any document of the product.
+fn parsed<T>(document: &Value) -> T
+where
+    T: serde::de::DeserializeOwned + schemars::JsonSchema + garde::Validate<Context = ()>,
+{
+    parse_value(document).unwrap()
 }
 
 fn now() -> Instant {
