@@ -14,6 +14,7 @@ pub mod content;
 pub mod country;
 pub mod ids;
 pub mod instant;
+pub mod learning;
 pub mod marks;
 pub mod network;
 pub mod random_id;
