@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use flate2::read::GzDecoder;
 use serde::{Deserialize, de::DeserializeOwned};
 
-const IMPRESSIONS: &[u8] = include_bytes!("../data/random_all.csv.gz");
+/// What was shown at random, compressed.
+pub(crate) const IMPRESSIONS: &[u8] = include_bytes!("../data/random_all.csv.gz");
 const ITEMS: &[u8] = include_bytes!("../data/items_all.csv.gz");
 
 /// How many impressions at the average rate an item's own are blended with: with 38 clicks in the
@@ -112,7 +113,8 @@ impl Dataset {
     }
 }
 
-fn rows<T: DeserializeOwned>(source: impl Read) -> Result<Vec<T>> {
+/// The records of a CSV file with a header.
+pub(crate) fn rows<T: DeserializeOwned>(source: impl Read) -> Result<Vec<T>> {
     Ok(csv::Reader::from_reader(source)
         .deserialize()
         .collect::<Result<_, _>>()?)

@@ -1,6 +1,7 @@
 //! The main job on real traffic: the items of the Open Bandit log are published as campaigns, its
 //! 10,000 visits replayed as allocations over HTTP with their impressions and clicks, and what the
-//! stack counted is held against what was sent.
+//! stack counted is held against what was sent. Or, without a stack, what its policies can be said to be
+//! worth by the log alone.
 #![forbid(unsafe_code)]
 
 mod audience;
@@ -9,6 +10,7 @@ mod campaigns;
 mod checks;
 mod client;
 mod dataset;
+mod evaluation;
 mod options;
 mod progress;
 mod replay;
@@ -22,6 +24,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use tokio::time::{Instant, sleep};
 
+pub use evaluation::{Evaluation, evaluate};
 pub use options::{HELP, Options};
 pub use summary::Summary;
 

@@ -1,4 +1,5 @@
-//! `make demo`: publishes, replays, counts, and says whether it all came out right.
+//! `make demo`: publishes, replays, counts, and says whether it all came out right; or evaluates
+//! policies on the log.
 
 use std::{
     io::{self, Write as _},
@@ -6,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use demo::{HELP, Options, Summary};
+use demo::{HELP, Options, Summary, evaluate};
 
 fn main() -> ExitCode {
     match run() {
@@ -19,12 +20,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything came out right; also true when only help was asked for.
+/// Whether everything came out right; also true when only help or an evaluation was asked for: an
+/// estimate is neither right nor wrong.
 fn run() -> Result<bool> {
     let Some(options) = Options::from_process()? else {
         write!(io::stdout().lock(), "{HELP}")?;
         return Ok(true);
     };
+    if options.evaluate {
+        write!(io::stdout().lock(), "{}", evaluate(options.seed)?)?;
+        return Ok(true);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -19,6 +19,8 @@ Usage: make demo [ARGS=\"…\"]
   --seed N          draws the clicks, and the allocations of a stack that the demo starts (default 1)
   --visits N        replays only the first N visits
   --concurrency N   how many visits go on at once (default 8)
+  --evaluate        replays nothing and needs no stack: estimates from the logs what random choices,
+                    Thompson sampling and the store's own policy are worth, with intervals (takes --seed)
 
 DATA=dir is the data folder of the stack (default .local). The stack that runs there is used; when
 none does, one is started for as long as the demo takes.
@@ -29,6 +31,8 @@ Exits with 1 when the answers are not what they must be.
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// Whether policies are evaluated on the logs, and nothing else is done.
+    pub evaluate: bool,
     /// Whether some campaigns are for some users only.
     pub targeted: bool,
     /// What every draw of the demo depends on.
@@ -56,6 +60,7 @@ impl Options {
     ) -> Result<Option<Self>> {
         let data = data.filter(|folder| !folder.is_empty());
         let mut options = Self {
+            evaluate: false,
             targeted: false,
             seed: 1,
             visits: usize::MAX,
@@ -65,6 +70,7 @@ impl Options {
         let mut parser = Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
+                Long("evaluate") => options.evaluate = true,
                 Long("targeted") => options.targeted = true,
                 Long("seed") => options.seed = number(&mut parser).context("--seed")?,
                 Long("visits") => options.visits = number(&mut parser).context("--visits")?,
@@ -78,6 +84,10 @@ impl Options {
         ensure!(
             options.visits > 0 && options.concurrency > 0,
             "--visits and --concurrency start at 1"
+        );
+        ensure!(
+            !options.evaluate || (!options.targeted && options.visits == usize::MAX),
+            "--evaluate looks at the whole log and targets nobody: --targeted and --visits are not for it"
         );
         Ok(Some(options))
     }
@@ -104,6 +114,7 @@ mod tests {
             .unwrap()
             .unwrap();
         let expected = Options {
+            evaluate: false,
             targeted: true,
             seed: 7,
             visits: 20,
@@ -111,6 +122,14 @@ mod tests {
             data: PathBuf::from(".local"),
         };
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn an_evaluation_takes_a_seed_and_no_part_of_the_log() {
+        let read = parse("--evaluate --seed 7").unwrap().unwrap();
+        assert_eq!((read.evaluate, read.seed), (true, 7));
+        assert!(parse("--evaluate --visits 5").is_err());
+        assert!(parse("--targeted --evaluate").is_err());
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Spread {
 
 /// Counts here are far below 2⁵³, where a float stops being exact.
 #[expect(clippy::cast_precision_loss, reason = "the counts of a demo are small")]
-fn float(count: u64) -> f64 {
+pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }
 

@@ -178,7 +178,7 @@ impl fmt::Display for Summary {
 }
 
 /// A number with its thousands apart.
-fn count(number: impl TryInto<u64>) -> String {
+pub(crate) fn count(number: impl TryInto<u64>) -> String {
     let digits = number.try_into().unwrap_or(u64::MAX).to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

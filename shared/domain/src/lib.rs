@@ -17,6 +17,7 @@ pub mod country;
 pub mod delivery;
 pub mod ids;
 pub mod instant;
+pub mod learning;
 pub mod marks;
 pub mod network;
 pub mod pacing;
