@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use domain::{
     Day, Instant,
     billing::Billed,
+    marks::Counts,
     pacing::{Counted, Curve, Minutes, Progress},
 };
 use store::{
@@ -31,7 +32,7 @@ pub(crate) struct Known {
 }
 
 /// A creative's impressions and clicks by day (UTC).
-pub(crate) type Days = Vec<(Day, u64, u64)>;
+pub(crate) type Days = Vec<(Day, Counts)>;
 
 impl Known {
     pub(crate) async fn read(totals: &Totals, now: Instant) -> Result<Self, StoreError> {
@@ -59,7 +60,12 @@ impl Known {
         let mut creatives: HashMap<u64, Days> = HashMap::new();
         for of_day in totals.outcomes(campaign, today).await? {
             let days = creatives.entry(of_day.creative).or_default();
-            days.push((of_day.day, of_day.impressions, of_day.clicks));
+            let counts = Counts {
+                impressions: of_day.impressions,
+                clicks: of_day.clicks,
+                ..Counts::default()
+            };
+            days.push((of_day.day, counts));
         }
         Ok(creatives)
     }

@@ -9,7 +9,8 @@ use domain::{
     Day, Instant,
     allocation::{Campaign, Snapshot},
     content::campaigns::Sampling,
-    delivery::{Delivery, Outcomes, Throttle, Zone},
+    delivery::{Delivery, Throttle, Zone},
+    learning::{Evidence, HALF_LIFE},
     pacing::{Passes, Progress, Situation, Surroundings, Terms, Used, step},
 };
 use futures_util::{StreamExt, stream};
@@ -237,7 +238,7 @@ impl Round<'_> {
     }
 
     /// What was learned of creatives, some of it as it was before.
-    async fn learned(&self) -> HashMap<u64, HashMap<u64, Outcomes>> {
+    async fn learned(&self) -> HashMap<u64, HashMap<u64, Evidence>> {
         let campaigns = self.snapshot.campaigns();
         let learners = campaigns.filter(|it| it.sampling == Sampling::Thompson);
         let learners: Vec<u64> = learners.map(|it| it.key).collect();
@@ -252,7 +253,7 @@ impl Round<'_> {
         learned
     }
 
-    async fn learned_of(&self, campaign: u64) -> (u64, HashMap<u64, Outcomes>) {
+    async fn learned_of(&self, campaign: u64) -> (u64, HashMap<u64, Evidence>) {
         let before = self.before.learned.get(&campaign);
         let minute = u64::from(self.now.as_minutes());
         let due = campaign % LEARNED_AGAIN_MIN == minute % LEARNED_AGAIN_MIN;
@@ -269,12 +270,12 @@ impl Round<'_> {
         (campaign, learned)
     }
 
-    async fn outcomes(&self, campaign: u64) -> Result<HashMap<u64, Outcomes>, StoreError> {
+    async fn outcomes(&self, campaign: u64) -> Result<HashMap<u64, Evidence>, StoreError> {
         let today = Day::of(self.now);
         let by_creative = Known::outcomes(self.totals, campaign, today).await?;
         let decayed = by_creative.into_iter();
         Ok(decayed
-            .map(|(creative, days)| (creative, Outcomes::decayed(days, today)))
+            .map(|(creative, days)| (creative, Evidence::as_of(today, HALF_LIFE, days)))
             .collect())
     }
 

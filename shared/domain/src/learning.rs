@@ -38,8 +38,10 @@ const MOST_IMPRESSIONS: f64 = 1e9;
 /// What was counted for a creative, the older the less.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Evidence {
-    impressions: f64,
-    clicks: f64,
+    /// Impressions.
+    pub impressions: f64,
+    /// Clicks.
+    pub clicks: f64,
 }
 
 impl Evidence {

@@ -1,7 +1,6 @@
 //! Who looks, and whether a campaign can be given to them now: all that is not targeting.
 
 use rand::{Rng, RngExt};
-use rand_distr::{Beta, Distribution};
 
 use super::{
     ContentConfig, Creative, Frequency, Given, Lineup, PlacementRequest, Snapshot,
@@ -11,8 +10,9 @@ use crate::{
     Label,
     caps::creative_key,
     content::campaigns::{Cap, CapScope, Consent, NoDevice, Sampling},
-    delivery::{Outcomes, Zone},
+    delivery::Zone,
     key_of,
+    learning::{self, Posterior},
     targeting::Facts,
 };
 
@@ -249,14 +249,12 @@ impl<'r, 's> Viewer<'r, 's> {
             Sampling::Weighted => by_weight(showable, rng),
             Sampling::Thompson => {
                 let learned = self.lineup.delivery().learned.get(&row.key);
-                let outcomes = |creative: &CreativeRow| {
+                let believed = |creative: &CreativeRow| {
                     let known = learned.and_then(|learned| learned.get(&creative.key));
-                    known.copied().unwrap_or_default()
+                    Posterior::new(known.copied().unwrap_or_default())
                 };
-                by_success(
-                    showable().map(|creative| (creative, outcomes(creative))),
-                    rng,
-                )
+                let arms = showable().map(|creative| (creative, believed(creative)));
+                learning::choose(arms, rng)
             }
         };
         Creative::new(snapshot, chosen?)
@@ -336,30 +334,4 @@ fn by_weight<'s, I: Iterator<Item = &'s CreativeRow>>(
         ticket = ticket.saturating_sub(weight);
         drawn
     })
-}
-
-/// Draws a creative by Thompson sampling: a click rate for each from what is believed of it, and the
-/// highest wins.
-fn by_success<'s>(
-    creatives: impl Iterator<Item = (&'s CreativeRow, Outcomes)>,
-    rng: &mut impl Rng,
-) -> Option<&'s CreativeRow> {
-    let drawn = creatives.map(
-        |(
-            creative,
-            Outcomes {
-                impressions,
-                clicks,
-            },
-        )| {
-            let misses = (impressions - clicks).max(0.0);
-            let believed = Beta::new(1.0 + clicks, 1.0 + misses);
-            (
-                creative,
-                believed.map_or(0.0, |believed| believed.sample(rng)),
-            )
-        },
-    );
-    let best = drawn.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    Some(best.0)
 }

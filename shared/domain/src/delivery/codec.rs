@@ -15,8 +15,8 @@
 
 use std::collections::HashMap;
 
-use super::{Delivery, Outcomes, Throttle, Zone};
-use crate::Instant;
+use super::{Delivery, Throttle, Zone};
+use crate::{Instant, learning::Evidence};
 
 const LAYOUT: u8 = 1;
 const THROTTLE: usize = 13;
@@ -138,14 +138,14 @@ impl Bytes<'_> {
         Ok(Throttle { pass, zone })
     }
 
-    fn creatives(&mut self) -> Result<HashMap<u64, Outcomes>, Undecodable> {
+    fn creatives(&mut self) -> Result<HashMap<u64, Evidence>, Undecodable> {
         let many = self.count(OUTCOME)?;
         let mut creatives = HashMap::with_capacity(many);
         let mut last = None;
         for _ in 0..many {
             let creative = self.key(&mut last)?;
             let (impressions, clicks) = (self.quantity()?, self.quantity()?);
-            let outcomes = Outcomes {
+            let outcomes = Evidence {
                 impressions,
                 clicks,
             };
@@ -183,8 +183,8 @@ mod tests {
         (0.0f32..=1.0, zone).prop_map(|(pass, zone)| Throttle { pass, zone })
     }
 
-    fn outcomes() -> impl Strategy<Value = Outcomes> {
-        (0.0..1e12, 0.0..1e9).prop_map(|(impressions, clicks)| Outcomes {
+    fn outcomes() -> impl Strategy<Value = Evidence> {
+        (0.0..1e12, 0.0..1e9).prop_map(|(impressions, clicks)| Evidence {
             impressions,
             clicks,
         })

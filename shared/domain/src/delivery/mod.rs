@@ -11,7 +11,7 @@ use std::{collections::HashMap, time::Duration};
 
 pub use codec::{Undecodable, decode, encode};
 
-use crate::{Day, Instant, allocation::Campaign, pacing::Terms};
+use crate::{Instant, allocation::Campaign, learning::Evidence, pacing::Terms};
 
 /// How much of each budget may go out, and what was learned, at some moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Delivery {
     /// By campaign key: campaigns with a budget that ends.
     pub throttles: HashMap<u64, Throttle>,
     /// By campaign key and creative key: campaigns that learn.
-    pub learned: HashMap<u64, HashMap<u64, Outcomes>>,
+    pub learned: HashMap<u64, HashMap<u64, Evidence>>,
 }
 
 /// How a campaign is held back.
@@ -43,18 +43,6 @@ pub enum Zone {
     /// Used up, for the day or for good.
     Spent,
 }
-
-/// What became of a creative's showings, old ones counting less: fractions of impressions and clicks.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Outcomes {
-    /// Impressions.
-    pub impressions: f64,
-    /// Clicks.
-    pub clicks: f64,
-}
-
-/// After so many days an outcome counts half.
-pub const OUTCOME_HALF_LIFE_DAYS: f64 = 7.0;
 
 impl Throttle {
     /// Not held back at all.
@@ -85,22 +73,6 @@ impl Delivery {
             pass: known.map_or(1.0, |throttle| throttle.pass),
             zone: Zone::Exact,
         }
-    }
-}
-
-impl Outcomes {
-    /// Days of impressions and clicks, added up as they count on `today`.
-    pub fn decayed(days: impl IntoIterator<Item = (Day, u64, u64)>, today: Day) -> Self {
-        let mut outcomes = Self::default();
-        for (day, impressions, clicks) in days {
-            let age = today.days_since(day).max(0);
-            #[expect(clippy::cast_precision_loss, reason = "days, and counts below 2⁵³")]
-            let (age, impressions, clicks) = (age as f64, impressions as f64, clicks as f64);
-            let weight = (-age / OUTCOME_HALF_LIFE_DAYS).exp2();
-            outcomes.impressions += weight * impressions;
-            outcomes.clicks += weight * clicks;
-        }
-        outcomes
     }
 }
 
@@ -166,18 +138,5 @@ mod tests {
             let throttle = delivery(zone).throttle(campaign, now, LIMIT);
             assert_eq!(throttle, expected, "{budget} {zone:?} fresh: {fresh}");
         }
-    }
-
-    #[test]
-    fn an_outcome_counts_half_after_its_half_life() {
-        let day = |text: &str| text.parse::<Day>().unwrap();
-        let days = [
-            (day("2026-03-08"), 100, 10),
-            (day("2026-03-01"), 100, 10),
-            // A clock that runs ahead makes nothing count more.
-            (day("2026-03-09"), 1, 0),
-        ];
-        let outcomes = Outcomes::decayed(days, day("2026-03-08"));
-        assert_eq!((outcomes.impressions, outcomes.clicks), (151.0, 15.0));
     }
 }
