@@ -279,7 +279,8 @@ impl Snapshot {
     /// Who should see a campaign.
     pub(super) fn matcher(&self, row: &Row) -> Matcher {
         // The bytes were read once already, when the snapshot was loaded.
-        artefact::targeting(slice(&self.rules, row.rules, row.rules_length)).unwrap_or_default()
+        artefact::targeting(slice(&self.rules, row.rules, row.rules_length))
+            .unwrap_or_else(Matcher::nobody)
     }
 
     fn view<'s>(&'s self, row: &'s Row) -> Option<Campaign<'s>> {

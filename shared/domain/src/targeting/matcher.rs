@@ -11,6 +11,11 @@ use crate::{Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday
 pub struct Matcher(pub(crate) Box<[Test]>);
 
 impl Matcher {
+    /// What matches nobody.
+    pub(crate) fn nobody() -> Self {
+        Self([Test::Any([].into())].into())
+    }
+
     /// Whether all rules match. A rule that cannot be evaluated does not.
     pub fn matches(&self, facts: &Facts<'_>) -> bool {
         self.0.iter().all(|test| test.matches(facts))

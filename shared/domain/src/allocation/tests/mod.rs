@@ -10,6 +10,9 @@ use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
+mod chance;
+mod explaining;
+mod loading;
 mod oracle;
 
 use super::*;
@@ -380,42 +383,6 @@ fn a_campaign_is_given_once_in_a_request() {
     }
 }
 
-/// Pearson's statistic of observed against expected shares.
-fn chi_square(observed: &[f64], shares: &[f64]) -> f64 {
-    let total: f64 = observed.iter().sum();
-    let parts = observed.iter().zip(shares);
-    parts
-        .map(|(seen, share)| (seen - share * total).powi(2) / (share * total))
-        .sum()
-}
-
-#[test]
-fn draws_without_replacement_follow_the_weights() {
-    let lineup = lineup(&[
-        ("a", json!({"weight": 1})),
-        ("b", json!({"weight": 2})),
-        ("c", json!({"weight": 7})),
-    ]);
-    let weights = BTreeMap::from([('a', 1.0), ('b', 2.0), ('c', 7.0)]);
-    let asked = request(json!({"placements": [{"id": "top", "count": 2}]}));
-    let mut rng = StdRng::seed_from_u64(7);
-    let mut seen: BTreeMap<String, f64> = BTreeMap::new();
-    for _ in 0..20_000 {
-        let found = allocate(&lineup, &given(&asked, None), &mut rng).placed;
-        let order = found.iter().map(|placed| placed.campaign.id).collect();
-        *seen.entry(order).or_default() += 1.0;
-    }
-    let share = |order: &String| {
-        let [first, second] = [0, 1].map(|at| weights[&order.chars().nth(at).unwrap()]);
-        first / 10.0 * second / (10.0 - first)
-    };
-    let shares: Vec<f64> = seen.keys().map(share).collect();
-    assert_eq!(seen.len(), 6);
-    // The 0.999 quantile with 5 degrees of freedom.
-    let found = chi_square(&seen.into_values().collect::<Vec<_>>(), &shares);
-    assert!(found < 20.52, "{found}");
-}
-
 #[test]
 fn creatives_are_drawn_by_weight_among_those_that_fit() {
     let lineup = lineup(&[(
@@ -436,7 +403,7 @@ fn creatives_are_drawn_by_weight_among_those_that_fit() {
     }
     assert_eq!(seen.keys().copied().collect::<Vec<_>>(), ["b1", "b3"]);
     // The 0.999 quantile with 1 degree of freedom.
-    let found = chi_square(&seen.into_values().collect::<Vec<_>>(), &[0.25, 0.75]);
+    let found = chance::chi_square(&seen.into_values().collect::<Vec<_>>(), &[0.25, 0.75]);
     assert!(found < 10.83, "{found}");
 }
 
