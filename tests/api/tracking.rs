@@ -169,6 +169,32 @@ fn as_many_impressions_count_as_the_cap_allows_and_the_rest_are_kept() {
 }
 
 #[test]
+fn an_advertisers_campaigns_count_for_each_other() {
+    let scenario = showing(json!({}));
+    let once = json!([{"scope": "advertiser", "per": "lifetime", "max": 1}]);
+    let second = campaign_with("second", json!({"caps": once, "time_zone": "Asia/Seoul"}));
+    let others = campaign_with("third", json!({"caps": once, "advertiser": "other"}));
+    scenario.create("campaigns", "boots", &second);
+    scenario.create("campaigns", "hats", &others);
+    let of = |placement: &str| {
+        let phone = json!({"platform": "ios", "id": "phone-1"});
+        let answer = scenario.allocate(placement, &phone);
+        let url = answer["items"][0]["impression_url"].as_str()?;
+        Some(url.rsplit('/').next()?.to_owned())
+    };
+    scenario.publish_live("campaigns", |_| of("second").is_some());
+    // `track` looks after newer campaigns by itself; one that it does not know makes it look.
+    for (placement, over_cap) in [("third", 0), ("top", 0), ("second", 1), ("top", 1)] {
+        let token = of(placement).unwrap();
+        assert_eq!(seen(&scenario, &token).status, 204);
+        assert_eq!(with(&scenario, "over_cap"), over_cap, "{placement}");
+    }
+    let mut counted: Vec<_> = counters(&scenario, "phone-1").into_values().collect();
+    counted.sort();
+    assert_eq!(counted, ["1", "2"], "of the two advertisers");
+}
+
+#[test]
 #[ignore = "allocations does not look at what a device was shown yet"]
 fn a_campaign_is_not_given_to_a_device_that_has_seen_it_often_enough() {
     let scenario = showing(capped(3));

@@ -63,8 +63,9 @@ impl Campaigns {
     /// published since is worth a short look, and no more: without its names a report shows the keys,
     /// and without its caps it counts.
     pub(crate) async fn known(&self, token: &Token, now: Instant) -> Known {
+        let mut known = Known::default();
         if let Some(held) = self.published.held(now) {
-            let known = Known::of(&held.content, token, now);
+            known = Known::of(&held.content, token, now);
             let published = held.published_at.map_or(0, Instant::as_minutes);
             if known.names.is_some() || token.issue_minute < published {
                 return known;
@@ -72,9 +73,7 @@ impl Campaigns {
         }
         let newest = time::timeout(PATIENCE, self.published.newest(now)).await;
         let newest = newest.ok().flatten();
-        newest.map_or_else(Known::default, |newest| {
-            Known::of(&newest.content, token, now)
-        })
+        newest.map_or(known, |newest| Known::of(&newest.content, token, now))
     }
 
     /// Where a click of the token leads; `None` where no recent version had its campaign.
@@ -86,12 +85,11 @@ impl Campaigns {
         let campaign = token.campaign;
         let snapshot = self.published.current(now).await?;
         if let Some(published) = snapshot.content.campaign_by_key(campaign) {
-            let url = published.click_url.parse().ok();
-            return Ok(url.map(|url: ClickUrl| url.of(token)));
+            return Ok(Some(ClickUrl::filled(published.click_url, token)));
         }
         let remembered = self.withdrawn().get(&campaign).cloned();
         if let Some(url) = remembered {
-            return Ok(Some(url.of(token)));
+            return Ok(Some(ClickUrl::filled(&url, token)));
         }
         let found = self.look_back(campaign, snapshot.version).await?;
         if let Some(url) = &found {
@@ -101,7 +99,7 @@ impl Campaigns {
             }
             withdrawn.insert(campaign, url.clone());
         }
-        Ok(found.map(|url| url.of(token)))
+        Ok(found.map(|url| ClickUrl::filled(&url, token)))
     }
 
     /// Looks for the campaign in the frozen sources of older versions, the newest first.

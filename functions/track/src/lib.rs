@@ -37,9 +37,6 @@ use crate::{campaigns::Campaigns, counting::Refused};
 
 const NAME: &str = "track";
 
-/// What tells a machine from a person.
-const HEADERS: &[&str] = &["User-Agent", "Purpose", "Sec-Purpose"];
-
 const fn endpoint(method: Method, path: &'static str, operation: &'static str) -> Endpoint {
     Endpoint::new(
         method,
@@ -48,7 +45,6 @@ const fn endpoint(method: Method, path: &'static str, operation: &'static str) -
         "Counts a mark once, however often it is sent",
     )
     .answers(&[204])
-    .headers(HEADERS)
     .problems(&[Code::TrackingTokenInvalid, Code::Unavailable])
     .sampled()
 }
@@ -75,7 +71,6 @@ const BATCH: Endpoint = Endpoint::new(
     "postMarks",
     "Counts the marks of a device that was offline, each once; what has failed may be sent again",
 )
-.headers(HEADERS)
 .problems(&[Code::Unavailable])
 .sampled();
 

@@ -41,14 +41,15 @@ const CLICK_ID: &str = "{click_id}";
 const DEVICE_HASH: &str = "{device_hash}";
 
 impl ClickUrl {
-    /// The URL of the click of a token. What is put in is letters and digits, so that it need not be
-    /// percent-encoded anywhere; for a device that did not say which it is it is nothing.
-    pub fn of(&self, token: &Token) -> String {
-        if !self.contains('{') {
-            return self.as_str().to_owned();
+    /// What `url`, which is one of these, is for a click of the token. What is put in is letters and
+    /// digits, so that it need not be percent-encoded anywhere; for a device that did not say which
+    /// it is it is nothing.
+    pub fn filled(url: &str, token: &Token) -> String {
+        if !url.contains('{') {
+            return url.to_owned();
         }
         let device = token.device.map(|device| device.to_string());
-        self.replace(CLICK_ID, &token.click_id())
+        url.replace(CLICK_ID, &token.click_id())
             .replace(DEVICE_HASH, &device.unwrap_or_default())
     }
 }
@@ -138,7 +139,7 @@ mod tests {
         let click = "7zzzzzzzzzzzzzzzzzzzzzzzzz00000000000000ab";
         let device = "09".repeat(16);
         assert_eq!(
-            url.of(&token),
+            ClickUrl::filled(&url, &token),
             format!("https://a.example/{click}?d={device}&again={click}")
         );
         let nobody = Token {
@@ -146,9 +147,9 @@ mod tests {
             ..token
         };
         assert_eq!(
-            url.of(&nobody),
+            ClickUrl::filled(&url, &nobody),
             format!("https://a.example/{click}?d=&again={click}")
         );
-        assert!(url.of(&token).parse::<HttpUrl>().is_ok());
+        assert!(ClickUrl::filled(&url, &token).parse::<HttpUrl>().is_ok());
     }
 }
