@@ -1,42 +1,53 @@
 //! `POST /v1/allocations`: which ad or content this device sees now.
 //!
-//! The hot path. Campaigns are in memory, the device's partition is read once, nothing is written.
-//! Whatever of that does not answer in time is gone without: an unreachable device counts as no
-//! device. Selection itself is [`domain::allocation`]'s.
+//! The hot path. Campaigns are in memory, the device's partition is read once, nothing is written for
+//! the request itself. Whatever of that does not answer in time is gone without: an unreachable
+//! device counts as no device. Selection itself is [`domain::allocation`]'s.
+//!
+//! Beside requests, and seldom: looking for newer campaigns and a newer delivery, leases of budgets
+//! near their end, and the tallies of what was asked for and given out.
 #![forbid(unsafe_code)]
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod leasing;
+mod lineups;
+mod serving;
+
+use std::sync::Arc;
 
 use aws::Pace;
 use domain::{
-    DeviceId, DeviceKey, Instant, RandomId,
-    allocation::{Answer, Given, Item, Lineup, Placed, Profile, Request, Snapshot, allocate},
-    caps::Showings,
+    DeviceId, DeviceKey, Id, RandomId,
+    allocation::{Allocation, Answer, Given, Request, Snapshot, allocate, explain},
     content::Kind,
     key_of,
-    tracking::{Keys, Token, sign},
+    tracking::Keys,
 };
+use garde::Validate;
 use kit::{
-    Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
+    Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
     config::{ResourceName, Variable},
     extract::Json,
     problem::Chain,
     reply::Written,
 };
+use schemars::JsonSchema;
+use serde::Deserialize;
 use store::{
-    Database, Devices,
-    edge::{SnapshotSettings, TokenLifetime, Watched},
+    Database, Devices, ServiceKeys, Stamp,
+    budgets::{BudgetSettings, DeliveryReader, Leases},
+    devices::DeviceRecord,
+    edge::{KeyAuthority, SnapshotSettings, TokenLifetime, Watched},
+    tallies::Tallies,
 };
+use tracing::Instrument as _;
 use upstream::{Secret, SecretSettings};
+
+use crate::{lineups::Lineups, serving::Serving};
 
 const NAME: &str = "allocations";
 
-/// How long a device may go on showing what it was given, in seconds.
-const TTL_S: u64 = 60;
+/// What an operator's key needs to be told why.
+const EXPLAIN: &str = "allocations:explain";
 
 const POST: Endpoint = Endpoint::new(
     Method::Post,
@@ -44,15 +55,20 @@ const POST: Endpoint = Endpoint::new(
     "allocate",
     "Which ad or content this device sees now",
 )
+.caller(Caller::PublicOrOperator(EXPLAIN))
 .headers(&["X-Device-Id", "X-App-Store", "X-App-Version"])
 .problems(&[Code::Unavailable])
 .sampled();
 
 kit::settings! {
-    /// What the function needs beside the snapshot and the secret.
+    /// What the function needs beside snapshot, delivery and secret.
     pub struct Settings {
         /// Where devices are kept.
         devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
+        /// Where tallies are told.
+        marks_table: ResourceName = "MARKS_TABLE", example "madang-dev-marks";
+        /// Where service keys are kept.
+        operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
         /// How long a tracking token counts.
         token_lifetime: TokenLifetime = "TRACKING_TOKEN_LIFETIME_S", default "3600";
         /// The secret with the keys that sign tracking tokens.
@@ -65,47 +81,81 @@ pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
     SnapshotSettings::VARIABLES,
+    BudgetSettings::VARIABLES,
     SecretSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 struct State {
     campaigns: Watched<Arc<Snapshot>>,
-    lineup: Mutex<Lineup>,
+    delivery: DeliveryReader,
+    lineups: Lineups,
+    leases: Leases,
     devices: Devices,
+    tallies: Tallies,
     keys: Secret<Keys>,
-    settings: Settings,
+    token_lifetime: TokenLifetime,
+    budgets: BudgetSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((snapshots, secrets), settings), aws) = aws::start(vars, NAME, |vars| {
-        let shared = Faults::both(SnapshotSettings::read(vars), SecretSettings::read(vars));
-        Faults::both(shared, Settings::read(vars))
-    })?;
+    let (runtime, ((snapshots, budgets), (secrets, settings)), aws) =
+        aws::start(vars, NAME, |vars| {
+            let published = Faults::both(SnapshotSettings::read(vars), BudgetSettings::read(vars));
+            let own = Faults::both(SecretSettings::read(vars), Settings::read(vars));
+            Faults::both(published, own)
+        })?;
+    let database = Database::connect(&aws, Pace::NORMAL);
     let devices = Database::connect(&aws, Pace::HOT).table(&settings.devices_table.0);
+    let service_keys = ServiceKeys::new(database.table(&settings.operators_table.0));
     let state = Arc::new(State {
         campaigns: snapshots
             .source(&aws)
             .reader(Kind::Campaigns, |format, bytes| {
                 Snapshot::load(format, bytes).map(Arc::new)
             }),
-        lineup: Mutex::default(),
+        delivery: budgets.reader(&aws, snapshots.blobs(&aws)),
+        lineups: Lineups::new(budgets.age_limit.0),
+        leases: budgets.leases(&aws),
         devices: Devices::new(devices),
+        tallies: Tallies::new(database.table(&settings.marks_table.0)),
         keys: secrets.secret(&aws, &settings.tracking_keys.0, Keys::parse),
-        settings,
+        token_lifetime: settings.token_lifetime,
+        budgets,
     });
-    Ok(kit::Api::new(NAME, runtime)
+    let ending = (Arc::clone(&state), runtime.clone());
+    Ok(kit::Api::new(NAME, runtime.clone())
+        .authority(KeyAuthority::new(service_keys, runtime.clock))
+        .at_shutdown(move || {
+            let (state, runtime) = ending.clone();
+            async move { state.end(&runtime).await }
+        })
         .route(POST, &state, post)
         .build())
 }
 
+/// Whether, and of which campaign, an operator wants to know why. Other parameters are let through.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+pub struct AllocationQuery {
+    /// Tell why each campaign was given or was not.
+    #[garde(skip)]
+    explain: Option<bool>,
+    /// Of this campaign alone.
+    #[garde(skip)]
+    campaign_id: Option<Id>,
+}
+
 async fn post(
     state: Arc<State>,
-    call: Call<Nothing, Nothing, Json<Request>>,
+    call: Call<Nothing, AllocationQuery, Json<Request>>,
 ) -> Result<Reply<Written<Answer<'static>>>, Problem> {
     let now = call.now();
     let mut rng = call.rng();
+    let explained = call.query.explain == Some(true);
+    if explained {
+        call.principal.require(EXPLAIN)?;
+    }
     let device = call.device_id()?;
     let store = call.app_store();
     let app_version = call.header("x-app-version").map(ToOwned::to_owned);
@@ -114,48 +164,68 @@ async fn post(
     request.device.app_version = request.device.app_version.or(app_version);
 
     let device = request.device.id.clone();
-    let (snapshot, keys, profile) = tokio::join!(
+    state.tell_tallies(Stamp::random(&mut rng), now);
+    let (snapshot, delivery, keys, record) = tokio::join!(
         state.campaigns.current(now),
+        state.delivery.current(now),
         state.keys.get(now),
-        state.profile(device.as_ref(), now),
+        state.device(device.as_ref(), now),
     );
     let (snapshot, keys) = (snapshot?, keys?);
-    let profile = profile.unwrap_or_else(|Unreachable| {
+    let reachable = record.is_ok();
+    let record = record.unwrap_or_else(|Unreachable| {
         request.device.id = None;
-        None
+        DeviceRecord::default()
     });
 
-    let lineup = state.lineup(&snapshot.content, now);
-    let (showings, leases) = (Showings::default(), HashMap::new());
+    let lineup = state.lineups.of(&snapshot.content, &delivery, now);
+    let leases = state.leases.in_hand(now);
     let given = Given {
         request: &request,
-        profile: profile.as_ref(),
-        config: None,
-        showings: &showings,
+        profile: record.profile.as_ref().map(|stored| &stored.profile),
+        config: record.config.as_ref().map(|stored| &stored.config),
+        showings: &record.showings,
         leases: &leases,
         store,
         now,
     };
-    let allocation = allocate(&lineup, &given, &mut rng);
+    let mut allocation = allocate(&lineup, &given, &mut rng);
+    let newly_leased;
+    let mut given = given;
+    if reachable && state.lease(&allocation.wanted, &mut rng, now).await {
+        newly_leased = state.leases.in_hand(now);
+        given.leases = &newly_leased;
+        allocation = allocate(&lineup, &given, &mut rng);
+    }
+    let explanation = explained.then(|| {
+        explain(
+            &lineup,
+            &given,
+            &allocation,
+            call.query.campaign_id.as_ref(),
+        )
+    });
+
     let request_id = RandomId::new(now, &mut rng);
-    let served = Served {
+    let serving = Serving {
+        state: &state,
         keys: &keys,
         request_id,
         request: &request,
         device: device.as_ref().map(DeviceKey::of),
         origin: &call.facts.origin,
         now,
-        expires_at: now + state.settings.token_lifetime.0,
     };
-    let items = allocation
-        .placed
-        .iter()
-        .filter_map(|placed| served.item(placed));
+    let placed = allocation.placed.iter();
+    let items: Vec<_> = placed.filter_map(|placed| serving.item(placed)).collect();
+    state.tally(&request, lineup.snapshot(), &allocation, now);
+    state.top_up(&allocation.placed, &mut rng, now);
     let answer = Answer {
         request_id,
-        ttl_s: served.ttl_s(&allocation.placed),
-        items: items.collect(),
+        ttl_s: serving.ttl_s(&allocation.placed, &items),
+        items,
         fallback: allocation.fallback,
+        explain: explanation,
     };
     Ok(Reply::new(http::StatusCode::OK, Written::new(&answer)?))
 }
@@ -164,83 +234,67 @@ async fn post(
 struct Unreachable;
 
 impl State {
-    /// The lineup of the newest campaigns: made when they are new, or when it no longer stands.
-    fn lineup(&self, snapshot: &Arc<Snapshot>, now: Instant) -> Lineup {
-        let mut held = self.lineup.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = if held.is_of(snapshot) {
-            held.at(now)
-        } else {
-            let delivery = Arc::default();
-            Lineup::new(Arc::clone(snapshot), delivery, Duration::ZERO, now)
-        };
-        held.clone()
-    }
-
-    async fn profile(
+    async fn device(
         &self,
         device: Option<&DeviceId>,
-        now: Instant,
-    ) -> Result<Option<Profile>, Unreachable> {
+        now: domain::Instant,
+    ) -> Result<DeviceRecord, Unreachable> {
         let Some(device) = device else {
-            return Ok(None);
+            return Ok(DeviceRecord::default());
         };
-        let record = self.devices.record(device, now).await.map_err(|error| {
-            tracing::warn!(error = %Chain(&error), "served without the device's profile");
+        self.devices.record(device, now).await.map_err(|error| {
+            tracing::warn!(error = %Chain(&error), "served without the device");
             Unreachable
-        })?;
-        Ok(record.profile.map(|stored| stored.profile))
-    }
-}
-
-/// What the items of one answer share.
-struct Served<'a> {
-    keys: &'a Keys,
-    request_id: RandomId,
-    request: &'a Request,
-    device: Option<DeviceKey>,
-    origin: &'a str,
-    now: Instant,
-    expires_at: Instant,
-}
-
-impl<'a> Served<'a> {
-    fn item(&self, placed: &Placed<'a>) -> Option<Item<'a>> {
-        let Placed {
-            campaign, creative, ..
-        } = placed;
-        let placement = &self.request.placements.get(placed.placement)?.id;
-        let price = campaign.price();
-        let token = Token {
-            request: *self.request_id.as_bytes(),
-            slot: placed.slot,
-            campaign: campaign.key,
-            creative: creative.key,
-            placement: key_of(placement.as_str()),
-            issue_minute: self.now.as_minutes(),
-            device: self.device,
-            pricing: price.pricing,
-            price_micros: price.micros,
-            lease: None,
-            expires_at: self.expires_at,
-        };
-        let token = sign(self.keys, &token);
-        Some(Item {
-            placement,
-            slot: placed.slot,
-            r#type: creative.r#type,
-            campaign_id: campaign.id,
-            creative_id: creative.id,
-            assets: creative.assets(),
-            impression_url: format!("{}/v1/t/imp/{token}", self.origin),
-            click_url: format!("{}/v1/t/clk/{token}", self.origin),
-            expires_at: self.expires_at,
         })
     }
 
-    /// Nothing is shown past its campaign's end.
-    fn ttl_s(&self, placed: &[Placed<'_>]) -> u32 {
-        let ends = placed.iter().filter_map(|placed| placed.campaign.ends_at);
-        let left = ends.map(|end| end.since(self.now).as_secs()).min();
-        u32::try_from(left.unwrap_or(TTL_S).min(TTL_S)).unwrap_or(0)
+    /// Counts what was asked for, and what was given out and held back by caps.
+    fn tally(
+        &self,
+        request: &Request,
+        snapshot: &Snapshot,
+        allocation: &Allocation<'_>,
+        now: domain::Instant,
+    ) {
+        for placement in &request.placements {
+            let key = key_of(placement.id.as_str());
+            let known = snapshot.placement_by_key(key);
+            self.tallies
+                .request(key, known, placement.count.into(), now);
+        }
+        for placed in &allocation.placed {
+            if let Some(placement) = request.placements.get(placed.placement) {
+                let placement = key_of(placement.id.as_str());
+                self.tallies
+                    .served(placed.campaign.key, placed.creative.key, placement);
+            }
+        }
+        for campaign in &allocation.capped {
+            self.tallies.capped(campaign.key);
+        }
+    }
+
+    /// Tells the tallies where it is time to. Nobody waits for it, and nothing is billed from them.
+    fn tell_tallies(self: &Arc<Self>, stamp: Stamp, now: domain::Instant) {
+        if self.tallies.due(now) {
+            let tallies = self.tallies.clone();
+            let tell = async move { tell(&tallies, stamp, now).await };
+            tokio::spawn(tell.in_current_span());
+        }
+    }
+
+    /// What would be lost with the process.
+    async fn end(&self, runtime: &kit::Runtime) {
+        let stamp = Stamp::random(&mut runtime.random.rng());
+        tokio::join!(
+            self.leases.give_back(),
+            tell(&self.tallies, stamp, runtime.clock.now()),
+        );
+    }
+}
+
+async fn tell(tallies: &Tallies, stamp: Stamp, now: domain::Instant) {
+    if let Err(error) = tallies.flush(now, stamp).await {
+        tracing::warn!(error = %Chain(&error), "tallies were not told");
     }
 }

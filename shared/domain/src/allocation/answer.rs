@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::Explanation;
 use crate::{Id, Instant, Label, RandomId};
 
 /// The body of the answer.
@@ -18,6 +19,9 @@ pub struct Answer<'a> {
     pub items: Vec<Item<'a>>,
     /// Whether only house items, or nothing, could be given.
     pub fallback: bool,
+    /// Why it came out so; for operators who asked with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explanation>,
 }
 
 /// A creative in a slot.

@@ -33,9 +33,9 @@ use super::{
     viewer::{Chance, Progress, Refusal, Types, Viewer},
 };
 
-/// At most this many campaigns are told of in [`Allocation::wanted`]: a lease takes longer to get
-/// than the next request takes to come.
-const MOST_WANTED: usize = 16;
+/// At most this many campaigns are told of that lacked a lease, or were at a cap: more leases than
+/// that are not taken for one request, and caps are told of for a rough idea only.
+const MOST_NOTED: usize = 16;
 
 /// How many campaigns beyond those that are needed the reservoir holds, for those that are refused.
 const RESERVE: usize = 8;
@@ -52,8 +52,8 @@ pub struct Allocation<'s> {
     /// Campaigns that were drawn but for the lack of a lease, each once; some of them where there
     /// are many.
     pub wanted: Vec<Campaign<'s>>,
-    /// How often a campaign was drawn that was at a cap.
-    pub capped: u32,
+    /// Campaigns that were drawn but for a cap, each once; some of them where there are many.
+    pub capped: Vec<Campaign<'s>>,
     pub(super) chance: Chance,
 }
 
@@ -99,7 +99,7 @@ pub(super) fn allocate_with<'s>(
             placed: Vec::new(),
             fallback: false,
             wanted: Vec::new(),
-            capped: 0,
+            capped: Vec::new(),
             chance,
         },
     };
@@ -309,18 +309,16 @@ impl<'s> Selection<'_, 's> {
     }
 
     fn note(&mut self, refusal: Refusal, place: u32) {
-        match refusal {
-            Refusal::Cap => self.allocation.capped += 1,
-            Refusal::NoLease => {
-                let wanted = &mut self.allocation.wanted;
-                let Some(campaign) = self.lineup.snapshot().campaign(place) else {
-                    return;
-                };
-                if wanted.len() < MOST_WANTED && wanted.iter().all(|one| one.key != campaign.key) {
-                    wanted.push(campaign);
-                }
-            }
-            _ => {}
+        let noted = match refusal {
+            Refusal::Cap => &mut self.allocation.capped,
+            Refusal::NoLease => &mut self.allocation.wanted,
+            _ => return,
+        };
+        let Some(campaign) = self.lineup.snapshot().campaign(place) else {
+            return;
+        };
+        if noted.len() < MOST_NOTED && noted.iter().all(|one| one.key != campaign.key) {
+            noted.push(campaign);
         }
     }
 }

@@ -83,9 +83,9 @@ impl Lineup {
         &self.snapshot
     }
 
-    /// Whether it is made of these very campaigns.
-    pub fn is_of(&self, snapshot: &Arc<Snapshot>) -> bool {
-        Arc::ptr_eq(&self.snapshot, snapshot)
+    /// Whether it is made of these very campaigns and this delivery.
+    pub fn is_of(&self, snapshot: &Arc<Snapshot>, delivery: &Arc<Delivery>) -> bool {
+        Arc::ptr_eq(&self.snapshot, snapshot) && Arc::ptr_eq(&self.delivery, delivery)
     }
 
     /// What was delivered when it was made.

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::{AGE_LIMIT, given, lineup, now, parsed, request};
 use crate::{
     allocation::{ContentConfig, Given, Lineup, allocate, draw::allocate_with},
-    delivery::{Delivery, Outcomes, Throttle, Zone},
+    delivery::{Delivery, Throttle, Zone},
     key_of,
+    learning::Evidence,
 };
 
 /// Both ways to draw: the reservoir alone, tickets alone (as good as), and one after the other.
@@ -212,7 +213,7 @@ fn a_campaign_that_learns_shows_what_is_clicked() {
     let creative = |id: &str| json!({"id": id, "type": "banner", "weight": 1, "assets": {}});
     let campaign =
         json!({"sampling": "thompson", "creatives": [creative("good"), creative("poor")]});
-    let outcomes = |clicks| Outcomes {
+    let outcomes = |clicks| Evidence {
         impressions: 10_000.0,
         clicks,
     };

@@ -171,7 +171,10 @@ fn a_device_that_has_seen_enough_and_a_user_who_wants_none_are_reasons() {
             now: now(),
         };
         let allocation = allocate(&lineup, &given, &mut StdRng::seed_from_u64(1));
-        assert_eq!((allocation.capped, allocation.fallback), (capped, true));
+        assert_eq!(
+            (allocation.capped.len(), allocation.fallback),
+            (capped, true)
+        );
         let told = explain(&lineup, &given, &allocation, Some(&"seen".parse().unwrap()));
         assert_eq!(told.candidates[0].outcome.to_string(), reason);
     }
