@@ -1,6 +1,11 @@
 //! What allocation is measured with: campaigns with full targeting and the requests that meet them.
 //! The same numbers every time, from a seed.
+//!
+//! [`full`] adds to the same campaigns and requests whatever else allocation knows: caps and what was
+//! shown, budgets and what holds them back, categories and exclusions, consent.
 #![forbid(unsafe_code)]
+
+pub mod full;
 
 use std::ops::RangeInclusive;
 
@@ -28,14 +33,17 @@ const SEGMENTS: u32 = 40;
 /// # Errors
 /// Never: the ids are well formed.
 pub fn campaigns(count: usize) -> Result<Vec<(Id, Value)>, domain::BadText> {
+    every().take(count).collect()
+}
+
+/// All campaigns, one after the other, without end.
+fn every() -> impl Iterator<Item = Result<(Id, Value), domain::BadText>> {
     let mut rng = StdRng::seed_from_u64(SEED);
-    (0..count)
-        .map(|number| {
-            let id = format!("c{number:06}");
-            let campaign = campaign(&id, &mut rng);
-            Ok((id.parse()?, campaign))
-        })
-        .collect()
+    (0_u32..).map(move |number| {
+        let id = format!("c{number:06}");
+        let campaign = campaign(&id, &mut rng);
+        Ok((id.parse()?, campaign))
+    })
 }
 
 /// The bodies of the requests, each with the device's id, so that its profile is looked up.
@@ -145,7 +153,9 @@ mod tests {
     #[test]
     fn campaigns_and_requests_are_what_the_product_accepts() {
         assert_eq!(validate_set(Kind::Campaigns, &campaigns(200).unwrap()), []);
-        for request in requests() {
+        let full: Result<Vec<_>, _> = full::campaigns().take(200).collect();
+        assert_eq!(validate_set(Kind::Campaigns, &full.unwrap()), []);
+        for request in requests().into_iter().chain(full::requests()) {
             let text = request.to_string();
             let read = domain::validation::parse::<domain::allocation::Request>(text.as_bytes());
             assert!(read.is_ok(), "{read:?}");

@@ -54,7 +54,18 @@ pub struct Allocation<'s> {
     pub wanted: Vec<Campaign<'s>>,
     /// Campaigns that were drawn but for a cap, each once; some of them where there are many.
     pub capped: Vec<Campaign<'s>>,
+    /// What it took to draw.
+    pub effort: Effort,
     pub(super) chance: Chance,
+}
+
+/// How much work an allocation was, for measurements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// How many tickets were drawn.
+    pub tickets: u32,
+    /// How often a tier's bitmaps were intersected.
+    pub intersections: u32,
 }
 
 /// A creative in a slot.
@@ -100,6 +111,7 @@ pub(super) fn allocate_with<'s>(
             fallback: false,
             wanted: Vec::new(),
             capped: Vec::new(),
+            effort: Effort::default(),
             chance,
         },
     };
@@ -231,6 +243,7 @@ impl<'s> Selection<'_, 's> {
         let mut tries = limit;
         while tries > 0 {
             tries -= 1;
+            self.allocation.effort.tickets += 1;
             let Some(position) = tier.drawn_by(rng.random_range(0..tier.total())) else {
                 return;
             };
@@ -247,6 +260,7 @@ impl<'s> Selection<'_, 's> {
         }
         let mut size = source.left + RESERVE;
         loop {
+            self.allocation.effort.intersections += 1;
             best_keys(tier, &source.query, size, scratch, rng);
             let found = scratch.reservoir.len();
             for at in 0..found {

@@ -24,7 +24,7 @@ mod viewer;
 pub use answer::{Answer, Item};
 pub use campaign::{Campaign, Creative, Price};
 pub use content_config::{ContentConfig, Frequency, StoredContentConfig};
-pub use draw::{Allocation, Placed, allocate};
+pub use draw::{Allocation, Effort, Placed, allocate};
 pub use explain::{Candidate, Explanation, Outcome, explain};
 pub use given::Given;
 pub use lineup::Lineup;
