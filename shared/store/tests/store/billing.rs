@@ -17,7 +17,7 @@ use store::{
 
 use crate::{
     harness::{Dynamo, NOON, Stamps, marks_over},
-    marks::{DEADLINE, impression, token, totals},
+    marks::{DEADLINE, impression, roll_up_killed_after, token, totals},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -188,6 +188,72 @@ async fn late_marks_bill_their_day_and_the_days_after_it_anew() {
     assert_eq!((last.impressions, last.over_cap), (2, 1));
     let (total, today) = campaign.billed().await;
     assert_eq!((total.impressions, today.impressions), (10, 2));
+}
+
+#[tokio::test]
+async fn billing_anew_that_is_killed_anywhere_is_made_up_for_by_the_next_run() {
+    for writes in 0.. {
+        let total = budget(Pricing::Impressions, 0, Some(4), Some(7));
+        let mut campaign = Campaign::start("UTC", total).await;
+        let days = [NOON, NOON + DAY, NOON + 2 * DAY];
+        for day in days {
+            campaign.see(MarkKind::Impression, 2, day, day).await;
+            campaign.roll_up(day).await;
+        }
+        let late = days[2] + HOUR;
+        campaign
+            .see(MarkKind::Impression, 2, days[0] + MINUTE, late)
+            .await;
+        let terms = campaign.terms.clone();
+        let ended = roll_up_killed_after(&campaign.dynamo, writes, late, &|_| terms.clone()).await;
+        campaign.roll_up(late + MINUTE).await;
+        let mut billed = Vec::new();
+        for day in days {
+            let counts = campaign.day(day).await;
+            billed.push((counts.impressions, counts.over_cap));
+        }
+        assert_eq!(billed, [(4, 0), (2, 0), (1, 1)], "after {writes} writes");
+        let (total, today) = campaign.billed().await;
+        assert_eq!((total.impressions, today.impressions), (7, 1));
+        if ended {
+            assert!(writes > 5, "{writes}");
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_runs_at_once_while_marks_come_in_the_budget_holds_and_is_used_up() {
+    let mut campaign =
+        Campaign::start("Asia/Seoul", budget(Pricing::Cpm, 300, Some(11), Some(17))).await;
+    // Over midnight in Seoul; seventy are sent, each of 300 thousandths of a micro.
+    let begin = NOON + 2 * HOUR + 55 * MINUTE;
+    for portion in 0..10 {
+        let at = begin + MINUTE * portion;
+        campaign.see(MarkKind::Impression, 7, at, at).await;
+        let terms = campaign.terms.clone();
+        let runs = (0..3).map(|nth| {
+            let roll_up = RollUp::new(campaign.dynamo.table());
+            let (terms, now) = (terms.clone(), at + Duration::from_secs(nth));
+            tokio::spawn(async move {
+                let run = roll_up.run(now, &|_| terms.clone(), DEADLINE).await;
+                run.unwrap();
+            })
+        });
+        let runs: Vec<_> = runs.collect();
+        for run in runs {
+            run.await.unwrap();
+        }
+        let spent = campaign.day(NOON).await.spend_thousandths;
+        assert!(spent <= 17_000, "{spent}");
+    }
+    campaign.roll_up(begin + HOUR).await;
+    let counts = campaign.day(NOON).await;
+    // 35 before midnight of which the day takes 36; after it the rest of the whole.
+    assert_eq!((counts.impressions, counts.over_cap), (56, 14));
+    let (total, today) = campaign.billed().await;
+    assert_eq!((total.impressions, today.impressions), (56, 21));
+    assert_eq!(total.spend_thousandths, 16_800);
 }
 
 #[tokio::test]

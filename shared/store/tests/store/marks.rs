@@ -15,8 +15,9 @@ use domain::{
 };
 use store::{
     StoreError,
-    marks::{Mark, Outcome, RollUp, Summary, Totals},
+    marks::{Mark, Outcome, Published, RollUp, Summary, Totals},
 };
+use tokio::sync::Notify;
 
 use crate::harness::{Dynamo, Fault, NOON, Proxy, Stamps, marks_over, table_at};
 
@@ -56,6 +57,32 @@ pub(crate) fn impression(token: &Token) -> Mark<'_> {
 pub(crate) async fn roll_up(dynamo: &Dynamo, now: Instant) -> Summary {
     let roll_up = RollUp::new(dynamo.table());
     roll_up.run(now, &|_| None, DEADLINE).await.unwrap()
+}
+
+/// Begins a run that is dropped once it has written so many items. Says whether it ended before.
+pub(crate) async fn roll_up_killed_after(
+    dynamo: &Dynamo,
+    most_writes: usize,
+    now: Instant,
+    published: Published<'_>,
+) -> bool {
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    let enough = Arc::new(Notify::new());
+    let told = Arc::clone(&enough);
+    let mut writes = 0;
+    proxy.set(move |_, request| {
+        writes += usize::from(String::from_utf8_lossy(&request.raw).contains(".PutItem"));
+        if writes > most_writes {
+            told.notify_one();
+            return Fault::Hang;
+        }
+        Fault::None
+    });
+    let roll_up = RollUp::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    tokio::select! {
+        run = roll_up.run(now, published, DEADLINE) => run.unwrap().complete,
+        () = enough.notified() => false,
+    }
 }
 
 /// The day's totals, by what they are called.

@@ -11,7 +11,7 @@ use store::{
 
 use crate::{
     harness::{Dynamo, Fault, NOON, Proxy, Stamps, marks_over, raw, table_at},
-    marks::{DEADLINE, impression, listen, roll_up, token, totals},
+    marks::{DEADLINE, impression, listen, roll_up, roll_up_killed_after, token, totals},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -227,47 +227,28 @@ async fn a_backlog_is_worked_off_over_as_many_runs_as_it_takes() {
 #[tokio::test]
 async fn a_run_that_is_killed_anywhere_is_made_up_for_by_the_next() {
     let expected = 40;
-    let prepare = async |endpoint: &str| {
-        let marks = marks_over(table_at(endpoint, aws::Pace::NORMAL));
+    let end = NOON + 10 * MINUTE;
+    for writes in 0.. {
+        let dynamo = Dynamo::start().await;
+        let marks = marks_over(dynamo.table());
         let mut stamps = Stamps::new();
         for request in 0..expected {
             let issued_at = NOON + Duration::from_secs(7 * request);
             see(&marks, &mut stamps, request, issued_at, issued_at).await;
         }
-    };
-    let end = NOON + 10 * MINUTE;
-    let mut step = 0;
-    loop {
-        let dynamo = Dynamo::start().await;
-        prepare(&dynamo.endpoint).await;
-        let proxy = Proxy::start(&dynamo.endpoint).await;
-        let watched = RollUp::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
-        // Between two writes it does not matter where it is killed.
-        let mut writes = 0;
-        proxy.set(move |_, request| {
-            let puts = String::from_utf8_lossy(&request.raw).contains(".PutItem");
-            writes += usize::from(puts);
-            if puts && writes > step {
-                Fault::Hang
-            } else {
-                Fault::None
-            }
-        });
-        let soon = end + Duration::from_millis(5_700);
-        let killed = watched.run(end, &|_| None, soon).await.unwrap();
+        let ended = roll_up_killed_after(&dynamo, writes, end, &|_| None).await;
         assert!(roll_up(&dynamo, end + MINUTE).await.complete);
         assert_eq!(
             impressions(&dynamo, NOON).await,
             expected,
-            "after {step} writes"
+            "after {writes} writes"
         );
         let delivered = Totals::new(dynamo.table()).delivered().await.unwrap();
         assert_eq!(delivered[0].total.impressions, expected);
-        if killed.complete {
-            assert!(step > 8, "{step}");
+        if ended {
+            assert!(writes > 8, "{writes}");
             break;
         }
-        step += 1;
     }
 }
 
