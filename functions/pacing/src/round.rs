@@ -149,11 +149,7 @@ impl Round<'_> {
         let progress = self.progress(key);
         let account = self.accounts.get(&key);
         let course = passes.entry(key).or_insert_with(|| {
-            let mut course = Passes::default();
-            if let Some(last) = last {
-                course.note(self.before.at.as_minutes(), last.pass);
-            }
-            course
+            last.map_or_else(Passes::default, |last| Passes::constant(last.pass))
         });
         let situation = Situation {
             terms: &terms,

@@ -15,6 +15,9 @@ const HALF_LIFE_MIN: f64 = 3.0;
 /// From so many units on the last minutes tell more than chance does.
 const TELLING: f64 = 30.0;
 
+/// In so many of the last minutes much is still on its way from devices.
+const ARRIVING_MIN: u32 = 2;
+
 /// The least probability: less would leave nothing to learn the demand from.
 const LEAST: f64 = 0.000_1;
 
@@ -53,18 +56,21 @@ impl Passes {
         }
     }
 
-    /// What was in force in a minute. Before the first that was noted it was the same: a worker that
-    /// remembers nothing does best to take it for constant.
+    /// The same all the time: the best that a worker which remembers nothing can go by.
+    pub fn constant(pass: f32) -> Self {
+        Self(VecDeque::from([(0, pass)]))
+    }
+
+    /// What was in force in a minute, if that is known.
     pub(super) fn at(&self, minute: u32) -> Option<f64> {
         let since = self.0.iter().rev().find(|(at, _)| *at <= minute);
-        let pass = since.or(self.0.front());
-        pass.map(|(_, pass)| f64::from(*pass))
+        since.map(|(_, pass)| f64::from(*pass))
     }
 }
 
 /// Units that a minute brings at `now` if everything passes: what the last minutes brought against what
 /// they let pass and what they weigh in the day's shape, newer minutes counting more. `None` where
-/// nothing was let pass.
+/// nothing was let pass in minutes of which most has come in.
 ///
 /// A ratio of sums, and not a correction of the last probability by the last error: it does not
 /// overshoot while impressions are still on their way from devices.
@@ -83,27 +89,36 @@ pub(super) fn demand_per_minute(
     let (mut units, mut open, mut weight) = (0.0, 0.0, 1.0);
     let mut last = None;
     for (minute, count) in minutes.newest_first() {
-        let pass = passes.at(minute)? * curve.at(Instant::from_minutes(minute));
-        units += weight * count;
-        open += weight * pass;
-        weight *= (-1.0 / half_life).exp2();
+        let Some(pass) = passes.at(minute) else {
+            continue;
+        };
+        let pass = pass * curve.at(Instant::from_minutes(minute));
         // A burst shows in one minute, and is believed at once.
         if last.is_none() && pass > 0.0 && count >= TELLING {
             last = Some(count / pass);
         }
+        if minute + ARRIVING_MIN < now.as_minutes() {
+            units += weight * count;
+            open += weight * pass;
+            weight *= (-1.0 / half_life).exp2();
+        }
     }
-    let demand = (open > 0.0).then_some(units / open)?;
-    let burst = last.filter(|last| *last > 2.0 * demand);
-    Some(burst.unwrap_or(demand) * curve.at(now))
+    let demand = (open > 0.0).then_some(units / open);
+    let burst = last.filter(|last| demand.is_none_or(|demand| *last > 2.0 * demand));
+    burst.or(demand).map(|demand| demand * curve.at(now))
 }
 
-/// The probability that brings `target` units a minute, after `last`.
+/// The probability that brings `target` units a minute, after `last`: the same while nothing is known
+/// of the demand, and more where nothing comes.
 pub(super) fn next_pass(target: f64, demand: Option<f64>, last: f64) -> f64 {
     let last = last.max(LEAST);
     let highest = (last * RISE).min(1.0);
-    let Some(demand) = demand.filter(|demand| *demand > 0.0) else {
-        return highest;
+    let Some(demand) = demand else {
+        return last.min(1.0);
     };
+    if demand <= 0.0 {
+        return highest;
+    }
     let wanted = target / demand;
     let next = if wanted > last / 2.0 {
         // Half of the way (in proportions): what is left to do is most likely chance.
@@ -134,7 +149,7 @@ mod tests {
     }
 
     fn demand_per_minute(minutes: &Minutes, passes: &Passes) -> Option<f64> {
-        let now = Instant::from_minutes(minutes.end);
+        let now = Instant::from_minutes(minutes.end + ARRIVING_MIN);
         super::demand_per_minute(minutes, passes, &Curve::UNIFORM, now)
     }
 
@@ -178,7 +193,8 @@ mod tests {
     fn a_probability_falls_at_once_and_rises_step_by_step() {
         assert_eq!(next_pass(10.0, Some(1_000.0), 1.0), 0.01);
         assert_eq!(next_pass(1_000.0, Some(1_000.0), 0.01), 0.02);
-        assert_eq!(next_pass(10.0, None, 0.3), 0.6);
+        assert_eq!(next_pass(10.0, None, 0.3), 0.3);
+        assert_eq!(next_pass(10.0, Some(0.0), 0.3), 0.6);
         assert_eq!(next_pass(10.0, Some(0.0), 0.9), 1.0);
         assert_eq!(next_pass(0.0, Some(1e9), 1.0), LEAST);
         assert_eq!(next_pass(5.0, Some(10.0), 0.5), 0.5);
@@ -187,10 +203,26 @@ mod tests {
     #[test]
     fn what_was_in_force_is_remembered_by_the_minute() {
         let passes = passes(&[(10, 0.1), (12, 0.2), (12, 0.3)]);
-        let at = |minute| passes.at(minute).map(|pass| (pass * 10.0).round());
-        assert_eq!(
-            [9, 10, 11, 12, 99].map(at),
-            [1, 1, 1, 3, 3].map(|pass| Some(f64::from(pass)))
-        );
+        let at = |minute| passes.at(minute).map(|pass| (10.0 * pass).round());
+        let expected = [None, Some(1.0), Some(1.0), Some(3.0), Some(3.0)];
+        assert_eq!([9, 10, 11, 12, 99].map(at), expected);
+        let constant = Passes::constant(0.5);
+        assert_eq!([0, 99].map(|minute| constant.at(minute)), [Some(0.5); 2]);
+    }
+
+    #[test]
+    fn minutes_that_are_still_coming_in_or_were_before_its_time_tell_nothing_of_demand() {
+        let of = |counts: &[u32], passes: &Passes| {
+            let now = Instant::from_minutes(100);
+            let counts = minutes(100, counts);
+            super::demand_per_minute(&counts, passes, &Curve::UNIFORM, now).map(f64::round)
+        };
+        let counts: Vec<u32> = [vec![20; 13], vec![10, 1]].concat();
+        assert_eq!(of(&counts, &Passes::constant(1.0)), Some(20.0));
+        let counts: Vec<u32> = [vec![0; 10], vec![10; 5]].concat();
+        assert_eq!(of(&counts, &passes(&[(95, 0.5)])), Some(20.0));
+        assert_eq!(of(&counts, &passes(&[(98, 0.5)])), None);
+        let burst: Vec<u32> = [vec![0; 14], vec![100]].concat();
+        assert_eq!(of(&burst, &passes(&[(98, 0.5)])), Some(200.0));
     }
 }
