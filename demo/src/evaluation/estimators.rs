@@ -5,12 +5,16 @@
 //! item than the log's policy was: the weight. The plain estimate divides by the impressions and is
 //! right on average (Horvitz and Thompson 1952); the self-normalised one divides by the weights and
 //! is a little wrong on average but less spread (Swaminathan and Joachims 2015).
+//!
+//! Both get three intervals. The usual two, normal and bootstrap, trust the rows to show how much
+//! the weighted clicks vary; with a handful of clicks, of which a heavy one may not have come up at all,
+//! they are too narrow and too low. Wilson's, of the effective rows, takes the variation from the weights
+//! of all rows instead.
 
 use anyhow::{Result, ensure};
 use rand::{Rng, RngExt as _};
 
 use super::{intervals::Interval, log::Logged};
-use crate::statistics::float;
 
 /// How often rows are drawn anew for a bootstrap interval.
 pub(crate) const REPLICATES: usize = 2_000;
@@ -66,7 +70,7 @@ pub(crate) struct Estimate {
     pub(crate) rows: usize,
     pub(crate) clicks: usize,
     pub(crate) rate: f64,
-    /// Intervals by name, from the formula that suits the estimator and by bootstrap.
+    /// Intervals by name, the most trustworthy first.
     pub(crate) intervals: Vec<(&'static str, Interval)>,
     /// What the weights do; `None` where there are none.
     pub(crate) weights: Option<Weights>,
@@ -94,24 +98,20 @@ impl Estimator {
         );
         let rate = self.rate(&sums);
         let clicks = rows.iter().filter(|row| row.clicked).count();
-        let mut intervals = Vec::with_capacity(2);
-        match self {
-            Self::Counted => {
-                let wilson = Interval::wilson(float(clicks as u64), sums.rows)?;
-                intervals.push(("Wilson", wilson));
-            }
-            Self::InversePropensity | Self::SelfNormalised => {
-                let normal = Interval::normal(rate, self.standard_error(rate, rows, &sums))?;
-                intervals.push(("normal", normal));
-                intervals.push(("bootstrap", self.bootstrap(rows, rng)));
-            }
+        let weights = Weights::of(rows, &sums);
+        let wilson = weights.wilson(rate)?;
+        let mut intervals = vec![("Wilson", wilson)];
+        if self != Self::Counted {
+            let normal = Interval::normal(rate, self.standard_error(rate, rows, &sums))?;
+            intervals.push(("normal", normal));
+            intervals.push(("bootstrap", self.bootstrap(rows, rng)));
         }
         Ok(Estimate {
             rows: rows.len(),
             clicks,
             rate,
             intervals,
-            weights: (self != Self::Counted).then(|| Weights::of(rows, &sums)),
+            weights: (self != Self::Counted).then_some(weights),
         })
     }
 
@@ -159,6 +159,12 @@ impl Estimator {
 }
 
 impl Weights {
+    /// The interval of a rate that was counted in the effective rows. Of the policy's own impressions
+    /// these are all, and it is the plain one.
+    fn wilson(self, rate: f64) -> Result<Interval> {
+        Interval::wilson(rate.min(1.0) * self.effective_rows, self.effective_rows)
+    }
+
     fn of(rows: &[Weighted], sums: &Sums) -> Self {
         let squares: f64 = rows.iter().map(|row| row.weight.powi(2)).sum();
         Self {
@@ -206,6 +212,11 @@ mod tests {
         estimator.estimate(rows, &mut rng).unwrap()
     }
 
+    fn interval(estimate: &Estimate, name: &str) -> Interval {
+        let mut intervals = estimate.intervals.iter();
+        intervals.find(|(its, _)| *its == name).unwrap().1
+    }
+
     fn near(a: f64, b: f64) {
         assert!((a - b).abs() < 1e-4, "{a} instead of {b}");
     }
@@ -219,22 +230,32 @@ mod tests {
         near(plain.rate, 3.0 / 4.0);
         // The variance of the rewards is 11/12, that of their mean a fourth of it.
         let half = 1.95996 * (11.0_f64 / 48.0).sqrt();
-        near(plain.intervals[0].1.low, (0.75 - half).max(0.0));
-        near(plain.intervals[0].1.high, (0.75 + half).min(1.0));
+        near(interval(&plain, "normal").low, (0.75 - half).max(0.0));
+        near(interval(&plain, "normal").high, (0.75 + half).min(1.0));
 
         let normalised = estimate(SelfNormalised, &rows);
         near(normalised.rate, 3.0 / 4.0);
         // Deviations w(r - 3/4) are 1/2, -3/4, 1/4, 0; their squares add up to 7/8; Σw = 4.
         near(
-            normalised.intervals[0].1.low,
+            interval(&normalised, "normal").low,
             0.75 - 1.95996 * (7.0_f64 / 8.0).sqrt() / 4.0,
         );
         let weights = normalised.weights.unwrap();
         near(weights.effective_rows, 16.0 / 6.0);
         near(weights.largest, 2.0);
+        let effective = Interval::wilson(2.0, 16.0 / 6.0).unwrap();
+        assert_eq!(interval(&normalised, "Wilson"), effective);
+    }
 
-        let counted = estimate(Counted, &rows);
-        assert_eq!((counted.rows, counted.clicks), (4, 2));
+    #[test]
+    fn what_was_counted_has_the_plain_interval_and_no_weights() {
+        let counted = estimate(
+            Counted,
+            &rows(&[(1.0, true), (1.0, false), (1.0, true), (1.0, false)]),
+        );
+        assert_eq!((counted.rows, counted.clicks, counted.rate), (4, 2, 0.5));
+        let wilson = Interval::wilson(2.0, 4.0).unwrap();
+        assert_eq!(counted.intervals, [("Wilson", wilson)]);
         assert_eq!(counted.weights, None);
     }
 
@@ -348,6 +369,34 @@ mod tests {
             .count();
         // Counts are whole, so the coverage of one rate is not exactly 0.95.
         assert!((2_780..2_910).contains(&covered), "{covered}");
+    }
+
+    #[test]
+    fn with_few_clicks_and_heavy_weights_only_the_wilson_interval_holds() {
+        const LOGS: usize = 2_000;
+        const RATE: f64 = 0.004;
+        let mut rng = StdRng::seed_from_u64(9);
+        let (mut wilson, mut normal) = (0, 0);
+        for _ in 0..LOGS {
+            // Of ten items shown alike, the policy shows one six times in ten.
+            let rows: Vec<Weighted> = (0..2_000)
+                .map(|_| Weighted {
+                    position: 1,
+                    weight: if rng.random_bool(0.1) { 6.0 } else { 4.0 / 9.0 },
+                    clicked: rng.random_bool(RATE),
+                })
+                .collect();
+            let sums: Sums = rows.iter().collect();
+            let rate = SelfNormalised.rate(&sums);
+            let error = SelfNormalised.standard_error(rate, &rows, &sums);
+            let usual = Interval::normal(rate, error).unwrap();
+            let effective = Weights::of(&rows, &sums).wilson(rate).unwrap();
+            normal += usize::from(usual.covers(RATE));
+            wilson += usize::from(effective.covers(RATE));
+        }
+        // Of 2,000 logs 0.95 are 1,900 with a standard deviation of 10.
+        assert!(wilson > 1_870, "{wilson}");
+        assert!(normal < 1_750, "{normal}");
     }
 
     #[test]

@@ -41,8 +41,12 @@ impl fmt::Display for Evaluation {
         )?;
         writeln!(
             f,
-            "  {} pairs of item and position).",
+            "  {} pairs of item and position). Wilson intervals of weighted rows are of the effective rows; the normal and",
             count(self.bts.pairs)
+        )?;
+        writeln!(
+            f,
+            "  the bootstrap one are too narrow where clicks are few and weights heavy."
         )?;
         writeln!(f)?;
         for (how, interval, covers) in &self.cross_check.covers {
@@ -91,7 +95,7 @@ fn whole(f: &mut fmt::Formatter<'_>, line: &Line) -> fmt::Result {
 }
 
 fn by_position(f: &mut fmt::Formatter<'_>, lines: &[Line]) -> fmt::Result {
-    write!(f, "  {:<34}", "by position (Wilson or normal)")?;
+    write!(f, "  {:<34}", "by position, with Wilson intervals")?;
     for position in 1..=3 {
         write!(f, "{:>22}", format!("position {position}"))?;
     }
