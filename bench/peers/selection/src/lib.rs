@@ -2,6 +2,9 @@
 //! The same numbers every time, from a seed.
 #![forbid(unsafe_code)]
 
+pub mod scan;
+pub mod workload;
+
 use std::ops::RangeInclusive;
 
 use domain::Id;
