@@ -53,6 +53,11 @@ impl Scan {
         Ok(Self(ready.collect::<Result<_>>()?))
     }
 
+    /// The ids of all campaigns, in the order they were given.
+    pub fn ids(&self) -> impl Iterator<Item = &Id> {
+        self.0.iter().map(|candidate| &candidate.id)
+    }
+
     /// The campaigns that may be shown in a placement.
     pub fn eligible(&self, wanted: &PlacementRequest, viewer: &Viewer<'_>) -> Vec<&Candidate> {
         let candidates = self.0.iter();

@@ -89,9 +89,9 @@ impl Workload {
     /// The folder does not hold what [`Workload::write`] writes.
     pub fn read(folder: &Path) -> Result<Self> {
         let campaigns: Vec<Named<Value>> = read(folder, CAMPAIGNS_FILE)?;
-        let campaigns = campaigns.into_iter().map(|Named { id, campaign }| {
-            Ok((id, serde_json::from_value::<Campaign>(campaign)?))
-        });
+        let campaigns = campaigns
+            .into_iter()
+            .map(|Named { id, campaign }| Ok((id, serde_json::from_value::<Campaign>(campaign)?)));
         let devices: BTreeMap<String, Profile> = read(folder, DEVICES_FILE)?;
         let keys: Value = read(folder, KEYS_FILE)?;
         Ok(Self {

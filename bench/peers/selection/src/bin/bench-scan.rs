@@ -80,7 +80,8 @@ fn allocate(body: &[u8], origin: &str, workload: &Workload) -> Result<Vec<u8>> {
     for placement in &request.placements {
         let eligible = workload.scan.eligible(placement, &viewer);
         for (slot, candidate) in (0..).zip(drawn(&best_tier(&eligible), placement, &mut rng)) {
-            let Some(creative) = candidate.campaign.creatives.choose(&mut rng) else {
+            let creatives = &candidate.campaign.creatives;
+            let Ok(creative) = creatives.choose_weighted(&mut rng, |one| one.weight) else {
                 continue;
             };
             let budget = candidate.campaign.budget.as_ref();
