@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, Result, anyhow};
 use aws::{Aws, Pace};
 use domain::{
-    Id, RandomId,
+    Id, Instant, RandomId,
     allocation::Profile,
     content::{Kind, SetFault, compile, format},
 };
@@ -23,6 +23,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{binaries::WORKSPACE, process::Vars};
+
+/// The variable that says where the database is.
+pub(crate) const DATABASE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 /// A local stack in a folder that goes away with it.
 pub(crate) struct Backend {
@@ -67,7 +70,7 @@ impl Backend {
             ("AWS_REGION", local::template::REGION),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_endpoint),
+            (DATABASE, &stack.dynamodb_endpoint),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &stack.secrets_endpoint),
             ("AWS_ENDPOINT_URL_LAMBDA", &stack.lambda_endpoint),
             (
@@ -82,6 +85,16 @@ impl Backend {
             .into_iter()
             .chain(endpoints)
             .collect())
+    }
+
+    /// Where the database is.
+    pub(crate) fn database(&self) -> &str {
+        &self.stack.description().dynamodb_endpoint
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// A key that may do everything.

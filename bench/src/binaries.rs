@@ -19,7 +19,7 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Builds `packages`, each of which has one binary of its own name.
+    /// Builds the binaries of `packages`.
     pub(crate) fn build(profile: &str, packages: &[&str]) -> Result<Self> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -31,14 +31,12 @@ impl Binaries {
             command.status().context("cargo")?.success(),
             "the build failed"
         );
-        let target = env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| Path::new(WORKSPACE).join("target"), PathBuf::from);
         let folder = match profile {
             "dev" => "debug",
             other => other,
         };
         Ok(Self {
-            folder: target.join(folder),
+            folder: target().join(folder),
         })
     }
 
@@ -46,6 +44,12 @@ impl Binaries {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+/// The folder for what is built.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(WORKSPACE).join("target"), PathBuf::from)
 }
 
 /// How many bytes the binary has in the archive that is deployed. The archive's own headers, some

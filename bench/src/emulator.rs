@@ -3,7 +3,7 @@
 //! sockets, one thread a connection, so that little of what is measured is its own.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -11,6 +11,8 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
+
+use crate::http1::Message;
 
 /// How long a function may think about one event.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,6 +105,11 @@ impl Emulator {
         String::from_utf8_lossy(&self.shared.lock().last_answer).into_owned()
     }
 
+    /// How many events were sent.
+    pub(crate) fn sent(&self) -> usize {
+        self.shared.lock().turn
+    }
+
     /// Waits for a condition, or until nothing was answered for as long as `patience`.
     fn until(
         &self,
@@ -139,10 +146,11 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut requests = BufReader::new(stream.try_clone()?);
-        while let Some(Asked { path, body }) = read(&mut requests)? {
+        while let Some(request) = Message::read(&mut requests)? {
+            let path = request.second_word();
             let answer = match path.rsplit('/').next().unwrap_or_default() {
                 "next" if path.starts_with("/2018-06-01/runtime/") => self.next(),
-                "response" => self.answered(body),
+                "response" => self.answered(request.body),
                 "register" => message(
                     "200 OK",
                     "lambda-extension-identifier: bench\r\n",
@@ -152,7 +160,7 @@ impl Shared {
                 "next" => loop {
                     thread::park();
                 },
-                _ => self.failed(&body),
+                _ => self.failed(&request.body),
             };
             stream.write_all(&answer)?;
         }
@@ -218,61 +226,6 @@ impl Shared {
     }
 }
 
-struct Asked {
-    path: String,
-    body: Vec<u8>,
-}
-
-/// Reads one request with a `content-length` or chunked body; `None` at the end of the connection.
-fn read(requests: &mut BufReader<TcpStream>) -> io::Result<Option<Asked>> {
-    let mut line = String::new();
-    if requests.read_line(&mut line)? == 0 {
-        return Ok(None);
-    }
-    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut length = 0;
-    let mut chunked = false;
-    loop {
-        line.clear();
-        if requests.read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let Some((name, value)) = line.trim_end().split_once(':') else {
-            break;
-        };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().map_err(io::Error::other)?;
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            chunked = true;
-        }
-    }
-    let body = match chunked {
-        true => chunks(requests)?,
-        false => exactly(requests, length)?,
-    };
-    Ok(Some(Asked { path, body }))
-}
-
-fn chunks(requests: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let mut line = String::new();
-        requests.read_line(&mut line)?;
-        let size = usize::from_str_radix(line.trim_end(), 16).map_err(io::Error::other)?;
-        body.extend(exactly(requests, size)?);
-        requests.read_line(&mut line)?;
-        if size == 0 {
-            return Ok(body);
-        }
-    }
-}
-
-fn exactly(requests: &mut BufReader<TcpStream>, length: usize) -> io::Result<Vec<u8>> {
-    let mut body = vec![0; length];
-    requests.read_exact(&mut body)?;
-    Ok(body)
-}
-
 fn message(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 {status}\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -292,7 +245,7 @@ mod tests {
         let mut turn = 0;
         loop {
             api.write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")?;
-            let Some(event) = read(&mut answers)? else {
+            let Some(event) = Message::read(&mut answers)? else {
                 return Ok(());
             };
             let head = "POST /2018-06-01/runtime/invocation/x/response HTTP/1.1\r\n";
@@ -306,7 +259,7 @@ mod tests {
                     text.len()
                 )?,
             }
-            read(&mut answers)?;
+            Message::read(&mut answers)?;
             turn += 1;
         }
     }

@@ -1,24 +1,31 @@
 //! `make bench`: what a function costs at its start, per call and in bytes, and what an allocation
-//! costs as campaigns grow in number. Every figure stands beside a floor and a hello that were
-//! measured in the same run. It informs and judges nothing; see `README.md`.
+//! costs as campaigns grow in number, here and with servers in other languages. Every figure stands
+//! beside others that were measured in the same run. It informs and judges nothing but whether all
+//! give the same answers; see `README.md`.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::cast_precision_loss,
     reason = "what is counted here is far below 2⁵³"
 )]
 
+mod agreement;
 mod backend;
 mod binaries;
+mod counter;
 mod emulator;
 mod event;
+mod http1;
 mod machine;
 mod measure;
+mod operations;
 mod options;
+mod peers;
 mod process;
 mod report;
+mod server;
 
 use std::{
-    env,
+    env, fs,
     io::{self, Write as _},
     path::Path,
     process::ExitCode,
@@ -26,13 +33,17 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use backend::Backend;
+use agreement::{Expected, Signed};
+use backend::{Backend, DATABASE};
+use bench_selection::workload::Workload;
 use binaries::Binaries;
+use counter::Counter;
 use event::Request;
 use measure::{Subject, selections};
+use operations::Operations;
 use options::{HELP, Options};
 use process::{Cores, pin};
-use report::{Allocation, FLOOR, Function, HELLO, Report};
+use report::{Allocation, FLOOR, Function, HELLO, PeerFigures, Report};
 
 /// How many campaigns there are, in turn.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
@@ -63,6 +74,9 @@ fn run() -> Result<()> {
         write!(io::stdout().lock(), "{HELP}")?;
         return Ok(());
     };
+    if let Some(folder) = &options.workload {
+        return write_workloads(folder);
+    }
     let binaries = Binaries::build(&options.profile, &PACKAGES)?;
     let report = measured(&binaries)?;
     write!(io::stdout().lock(), "{report}")?;
@@ -76,10 +90,22 @@ fn run() -> Result<()> {
     Ok(())
 }
 
+/// Writes the work of each size into a folder of its own.
+fn write_workloads(folder: &Path) -> Result<()> {
+    for size in SIZES {
+        let folder = folder.join(size.to_string());
+        fs::create_dir_all(&folder)?;
+        Workload::write(&folder, size)?;
+    }
+    Ok(())
+}
+
 fn measured(binaries: &Binaries) -> Result<Report> {
     let cores = Cores::choose()?;
+    let (peers, skipped) = peers::find(binaries)?;
     pin(cores.database)?;
     let backend = Backend::start()?;
+    let counter = Counter::start(backend.database())?;
     backend.put_profiles()?;
     pin(cores.function)?;
     let mut allocation = Vec::new();
@@ -92,22 +118,58 @@ fn measured(binaries: &Binaries) -> Result<Report> {
             figures,
         });
     }
+    say("counting DynamoDB operations of allocations");
+    let operations = operations(binaries, &backend, &counter)?;
+    let mut beside: Vec<_> = peers.iter().map(PeerFigures::of).collect();
     say("measuring selection");
     for selection in selections(&binaries.path("bench-selection"), &SIZES)? {
-        say(&format!(
-            "measuring allocations with {} campaigns",
-            selection.campaigns
-        ));
-        backend.publish(selection.campaigns)?;
-        let calls = allocations(binaries, &backend)?.calls()?;
+        let size = selection.campaigns;
+        say(&format!("measuring allocations with {size} campaigns"));
+        backend.publish(size)?;
+        let ours = allocations(binaries, &backend)?;
+        let calls = ours.calls()?;
         allocation.push(Allocation { selection, calls });
+
+        let workload = Workload::new(size)?;
+        let expected = Expected::new(&workload, backend.now())?;
+        agrees(&ours, &expected).context("allocations does not agree with a scan of the rules")?;
+        let folder = tempfile::tempdir()?;
+        Workload::write(folder.path(), size)?;
+        for (peer, figures) in peers.iter().zip(&mut beside) {
+            say(&format!("measuring {} with {size} campaigns", peer.name));
+            let cpu_us = server::measure(peer, folder.path(), &expected, cores)
+                .with_context(|| format!("{} with {size} campaigns", peer.name))?;
+            figures.cpu_us.insert(size, cpu_us);
+        }
     }
     Ok(Report {
         machine: machine::machine(),
         versions: machine::versions()?,
         functions,
         allocation,
+        peers: beside,
+        skipped,
+        operations: Some(operations),
     })
+}
+
+/// Counts what allocations ask of the database.
+fn operations(binaries: &Binaries, backend: &Backend, counter: &Counter) -> Result<Operations> {
+    let mut subject = allocations(binaries, backend)?;
+    for (name, value) in &mut subject.vars {
+        if name == DATABASE {
+            *value = counter.url();
+        }
+    }
+    operations::count(&subject, counter)
+}
+
+/// Holds the function's answers against a scan.
+fn agrees(ours: &Subject, expected: &Expected<'_>) -> Result<()> {
+    for (request, answer) in ours.answers()?.iter().enumerate() {
+        expected.check_answer(request, answer.as_bytes(), Signed::Elsewhere)?;
+    }
+    Ok(())
 }
 
 /// What is measured, in this order.

@@ -41,6 +41,21 @@ pub(crate) struct Subject {
     pub(crate) events: Vec<Vec<u8>>,
 }
 
+/// A function that has answered well; killed when dropped.
+pub(crate) struct Running {
+    emulator: Emulator,
+    process: Process,
+    /// From the first event to the first good answer.
+    first: Duration,
+}
+
+impl Running {
+    /// Has `count` events answered one after the other.
+    pub(crate) fn invoke(&self, count: usize) -> Result<Vec<Duration>> {
+        self.emulator.invoke(count)
+    }
+}
+
 /// What a function costs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figures {
@@ -98,11 +113,40 @@ impl Subject {
         Ok(percentile(&starts, 50))
     }
 
-    /// Measures calls alone, one after the other.
-    pub(crate) fn calls(&self) -> Result<Calls> {
+    /// Starts it and waits for its first good answer.
+    pub(crate) fn start(&self) -> Result<Running> {
         let emulator = Emulator::start(self.events.clone())?;
         let process = Process::start(&self.binary, &self.vars, &emulator)?;
         let first = first_good_answer(&emulator)?;
+        Ok(Running {
+            emulator,
+            process,
+            first,
+        })
+    }
+
+    /// The bodies that it answers its events with, in their order.
+    pub(crate) fn answers(&self) -> Result<Vec<String>> {
+        let running = self.start()?;
+        let events = self.events.len().max(1);
+        // What its start took is of the events' first rounds.
+        running.invoke((events - running.emulator.sent() % events) % events)?;
+        let answers = self.events.iter().map(|_| {
+            running.invoke(1)?;
+            let answer: Value = serde_json::from_str(&running.emulator.last_answer())?;
+            let body = answer.get("body").and_then(Value::as_str);
+            Ok(body.unwrap_or_default().to_owned())
+        });
+        answers.collect()
+    }
+
+    /// Measures calls alone, one after the other.
+    pub(crate) fn calls(&self) -> Result<Calls> {
+        let Running {
+            emulator,
+            process,
+            first,
+        } = self.start()?;
         emulator.invoke(WARM_UP)?;
 
         let mut latencies = Vec::with_capacity(MOST_CALLS);

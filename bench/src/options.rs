@@ -1,6 +1,6 @@
 //! What the bench can be told on its command line.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::Result;
 use lexopt::{
@@ -15,6 +15,7 @@ What a function costs, beside a floor and a hello of the same run.
 Usage: make bench [ARGS=\"…\"]
 
   --save            writes the figures to bench/baseline.json, which later runs are compared with
+  --workload FOLDER writes what the peers work with into FOLDER, for trying one by hand, and stops
   --profile NAME    builds with another profile than release, for trying the bench itself
 ";
 
@@ -23,6 +24,8 @@ Usage: make bench [ARGS=\"…\"]
 pub(crate) struct Options {
     /// Whether the figures become the baseline.
     pub(crate) save: bool,
+    /// Where to write the peers' workload, if that is all that is wanted.
+    pub(crate) workload: Option<PathBuf>,
     /// The profile that the measured binaries are built with.
     pub(crate) profile: String,
 }
@@ -32,12 +35,14 @@ impl Options {
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Self>> {
         let mut options = Self {
             save: false,
+            workload: None,
             profile: "release".to_owned(),
         };
         let mut parser = Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("save") => options.save = true,
+                Long("workload") => options.workload = Some(parser.value()?.into()),
                 Long("profile") => options.profile = parser.value()?.parse()?,
                 Long("help") | Short('h') => return Ok(None),
                 unknown => return Err(unknown.unexpected().into()),
@@ -56,9 +61,12 @@ mod tests {
         let parse = |line: &str| Options::parse(line.split_whitespace().map(OsString::from));
         let expected = Options {
             save: true,
+            workload: None,
             profile: "quick".to_owned(),
         };
         assert_eq!(parse("--save --profile quick").unwrap(), Some(expected));
+        let written = parse("--workload there").unwrap().unwrap().workload;
+        assert_eq!(written, Some(PathBuf::from("there")));
         assert_eq!(parse("-h").unwrap(), None);
         assert_eq!(
             parse("--sav").unwrap_err().to_string(),

@@ -1,4 +1,4 @@
-//! One function as a process, and what the kernel says it uses.
+//! What is measured as processes, and what the kernel says they use.
 
 use std::{
     fs, io,
@@ -69,20 +69,9 @@ impl Process {
         }
     }
 
-    /// The processor time that all its threads have used so far.
+    /// The processor time that it has used so far.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let mut nanos = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // The first number is the time on a processor, in nanoseconds (kernel: sched-stats.rst).
-            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let used = text.split(' ').next().unwrap_or_default();
-            nanos += used.parse::<u64>().context("schedstat")?;
-        }
-        ensure!(
-            nanos > 0,
-            "this kernel does not tell the processor time of threads (CONFIG_SCHED_INFO)"
-        );
-        Ok(Duration::from_nanos(nanos))
+        processor_time(self.child.id())
     }
 
     /// The most memory it ever had resident, in bytes.
@@ -102,6 +91,28 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The processor time that all threads of a process and of those it started have used so far.
+pub(crate) fn processor_time(process: u32) -> Result<Duration> {
+    let mut nanos = 0;
+    let mut processes = vec![process];
+    while let Some(process) = processes.pop() {
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            let thread = thread?.path();
+            // The first number is the time on a processor, in nanoseconds (kernel: sched-stats.rst).
+            let text = fs::read_to_string(thread.join("schedstat"))?;
+            let used = text.split(' ').next().unwrap_or_default();
+            nanos += used.parse::<u64>().context("schedstat")?;
+            let children = fs::read_to_string(thread.join("children"))?;
+            processes.extend(children.split_whitespace().flat_map(str::parse::<u32>));
+        }
+    }
+    ensure!(
+        nanos > 0,
+        "this kernel does not tell the processor time of threads (CONFIG_SCHED_INFO)"
+    );
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// The processors of the measurement.
@@ -131,4 +142,23 @@ pub(crate) fn pin(core: usize) -> io::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
     Ok(sched_setaffinity(None, &cores)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_what_a_process_started_counts() {
+        let script = "while :; do :; done & wait";
+        let mut shell = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let used = processor_time(shell.id()).unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", shell.id());
+        let child = fs::read_to_string(children).unwrap();
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        Command::new("kill").arg(child.trim()).status().unwrap();
+        assert!(used > Duration::from_millis(30), "{used:?}");
+    }
 }

@@ -5,12 +5,20 @@ use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Calls, Figures, Selection};
+use crate::{
+    measure::{Calls, Figures, Selection},
+    operations::Operations,
+    peers::Peer,
+};
 
 /// The name of the floor among the functions.
 pub(crate) const FLOOR: &str = "floor";
 /// The name of the hello.
 pub(crate) const HELLO: &str = "hello";
+
+/// How many times what `allocations` takes a Django app is to take at least, by number of campaigns.
+const DJANGO: &str = "django";
+const DJANGO_AIMS: [(usize, f64); 3] = [(1_000, 28.0), (10_000, 74.0), (100_000, 1_300.0)];
 
 /// A figure that is this much off its baseline is worth a line.
 const NOTABLE_DRIFT: f64 = 0.1;
@@ -41,6 +49,15 @@ pub(crate) struct Report {
     pub(crate) functions: Vec<Function>,
     /// By number of campaigns.
     pub(crate) allocation: Vec<Allocation>,
+    /// By server that does the same work. Reports from before there were any have none.
+    #[serde(default)]
+    pub(crate) peers: Vec<PeerFigures>,
+    /// Which servers were left out, and why.
+    #[serde(default)]
+    pub(crate) skipped: Vec<String>,
+    /// What an allocation asks of the database.
+    #[serde(default)]
+    pub(crate) operations: Option<Operations>,
 }
 
 /// A function and its figures.
@@ -57,6 +74,27 @@ pub(crate) struct Allocation {
     pub(crate) selection: Selection,
     /// The whole function.
     pub(crate) calls: Calls,
+}
+
+/// What the same work costs a server that scans.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PeerFigures {
+    pub(crate) name: String,
+    /// What it is made of, with versions.
+    pub(crate) made_of: String,
+    /// Processor time per allocation, by number of campaigns.
+    pub(crate) cpu_us: BTreeMap<usize, f64>,
+}
+
+impl PeerFigures {
+    /// Of a peer that is yet to be measured.
+    pub(crate) fn of(peer: &Peer) -> Self {
+        Self {
+            name: peer.name.to_owned(),
+            made_of: peer.made_of.clone(),
+            cpu_us: BTreeMap::new(),
+        }
+    }
 }
 
 impl Report {
@@ -152,6 +190,69 @@ impl Report {
         }
         writeln!(f)
     }
+
+    /// What allocation costs beside others.
+    fn beside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ours: BTreeMap<_, _> = self
+            .allocation
+            .iter()
+            .map(|Allocation { selection, calls }| (selection.campaigns, calls.cpu_us))
+            .collect();
+        let row =
+            |f: &mut fmt::Formatter<'_>, name: &str, cell: &dyn Fn(usize) -> Option<String>| {
+                write!(f, "  {name:<26}")?;
+                for size in ours.keys() {
+                    write!(f, "{:>12}", cell(*size).unwrap_or_else(|| "-".to_owned()))?;
+                }
+                writeln!(f)
+            };
+        let title = |f: &mut fmt::Formatter<'_>, title: &str| {
+            write!(f, "{title:<28}")?;
+            ours.keys().try_for_each(|size| write!(f, "{size:>12}"))?;
+            writeln!(f)
+        };
+        writeln!(
+            f,
+            "allocation beside others, which scan: CPU µs per request"
+        )?;
+        title(f, "campaigns")?;
+        row(f, "allocations", &|size| {
+            Some(format!("{:.1}", ours.get(&size)?))
+        })?;
+        for peer in &self.peers {
+            row(f, &peer.name, &|size| {
+                Some(format!("{:.1}", peer.cpu_us.get(&size)?))
+            })?;
+        }
+        title(f, "ratio to allocations")?;
+        for peer in &self.peers {
+            row(f, &peer.name, &|size| {
+                Some(format!(
+                    "{:.2} ×",
+                    peer.cpu_us.get(&size)? / ours.get(&size)?
+                ))
+            })?;
+            if peer.name == DJANGO {
+                row(f, "  aim, at least", &|size| {
+                    let aim = DJANGO_AIMS.iter().find(|(campaigns, _)| *campaigns == size);
+                    Some(format!("{:.0} ×", aim?.1))
+                })?;
+            }
+        }
+        for peer in &self.peers {
+            writeln!(f, "{}: {}", peer.name, peer.made_of)?;
+        }
+        self.skipped
+            .iter()
+            .try_for_each(|line| writeln!(f, "{line}"))?;
+        let names = self.peers.iter().map(|peer| peer.name.as_str());
+        let exact: Vec<_> = std::iter::once("allocations").chain(names).collect();
+        writeln!(
+            f,
+            "agreeing with a scan of the rules on every request at every size: {}\n",
+            exact.join(", ")
+        )
+    }
 }
 
 impl fmt::Display for Report {
@@ -204,7 +305,11 @@ impl fmt::Display for Report {
                 calls.rss_mb
             )?;
         }
-        Ok(())
+        writeln!(f)?;
+        self.beside(f)?;
+        self.operations
+            .iter()
+            .try_for_each(|operations| write!(f, "{operations}"))
     }
 }
 
@@ -249,6 +354,13 @@ mod tests {
                 function("health", health),
             ],
             allocation: vec![Allocation { selection, calls }],
+            peers: vec![PeerFigures {
+                name: DJANGO.to_owned(),
+                made_of: "Django 0".to_owned(),
+                cpu_us: BTreeMap::from([(1_000, 1_000.0)]),
+            }],
+            skipped: vec!["go: skipped".to_owned()],
+            operations: None,
         }
     }
 
@@ -267,6 +379,32 @@ mod tests {
             text.lines()
                 .any(|line| line.trim_start().starts_with("1000 ") && line.contains("40.0"))
         );
+    }
+
+    #[test]
+    fn peers_are_printed_with_ratios_and_aims_or_as_skipped() {
+        let text = report(10.0, 30.0).to_string();
+        let rows: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("  django"))
+            .collect();
+        assert!(
+            rows[0].contains("1000.0") && rows[1].contains("25.00 ×"),
+            "{text}"
+        );
+        let aim = text.lines().find(|line| line.contains("aim, at least"));
+        assert!(aim.unwrap().ends_with("28 ×"));
+        assert!(text.contains("\ngo: skipped\n"));
+    }
+
+    #[test]
+    fn a_baseline_from_before_there_were_peers_is_read() {
+        let mut old = serde_json::to_value(report(10.0, 30.0)).unwrap();
+        for member in ["peers", "skipped", "operations"] {
+            old.as_object_mut().unwrap().remove(member);
+        }
+        let read: Report = serde_json::from_value(old).unwrap();
+        assert!(read.peers.is_empty() && read.operations.is_none());
     }
 
     #[test]

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod full;
+pub mod scan;
+pub mod workload;
 
 use std::ops::RangeInclusive;
 

@@ -5,7 +5,7 @@
 //! an instance would: its resident memory is that of the artefact and the snapshot.
 #![forbid(unsafe_code)]
 
-mod scan;
+mod naive;
 
 use std::{
     collections::HashMap,
@@ -28,9 +28,9 @@ use domain::{
     delivery::Delivery,
     targeting::{Matcher, Targeting},
 };
+use naive::Naive;
 use rand::{SeedableRng as _, rngs::StdRng};
 use rustix::time::{ClockId, clock_gettime};
-use scan::Scan;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ struct Measured {
     /// One slot, by targeting alone.
     targeting_us: f64,
     /// One slot with everything, by a scan; not for many campaigns.
-    scan_us: Option<f64>,
+    naive_us: Option<f64>,
     /// Of a request: tickets drawn, tiers intersected, allocations on the heap.
     tickets: f64,
     intersections: f64,
@@ -153,14 +153,14 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
         black_box(allocate(&unbounded, black_box(&given), &mut rng));
     })?;
 
-    let scan = if campaigns <= MOST_SCANNED {
+    let naive = if campaigns <= MOST_SCANNED {
         let matchers: Vec<Matcher> = full::campaigns()
             .take(campaigns)
             .map(|made| matcher(&made?.1))
             .collect::<Result<_>>()?;
-        let scan = Scan::new(&snapshot, matchers.into_iter(), &delivery);
+        let naive = Naive::new(&snapshot, matchers.into_iter(), &delivery);
         Some(time(&requests, |request| {
-            black_box(scan.select(black_box(&given(request)), &mut rng));
+            black_box(naive.select(black_box(&given(request)), &mut rng));
         })?)
     } else {
         None
@@ -174,7 +174,7 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
         lineup_ms,
         select_us: select,
         targeting_us: targeting,
-        scan_us: scan,
+        naive_us: naive,
         tickets: totals.tickets as f64 / totals.requests as f64,
         intersections: totals.intersections as f64 / totals.requests as f64,
         heap_allocations: heap.count_total as f64 / requests.len() as f64,

@@ -9,7 +9,6 @@ use super::snapshot::{CreativeRow, Row, Snapshot};
 use crate::{
     Instant, Label, Locale, TimeZoneName,
     content::campaigns::{Budget, Cap, Consent, NoDevice, Pacing, Pricing, Sampling},
-    targeting::Matcher,
 };
 
 /// A campaign of a snapshot.
@@ -112,9 +111,12 @@ impl<'s> Campaign<'s> {
             micros: budget.price_micros.unwrap_or(0),
         })
     }
+}
 
+#[cfg(test)]
+impl Campaign<'_> {
     /// Who should see it.
-    pub(super) fn matcher(&self) -> Matcher {
+    pub(super) fn matcher(&self) -> crate::targeting::Matcher {
         self.snapshot.matcher(self.row)
     }
 }
