@@ -53,6 +53,7 @@ const IDLE: Duration = Duration::from_secs(420);
 
 const AHEAD_S: f64 = 30.0;
 const LOW: u32 = 4;
+const PAST: Duration = Duration::from_secs(180);
 const COOL_DOWN: Duration = Duration::from_secs(5);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
 
@@ -261,6 +262,7 @@ impl Instance {
         budgets: &Budgets,
     ) -> HashMap<u64, u32> {
         self.used_at = now;
+        self.leases.retain(|_, holding| !holding.is_forgotten(now));
         let mut in_hand = HashMap::new();
         for (campaign, holding) in &mut self.leases {
             if let Some(id) = holding.landing.take() {
@@ -324,6 +326,15 @@ impl Instance {
 }
 
 impl Holding {
+    /// Whether it makes no difference to forget it: it holds nothing, asks for nothing, and what it
+    /// knows of the demand is long past.
+    fn is_forgotten(&self, now: Instant) -> bool {
+        self.held.is_empty()
+            && self.landing.is_none()
+            && self.quiet_until <= now
+            && self.level_at + PAST <= now
+    }
+
     fn units(&mut self, now: Instant) -> u32 {
         self.held.retain(|(_, _, serve_until)| now < *serve_until);
         self.held.iter().map(|(_, units, _)| units).sum()

@@ -16,7 +16,7 @@ A simulated day of many instances: what budgets, caps and keys come to.
 
 Usage: cargo run --profile quick -p bench-fleet -- [options]
 
-  --requests N       allocations in the day (6,000,000)
+  --requests N       allocations in the day (4,000,000)
   --devices N        devices (1,000,000)
   --instances N      instances of allocations at the day's peak, where they are spread (1,000)
   --placement HOW    spread: every instance gets its share, the worst for leases and heads;
@@ -42,7 +42,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            requests: 6_000_000,
+            requests: 4_000_000,
             devices: 1_000_000,
             instances: 1_000,
             placement: Placement::Spread,

@@ -227,6 +227,12 @@ impl<'s> Report<'s> {
             "{:<22}{all:>9.5}  (goal {EXTRAS_GOAL}: {})",
             "together",
             if all <= EXTRAS_GOAL { "held" } else { "missed" }
+        )?;
+        writeln!(
+            f,
+            "{:<22}{:>9.5}  (of a call of track, beside its writes)",
+            "content head reads",
+            totals.track_heads / totals.mark_calls.max(1.0),
         )
     }
 
