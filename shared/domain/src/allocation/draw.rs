@@ -30,7 +30,8 @@ use super::{
     bits::Bits,
     index::{BLOCK, Query},
     shelf::{Shelf, Tier},
-    viewer::{Chance, Progress, Refusal, Types, Viewer},
+    snapshot::Row,
+    viewer::{Chance, Refusal, Types, Viewer},
 };
 
 /// At most this many campaigns are told of that lacked a lease, or were at a cap: more leases than
@@ -88,6 +89,13 @@ pub fn allocate<'s>(lineup: &'s Lineup, given: &Given<'_>, rng: &mut impl Rng) -
     allocate_with(lineup, given, tries, rng)
 }
 
+/// How many slots are asked for; no more than most requests ask for.
+fn slots(given: &Given<'_>) -> usize {
+    let slots = given.request.placements.iter();
+    let slots: usize = slots.map(|wanted| usize::from(wanted.count)).sum();
+    slots.min(32)
+}
+
 /// How many tickets in a row may find nobody before a range of so many words is read: as many as
 /// cost about what that costs.
 fn tries(words: usize) -> usize {
@@ -105,9 +113,8 @@ pub(super) fn allocate_with<'s>(
         lineup,
         viewer: Viewer::new(lineup, given, chance),
         tries,
-        progress: Progress::default(),
         allocation: Allocation {
-            placed: Vec::new(),
+            placed: Vec::with_capacity(slots(given)),
             fallback: false,
             wanted: Vec::new(),
             capped: Vec::new(),
@@ -164,7 +171,6 @@ struct Selection<'r, 's> {
     lineup: &'s Lineup,
     viewer: Viewer<'r, 's>,
     tries: fn(usize) -> usize,
-    progress: Progress,
     allocation: Allocation<'s>,
 }
 
@@ -288,14 +294,17 @@ impl<'s> Selection<'_, 's> {
         let Some(row) = snapshot.row(place) else {
             return false;
         };
-        if self.progress.campaigns.contains(&place)
+        if self.is_given(row)
             || self.viewer.may_see(row).is_err()
             || self.viewer.excludes(row, place)
             || !source.shelf.index.verifies(position, &self.viewer.facts)
         {
             return false;
         }
-        let leased = match self.viewer.admit(place, row, source.types, &self.progress) {
+        let leased = match self
+            .viewer
+            .admit(place, row, source.types, &self.allocation.placed)
+        {
             Ok(leased) => leased,
             Err(refusal) => {
                 self.note(refusal, place);
@@ -315,11 +324,14 @@ impl<'s> Selection<'_, 's> {
             creative,
             leased,
         });
-        self.progress.campaigns.push(place);
-        self.progress.advertisers.push(row.advertiser);
         source.slot += 1;
         source.left -= 1;
         true
+    }
+
+    fn is_given(&self, row: &Row) -> bool {
+        let mut placed = self.allocation.placed.iter();
+        placed.any(|placed| placed.campaign.key == row.key)
     }
 
     fn note(&mut self, refusal: Refusal, place: u32) {

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use super::{
     Allocation, Given, Lineup,
     snapshot::Row,
-    viewer::{Progress, Refusal, Types, Viewer},
+    viewer::{Refusal, Types, Viewer},
 };
 use crate::{Id, key_of};
 
@@ -192,7 +192,7 @@ fn outcome(viewer: &Viewer<'_, '_>, place: u32, row: &Row, types: &Types) -> Out
                 return Outcome::Targeting(dimension.to_owned());
             }
             // How it stood before anything was given in this request.
-            match viewer.admit(place, row, types, &Progress::default()) {
+            match viewer.admit(place, row, types, &[]) {
                 Ok(_) => return Outcome::LostDraw,
                 Err(refusal) => refusal,
             }

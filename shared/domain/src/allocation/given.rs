@@ -99,6 +99,8 @@ fn united<'a>(ours: Option<&'a [Label]>, theirs: Option<&'a [Label]>) -> Option<
     if ours.is_none() && theirs.is_none() {
         return None;
     }
-    let labels = ours.into_iter().chain(theirs).flatten();
-    Some(labels.map(Label::as_str).collect())
+    let (ours, theirs) = (ours.unwrap_or_default(), theirs.unwrap_or_default());
+    let mut labels = Vec::with_capacity(ours.len() + theirs.len());
+    labels.extend(ours.iter().chain(theirs).map(Label::as_str));
+    Some(labels)
 }

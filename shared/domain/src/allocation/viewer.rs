@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::{
-    ContentConfig, Creative, Frequency, Given, Lineup, PlacementRequest, Snapshot,
+    ContentConfig, Creative, Frequency, Given, Lineup, Placed, PlacementRequest, Snapshot,
     snapshot::{CreativeRow, Row},
 };
 use crate::{
@@ -60,15 +60,6 @@ pub(super) enum Refusal {
     Paced,
     /// It goes out under a lease only, and there is none.
     NoLease,
-}
-
-/// What was given in this request up to now.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// Places of campaigns.
-    pub(super) campaigns: Vec<u32>,
-    /// The advertisers of these, as places of their labels.
-    pub(super) advertisers: Vec<u32>,
 }
 
 /// The types that a placement can show, as places of labels; `None` is any.
@@ -180,13 +171,14 @@ impl<'r, 's> Viewer<'r, 's> {
                 && categories().any(|category| among(&self.categories, category))
     }
 
-    /// Whether an eligible campaign can be given now; if so, whether it needs a lease.
+    /// Whether an eligible campaign can be given after what was `placed` in this request; if so,
+    /// whether it needs a lease.
     pub(super) fn admit(
         &self,
         place: u32,
         row: &Row,
         types: &Types,
-        progress: &Progress,
+        placed: &[Placed<'_>],
     ) -> Result<bool, Refusal> {
         let snapshot = self.lineup.snapshot();
         let fits = |creative: &&CreativeRow| self.fits(creative, types);
@@ -202,7 +194,7 @@ impl<'r, 's> Viewer<'r, 's> {
         }
         let caps = self.caps(row);
         if !caps.is_empty()
-            && (self.is_capped(row, caps, progress)
+            && (self.is_capped(row, caps, placed)
                 || fitting.all(|creative| self.is_creative_capped(row, caps, creative)))
         {
             return Err(Refusal::Cap);
@@ -269,11 +261,10 @@ impl<'r, 's> Viewer<'r, 's> {
         }
     }
 
-    fn is_capped(&self, row: &Row, caps: &[Cap], progress: &Progress) -> bool {
-        let snapshot: &Snapshot = self.lineup.snapshot();
-        let given = progress.advertisers.iter();
-        let given = given.filter(|advertiser| **advertiser == row.advertiser);
-        let advertiser = snapshot.label_key(row.advertiser);
+    fn is_capped(&self, row: &Row, caps: &[Cap], placed: &[Placed<'_>]) -> bool {
+        let given = placed.iter().map(|placed| placed.campaign.row.advertiser);
+        let given = given.filter(|advertiser| *advertiser == row.advertiser);
+        let advertiser = self.snapshot().label_key(row.advertiser);
         self.reached(row, caps, CapScope::Campaign, row.key, 0)
             || self.reached(row, caps, CapScope::Advertiser, advertiser, given.count())
     }

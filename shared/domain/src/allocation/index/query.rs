@@ -1,5 +1,7 @@
 //! What all dimensions of an index say of one request.
 
+use std::ops::Range;
+
 use super::{
     super::{
         bits::{Bits, Posting},
@@ -20,17 +22,18 @@ pub(in super::super) struct Query<'s> {
     none: Vec<&'s Bits>,
     /// And in none of these.
     not_listed: Vec<&'s [u32]>,
-    /// And in one of each of these unions.
-    unions: Vec<Union<'s>>,
+    /// And in one of each of these unions, which are stretches of `parts`.
+    unions: Vec<Range<usize>>,
+    parts: Vec<Part<'s>>,
     /// Whether nobody is.
     empty: bool,
 }
 
-/// Those in any of some postings.
-#[derive(Default)]
-struct Union<'s> {
-    dense: Vec<&'s Bits>,
-    sparse: Vec<&'s [u32]>,
+/// A part of a union.
+#[derive(Clone, Copy)]
+enum Part<'s> {
+    Dense(&'s Bits),
+    Sparse(&'s [u32]),
 }
 
 impl<'s> Query<'s> {
@@ -45,27 +48,29 @@ impl<'s> Query<'s> {
         let mut query = Self {
             all: Vec::with_capacity(dimensions + 2),
             none: Vec::with_capacity(dimensions + 2),
-            not_listed: Vec::new(),
-            unions: Vec::new(),
+            not_listed: Vec::with_capacity(dimensions),
+            unions: Vec::with_capacity(dimensions),
+            parts: Vec::with_capacity(4 * dimensions),
             empty: false,
         };
         let facts = &viewer.facts;
         for (field, sign, terms) in &index.terms {
-            let mut union = Union::default();
+            let first = query.parts.len();
             let known = field.values(facts, |term| match (sign, terms.posting(&term)) {
                 (_, None) => {}
-                (Sign::In, Some(posting)) => union.add(posting),
+                (Sign::In, Some(posting)) => query.parts.push(Part::from(posting)),
                 (Sign::NotIn, Some(Posting::Dense(bits))) => query.none.push(bits),
                 (Sign::NotIn, Some(Posting::Sparse(list))) => query.not_listed.push(list),
             });
             if !known {
                 query.all.push(&terms.free);
             } else if *sign == Sign::In {
+                let parts = query.parts.get(first..).unwrap_or_default();
                 // Dense postings have the free ones in them.
-                if union.dense.is_empty() {
-                    union.dense.push(&terms.free);
+                if !parts.iter().any(|part| matches!(part, Part::Dense(_))) {
+                    query.parts.push(Part::Dense(&terms.free));
                 }
-                query.add(union);
+                query.unite(first);
             }
         }
         for (field, ranges) in &index.numbers {
@@ -77,10 +82,10 @@ impl<'s> Query<'s> {
             query.all.push(accept.unwrap_or(&ranges.free));
         }
         if let Some(types) = types {
-            let mut union = Union::default();
+            let first = query.parts.len();
             let postings = types.iter().filter_map(|label| index.types.get(label));
-            postings.for_each(|posting| union.add(posting));
-            query.add(union);
+            query.parts.extend(postings.map(Part::from));
+            query.unite(first);
         }
         if !viewer.consented() {
             query.none.extend(&index.needs_consent);
@@ -93,21 +98,30 @@ impl<'s> Query<'s> {
         query
     }
 
-    fn add(&mut self, union: Union<'s>) {
-        match (&*union.dense, &*union.sparse) {
-            ([], []) => self.empty = true,
-            ([only], []) => self.all.push(only),
-            _ => self.unions.push(union),
+    /// Makes a union of the parts from `first` on.
+    fn unite(&mut self, first: usize) {
+        match self.parts.get(first..) {
+            None | Some([]) => self.empty = true,
+            Some([Part::Dense(only)]) => {
+                self.all.push(only);
+                self.parts.truncate(first);
+            }
+            Some(_) => self.unions.push(first..self.parts.len()),
         }
+    }
+
+    fn parts(&self, union: &Range<usize>) -> &[Part<'s>] {
+        self.parts.get(union.clone()).unwrap_or_default()
     }
 
     /// Whether the campaign at a position is eligible.
     pub(in super::super) fn holds(&self, position: u32) -> bool {
+        let united = |union| self.parts(union).iter().any(|part| part.has(position));
         !self.empty
             && self.all.iter().all(|bits| bits.has(position))
             && !self.none.iter().any(|bits| bits.has(position))
-            && self.unions.iter().all(|union| union.has(position))
-            && !self.is_listed(position)
+            && self.unions.iter().all(united)
+            && !self.not_listed.iter().any(|list| is_in(list, position))
     }
 
     /// Writes into `block` which positions of the words from `first` on are eligible.
@@ -121,17 +135,19 @@ impl<'s> Query<'s> {
         }
         for union in &self.unions {
             let mut united = [0; BLOCK];
-            for bits in &union.dense {
-                for (to, from) in united.iter_mut().zip(bits.from(first)) {
-                    *to |= from;
-                }
-            }
-            for list in &union.sparse {
-                each_in_block(list, first, |at, bit| {
-                    if let Some(word) = united.get_mut(at) {
-                        *word |= bit;
+            for part in self.parts(union) {
+                match part {
+                    Part::Dense(bits) => {
+                        for (to, from) in united.iter_mut().zip(bits.from(first)) {
+                            *to |= from;
+                        }
                     }
-                });
+                    Part::Sparse(list) => each_in_block(list, first, |at, bit| {
+                        if let Some(word) = united.get_mut(at) {
+                            *word |= bit;
+                        }
+                    }),
+                }
             }
             intersect(block, &united, |word| word);
         }
@@ -143,28 +159,28 @@ impl<'s> Query<'s> {
             });
         }
     }
+}
 
-    fn is_listed(&self, position: u32) -> bool {
-        let mut lists = self.not_listed.iter();
-        lists.any(|list| list.binary_search(&position).is_ok())
+impl<'s> From<&'s Posting> for Part<'s> {
+    fn from(posting: &'s Posting) -> Self {
+        match posting {
+            Posting::Dense(bits) => Self::Dense(bits),
+            Posting::Sparse(list) => Self::Sparse(list),
+        }
     }
 }
 
-impl<'s> Union<'s> {
-    fn add(&mut self, posting: &'s Posting) {
-        match posting {
-            Posting::Dense(bits) => self.dense.push(bits),
-            Posting::Sparse(list) => self.sparse.push(list),
+impl Part<'_> {
+    fn has(&self, position: u32) -> bool {
+        match self {
+            Self::Dense(bits) => bits.has(position),
+            Self::Sparse(list) => is_in(list, position),
         }
     }
+}
 
-    fn has(&self, position: u32) -> bool {
-        self.dense.iter().any(|bits| bits.has(position))
-            || self
-                .sparse
-                .iter()
-                .any(|list| list.binary_search(&position).is_ok())
-    }
+fn is_in(list: &[u32], position: u32) -> bool {
+    list.binary_search(&position).is_ok()
 }
 
 fn intersect(block: &mut [u64; BLOCK], words: &[u64], term: impl Fn(u64) -> u64) {

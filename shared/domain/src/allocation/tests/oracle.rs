@@ -14,7 +14,7 @@ use crate::{
         draw::allocate_with,
         explain,
         index::{BLOCK, Query},
-        viewer::{Chance, Progress, Viewer},
+        viewer::{Chance, Viewer},
     },
     caps::{Count, Counter, Showings, Span, creative_key},
     content::campaigns::CapScope,
@@ -664,9 +664,7 @@ fn survivors<'s>(
             let row = lineup.snapshot().row(*place).unwrap();
             let admitted = shelf.index.verifies(position, &viewer.facts)
                 && !viewer.excludes(row, *place)
-                && viewer
-                    .admit(*place, row, &types, &Progress::default())
-                    .is_ok();
+                && viewer.admit(*place, row, &types, &[]).is_ok();
             let in_block = block[position as usize / 64] >> (position % 64) & 1 == 1;
             let id = lineup.snapshot().campaign(*place).unwrap().id;
             for (found, _) in found
