@@ -160,14 +160,14 @@ async fn a_days_budget_is_for_a_day_of_the_campaigns_zone() {
 async fn late_marks_bill_their_day_and_the_days_after_it_anew() {
     let total = budget(Pricing::Impressions, 0, Some(4), Some(10));
     let mut campaign = Campaign::start("UTC", total).await;
-    let days = [NOON, NOON + DAY, NOON + 2 * DAY];
+    let days = [NOON - 2 * DAY, NOON - DAY, NOON];
     for day in days {
-        campaign.see(MarkKind::Impression, 3, day, day).await;
-        campaign.roll_up(day).await;
+        campaign.see(MarkKind::Impression, 3, day, NOON).await;
+        campaign.roll_up(NOON).await;
     }
     assert_eq!(campaign.day(days[2]).await.impressions, 3);
     // Six come late to the first day, of which one fits into the day, and so one into the whole.
-    let late = days[2] + HOUR;
+    let late = NOON + HOUR;
     campaign
         .see(MarkKind::Impression, 6, days[0] + MINUTE, late)
         .await;
@@ -195,12 +195,12 @@ async fn billing_anew_that_is_killed_anywhere_is_made_up_for_by_the_next_run() {
     for writes in 0.. {
         let total = budget(Pricing::Impressions, 0, Some(4), Some(7));
         let mut campaign = Campaign::start("UTC", total).await;
-        let days = [NOON, NOON + DAY, NOON + 2 * DAY];
+        let days = [NOON - 2 * DAY, NOON - DAY, NOON];
         for day in days {
-            campaign.see(MarkKind::Impression, 2, day, day).await;
-            campaign.roll_up(day).await;
+            campaign.see(MarkKind::Impression, 2, day, NOON).await;
         }
-        let late = days[2] + HOUR;
+        campaign.roll_up(NOON).await;
+        let late = NOON + 10 * MINUTE;
         campaign
             .see(MarkKind::Impression, 2, days[0] + MINUTE, late)
             .await;
@@ -272,19 +272,22 @@ async fn a_withdrawn_campaign_is_billed_within_the_budget_that_was_known_last() 
 #[tokio::test]
 async fn a_day_that_is_over_stays_billed_under_the_terms_it_had() {
     let mut campaign = Campaign::start("UTC", budget(Pricing::Impressions, 0, Some(2), None)).await;
-    campaign.see(MarkKind::Impression, 3, NOON, NOON).await;
-    campaign.roll_up(NOON).await;
+    let next = NOON + 12 * HOUR;
+    let evening = next - HOUR;
+    campaign
+        .see(MarkKind::Impression, 3, evening, evening)
+        .await;
+    campaign.roll_up(evening).await;
     // Raised on the day itself, its marks that were over are billed after all.
     campaign.budget().daily = Some(5);
     campaign
-        .see(MarkKind::Impression, 1, NOON, NOON + HOUR)
+        .see(MarkKind::Impression, 1, evening, evening + MINUTE)
         .await;
-    campaign.roll_up(NOON + HOUR).await;
+    campaign.roll_up(evening + MINUTE).await;
     assert_eq!(campaign.day(NOON).await.impressions, 4);
     // Lowered on the next day, the day before is as it was, however late its marks are.
     campaign.budget().daily = Some(1);
-    let next = NOON + DAY;
-    campaign.see(MarkKind::Impression, 3, NOON, next).await;
+    campaign.see(MarkKind::Impression, 3, evening, next).await;
     campaign.see(MarkKind::Impression, 3, next, next).await;
     campaign.roll_up(next).await;
     assert_eq!(campaign.day(NOON).await.impressions, 5);
@@ -316,7 +319,7 @@ async fn another_zone_bills_no_mark_twice() {
 
 #[tokio::test]
 async fn where_a_campaign_stands_is_told_for_the_moment_of_the_last_run() {
-    let mut campaign = Campaign::start("Asia/Seoul", budget(Pricing::Cpc, 5, None, None)).await;
+    let mut campaign = Campaign::start("Asia/Magadan", budget(Pricing::Cpc, 5, None, None)).await;
     for minutes in 0..20 {
         let at = NOON + MINUTE * minutes;
         campaign
@@ -342,7 +345,7 @@ async fn where_a_campaign_stands_is_told_for_the_moment_of_the_last_run() {
     assert_eq!(told[0].recent[..5], [15, 16, 17, 18, 19]);
     assert_eq!(told[0].recent[5..], [0; 10]);
     assert_eq!(told[0].today.clicks, 190);
-    campaign.roll_up(NOON + 4 * HOUR).await;
+    campaign.roll_up(NOON + HOUR).await;
     let told = totals.delivered().await.unwrap();
     assert_eq!(told[0].day.to_string(), "2026-03-02");
     assert_eq!(
@@ -360,9 +363,10 @@ async fn a_learning_campaigns_creatives_are_told_day_by_day() {
     for day in days {
         // Around midnight in Seoul, so that a day in UTC has two of its days.
         for at in [day, day + 4 * HOUR] {
-            campaign.see(MarkKind::Impression, 3, at, at).await;
-            campaign.see(MarkKind::Click, 1, at, at).await;
-            campaign.roll_up(at).await;
+            let now = days[1] + 4 * HOUR;
+            campaign.see(MarkKind::Impression, 3, at, now).await;
+            campaign.see(MarkKind::Click, 1, at, now).await;
+            campaign.roll_up(now).await;
         }
     }
     let totals = Totals::new(campaign.dynamo.table());
