@@ -18,5 +18,6 @@ mod bad_input;
 mod content;
 mod devices;
 mod documents;
+mod legacy;
 mod platform;
 mod scenario;

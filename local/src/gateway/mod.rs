@@ -45,7 +45,7 @@ pub enum Target {
     /// A function.
     Function(Arc<Sandbox>),
     /// Another server.
-    Origin(Origin),
+    Origin(Box<Origin>),
 }
 
 impl Gateway {

@@ -245,7 +245,7 @@ fn origins(
         .map(|proxy| {
             Ok((
                 proxy.route.clone(),
-                Target::Origin(Origin::new(proxy, own)?),
+                Target::Origin(Box::new(Origin::new(proxy, own)?)),
             ))
         })
         .collect()

@@ -121,7 +121,7 @@ fn forwarded(request: &Request) -> String {
 
 /// Whether what follows a value is still read as what follows it: no quotation is left open.
 fn is_closed(value: &str) -> bool {
-    !value.contains('\\') && value.matches('"').count() % 2 == 0
+    !value.contains('\\') && value.matches('"').count().is_multiple_of(2)
 }
 
 /// An address as a node of RFC 7239, section 6.
