@@ -178,6 +178,28 @@ fn the_header_that_functions_trust_never_reaches_a_legacy_origin() -> Outcome {
 }
 
 #[test]
+fn the_alarm_on_old_snapshots_asks_for_the_metric_that_readers_emit() -> Outcome {
+    let source = Source::read()?;
+    let alarm = source.resource("SnapshotAgeAlarm");
+    let query = alarm
+        .and_then(|alarm| alarm.pointer("/Properties/Metrics/0/Expression/Fn::Sub"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let asked = format!(
+        "SELECT MAX({}) FROM SCHEMA({}, stage, service) WHERE stage = '${{Stage}}'",
+        store::edge::SNAPSHOT_AGE,
+        kit::metrics::NAMESPACE
+    );
+    let mut findings = Findings::default();
+    findings.expect(
+        query == asked,
+        format!("SnapshotAgeAlarm asks: {query}"),
+        format!("in template.yaml, its Expression: {asked}"),
+    );
+    findings.done()
+}
+
+#[test]
 fn sam_and_cloudformation_take_it() -> Outcome {
     let Some(tools) = tools() else {
         skipped("sam validate --lint and the size of the transformed template (make tools)");
