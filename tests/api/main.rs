@@ -19,5 +19,6 @@ mod content;
 mod devices;
 mod documents;
 mod legacy;
+mod outage;
 mod platform;
 mod scenario;
