@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY := 0
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## the whole backend on this machine (PORT=3000, FRESH=1, DATA=.local)
+run: ## the whole backend on this machine (PORT=3000, FRESH=1, DATA=.local, LEGACY_ORIGIN=http://…)
 	@cargo build -q -p local && exec ./target/debug/local
 
 demo: ## replay 10,000 logged impressions against the running stack, or one of its own (ARGS=--targeted)

@@ -16,7 +16,7 @@ const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) enum Stack {
     /// It ran before, and goes on.
-    Running(Description),
+    Running(Box<Description>),
     /// It was started here, and ends here.
     Own(Box<local::Stack>),
 }
@@ -26,7 +26,7 @@ impl Stack {
     /// randomness depends on the seed.
     pub(crate) async fn find_or_start(options: &Options) -> Result<Self> {
         if let Some(description) = running(&options.data).await? {
-            return Ok(Self::Running(description));
+            return Ok(Self::Running(Box::new(description)));
         }
         let mut start = local::Options::new(TEMPLATE, &options.data);
         start

@@ -1,5 +1,6 @@
 //! The whole backend in one process: API Gateway, DynamoDB, Secrets Manager, Lambda's `Invoke`,
 //! schedules, and every function that the template names, through the same events as deployed.
+//! What no route takes can go on to a legacy origin, as it does deployed.
 #![forbid(unsafe_code)]
 
 pub mod data;

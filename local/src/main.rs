@@ -1,6 +1,8 @@
 //! `make run`: the local stack on `PORT` (3000), with its data under `DATA` (`.local`), from
 //! `TEMPLATE` (the nearest `template.yaml`). `FRESH=1` starts empty, `LOG_LEVEL` (info) chooses how
 //! much the functions tell on standard output, `DYNAMODB_PORT` fixes where the database is served.
+//! `LEGACY_ORIGIN=http://127.0.0.1:8000` sends what no route takes to the server there, as a
+//! deployed stack with a `LegacyOrigin` does.
 
 use std::{
     env, io,
@@ -68,6 +70,7 @@ fn options() -> Result<Options, Box<dyn std::error::Error>> {
     };
     options.port = port("PORT", 3000)?;
     options.dynamodb_port = port("DYNAMODB_PORT", 0)?;
+    options.legacy_origin = variable("LEGACY_ORIGIN");
     Ok(options)
 }
 

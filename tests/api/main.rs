@@ -18,6 +18,8 @@ mod bad_input;
 mod content;
 mod devices;
 mod documents;
+mod legacy;
+mod outage;
 mod platform;
 mod scenario;
 mod tracking;

@@ -1,8 +1,24 @@
 //! Health, readiness, documentation, and what no route takes.
 
-use tests::{fault::Fault, http1::Request};
+use std::{fs, path::PathBuf};
 
-use crate::scenario::{Scenario, eventually};
+use serde_json::Value;
+use tests::{
+    fault::Fault,
+    http1::{Request, Response},
+};
+
+use crate::scenario::{Scenario, campaign, eventually};
+
+/// The names of the dependencies that readiness says have failed.
+fn failed(answer: &Response) -> Vec<String> {
+    let document = answer.json();
+    let dependencies = document["dependencies"].as_array().unwrap().iter();
+    dependencies
+        .filter(|dependency| dependency["status"] == "failed")
+        .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
+        .collect()
+}
 
 #[test]
 fn health_names_the_build() {
@@ -39,13 +55,7 @@ fn readiness_names_the_table_that_fails_and_heals() {
         let answer = scenario.get("/health/ready");
         assert!(began.elapsed().as_millis() < 2_000, "{fault:?}");
         assert_eq!(answer.status, 503, "{fault:?}");
-        let failed: Vec<_> = answer.json()["dependencies"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|dependency| dependency["status"] == "failed")
-            .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
-            .collect();
+        let failed = failed(&answer);
         assert!(
             failed.contains(&"madang-dev-devices".to_owned()),
             "{fault:?}: {failed:?}"
@@ -60,6 +70,44 @@ fn readiness_names_the_table_that_fails_and_heals() {
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("tracking-keys"));
     scenario.courtyard.secrets.heal().unwrap();
+}
+
+#[test]
+fn readiness_names_the_published_version_that_cannot_be_loaded() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "one", &campaign("top"));
+    assert_eq!(scenario.publish("campaigns")["state"], "live");
+    assert_eq!(scenario.get("/health/ready").status, 200);
+
+    let artefact = artefact(&scenario, "campaigns");
+    let aside = artefact.with_extension("aside");
+    fs::rename(&artefact, &aside).unwrap();
+    let answer = scenario.get("/health/ready");
+    assert_eq!(answer.status, 503);
+    assert_eq!(failed(&answer), ["published/campaigns"]);
+    fs::write(&artefact, "half").unwrap();
+    let answer = scenario.get("/health/ready");
+    assert_eq!(failed(&answer), ["published/campaigns"]);
+
+    fs::rename(&aside, &artefact).unwrap();
+    let answer = scenario.get("/health/ready");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let document = answer.json();
+    let dependencies = document["dependencies"].as_array().unwrap();
+    let published = |dependency: &&Value| dependency["name"] == "published/campaigns";
+    assert_eq!(dependencies.iter().find(published).unwrap()["version"], 1);
+}
+
+/// The file of the only artefact of a kind.
+fn artefact(scenario: &Scenario, kind: &str) -> PathBuf {
+    let blobs = &scenario.courtyard.description().blobs;
+    let bucket = fs::read_dir(blobs).unwrap().next().unwrap().unwrap().path();
+    let version = bucket.join(kind).join("0000000001");
+    let files = fs::read_dir(version)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let mut artefacts = files.filter(|path| path.to_string_lossy().contains("/artefact-"));
+    artefacts.next().unwrap()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use local::template::{Route, Template};
 use tests::{
     findings::{Findings, Outcome},
     project,
@@ -73,6 +74,43 @@ fn a_route_belongs_to_one_function() -> Outcome {
         owners.get("$default").map(Vec::as_slice) == Some(&["FallbackFunction"]),
         "`$default` is not FallbackFunction's",
         "in template.yaml, Events of FallbackFunction:\nDefault:\n  Type: HttpApi\n  Properties: {ApiId: !Ref Api}",
+    );
+    findings.expect(
+        template.proxies.is_empty(),
+        "requests leave for another server although there is no legacy origin",
+        "in template.yaml, DefinitionBody of Api: !If [HasLegacyOrigin, …] around its integration",
+    );
+    findings.done()
+}
+
+#[test]
+fn a_legacy_origin_takes_what_the_fallback_took_and_nothing_else() -> Outcome {
+    let keys = |template: &Template| -> BTreeSet<String> {
+        let routes = template
+            .functions
+            .iter()
+            .flat_map(|function| &function.routes);
+        routes.map(Route::key).collect()
+    };
+    let alone = keys(&project::template()?);
+    let template = project::template_before("https://legacy.example")?;
+    let before_origin = keys(&template);
+    let lost: Vec<_> = alone.difference(&before_origin).collect();
+    let mut findings = Findings::default();
+    findings.expect(
+        lost == ["$default"] && before_origin.is_subset(&alone),
+        format!("with a legacy origin these routes go: {lost:?}"),
+        "in template.yaml, only FallbackFunction has Condition: HasNoLegacyOrigin",
+    );
+    let proxied: Vec<_> = template
+        .proxies
+        .iter()
+        .map(|proxy| (proxy.route.key(), proxy.origin.as_str()))
+        .collect();
+    findings.expect(
+        proxied == [("$default".to_owned(), "https://legacy.example")],
+        format!("with a legacy origin these routes go there: {proxied:?}"),
+        "in template.yaml, DefinitionBody of Api: $default and nothing else, with uri: !Ref LegacyOrigin",
     );
     findings.done()
 }

@@ -1,7 +1,7 @@
 //! What holds of `template.yaml` itself: tables that can be restored, logs that end, alarms that
 //! see every function, and a size that CloudFormation takes.
 
-use std::{path::PathBuf, process::Command};
+use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 use serde_json::Value;
 use tests::{
@@ -111,6 +111,91 @@ fn alarms_watch_every_function() -> Outcome {
             );
         }
     }
+    findings.done()
+}
+
+/// SAM leaves an integration alone that the definition has already, and only adds the permission.
+#[test]
+fn without_a_legacy_origin_the_definition_names_the_fallback() -> Outcome {
+    let source = Source::read()?;
+    let any = "/DefinitionBody/paths/$default/x-amazon-apigateway-any-method";
+    let integration = source
+        .of_type("AWS::Serverless::HttpApi")
+        .find_map(|(_, api)| api.pointer(&format!("{any}/x-amazon-apigateway-integration/Fn::If")));
+    let part = |pointer: &str| integration.and_then(|found| found.pointer(pointer)?.as_str());
+    let invoked = "lambda:path/2015-03-31/functions/${FallbackFunction.Arn}/invocations";
+    let mut findings = Findings::default();
+    findings.expect(
+        part("/0") == Some("HasLegacyOrigin")
+            && part("/2/type") == Some("aws_proxy")
+            && part("/2/payloadFormatVersion") == Some("2.0")
+            && part("/2/uri/Fn::Sub").is_some_and(|uri| uri.ends_with(invoked)),
+        "without a legacy origin `$default` does not invoke FallbackFunction",
+        "in template.yaml, DefinitionBody of Api: !If [HasLegacyOrigin, the proxy, an aws_proxy to FallbackFunction]",
+    );
+    findings.done()
+}
+
+#[test]
+fn the_header_that_functions_trust_never_reaches_a_legacy_origin() -> Outcome {
+    let rules = project::read("template.yaml")?;
+    let rules: serde_norway::Value = serde_norway::from_str(&rules)?;
+    let contains = rules
+        .get("Rules")
+        .and_then(|rules| {
+            rules
+                .get("TrustedHeaderStaysInside")?
+                .get("Assertions")?
+                .get(0)?
+                .get("Assert")
+        })
+        .and_then(|assert| match assert {
+            serde_norway::Value::Tagged(tagged) => tagged.value.get(0)?.as_sequence(),
+            _ => None,
+        })
+        .map_or(&[][..], Vec::as_slice);
+    let allowed: BTreeSet<&str> = contains
+        .iter()
+        .filter_map(serde_norway::Value::as_str)
+        .filter(|name| !name.is_empty())
+        .collect();
+    let template = project::template_before("https://legacy.example")?;
+    let mut findings = Findings::default();
+    for proxy in &template.proxies {
+        let removed: BTreeSet<&str> = proxy.removed_headers.iter().map(String::as_str).collect();
+        findings.expect(
+            !allowed.is_empty() && allowed == removed,
+            format!("TrustedHeaderStaysInside allows {allowed:?}, the integration removes {removed:?}"),
+            "in template.yaml: the same names in the rule and as remove:header.… of the integration",
+        );
+    }
+    findings.expect(
+        !template.proxies.is_empty(),
+        "a legacy origin is not used at all",
+        "see tests/contract/routes.rs",
+    );
+    findings.done()
+}
+
+#[test]
+fn the_alarm_on_old_snapshots_asks_for_the_metric_that_readers_emit() -> Outcome {
+    let source = Source::read()?;
+    let alarm = source.resource("SnapshotAgeAlarm");
+    let query = alarm
+        .and_then(|alarm| alarm.pointer("/Properties/Metrics/0/Expression/Fn::Sub"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let asked = format!(
+        "SELECT MAX({}) FROM SCHEMA({}, stage, service) WHERE stage = '${{Stage}}'",
+        store::edge::SNAPSHOT_AGE,
+        kit::metrics::NAMESPACE
+    );
+    let mut findings = Findings::default();
+    findings.expect(
+        query == asked,
+        format!("SnapshotAgeAlarm asks: {query}"),
+        format!("in template.yaml, its Expression: {asked}"),
+    );
     findings.done()
 }
 

@@ -27,13 +27,23 @@ pub fn read(path: &str) -> anyhow::Result<String> {
     fs::read_to_string(root().join(path)).with_context(|| format!("{path} cannot be read"))
 }
 
-/// The template, resolved for the stage `dev`.
+/// The template, resolved for the stage `dev`, which answers everything itself.
 ///
 /// # Errors
 /// As [`Template::read`].
 pub fn template() -> anyhow::Result<Template> {
-    let stage = BTreeMap::from([("Stage".to_owned(), "dev".to_owned())]);
-    Ok(Template::read(&root().join("template.yaml"), &stage)?)
+    template_before("")
+}
+
+/// The template for the stage `dev` in front of a legacy origin; `""` is none.
+///
+/// # Errors
+/// As [`Template::read`].
+pub fn template_before(legacy_origin: &str) -> anyhow::Result<Template> {
+    let parameters = [("Stage", "dev"), ("LegacyOrigin", legacy_origin)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let path = root().join("template.yaml");
+    Ok(Template::read(&path, &parameters.into())?)
 }
 
 /// What a function finds in its environment: the template's variables, what Lambda sets itself, and

@@ -81,7 +81,7 @@ impl Simulation {
         totals.filled += allocation.placed.len() as u64;
         let house = allocation.placed.iter().filter(|it| it.campaign.house);
         totals.house += house.count() as u64;
-        totals.capped += u64::from(allocation.capped);
+        totals.capped += allocation.capped.len() as u64;
         totals.leaseless += u64::from(!allocation.wanted.is_empty());
         totals.stale += u64::from(now.since(lineup.delivery().at) > AGE_LIMIT);
         let wanted: Vec<u16> = allocation

@@ -17,7 +17,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use store::{Database, Table, Versions};
+use store::{Blobs, Database, Table, Versions};
 use tokio::time;
 use upstream::{Secret, unkept};
 
@@ -39,6 +39,8 @@ kit::settings! {
     pub struct Settings {
         /// Where published content is kept.
         content_table: ResourceName = "CONTENT_TABLE", example "madang-dev-content";
+        /// The bucket of compiled content.
+        blobs_bucket: ResourceName = "BLOBS_BUCKET", example "madang-dev-blobs-000000000000";
         /// Where service keys are kept.
         operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
         /// Where devices are kept.
@@ -62,6 +64,7 @@ pub const VARIABLES: &[&[Variable]] = &[
 struct Dependencies {
     tables: Vec<Table>,
     versions: Versions,
+    blobs: Blobs,
     tracking_keys: Secret<Keys>,
 }
 
@@ -79,6 +82,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let dependencies = Arc::new(Dependencies {
         tables: names.map(|name| database.table(&name.0)).into(),
         versions: Versions::new(database.table(&settings.content_table.0)),
+        blobs: Blobs::connect(&aws, &settings.blobs_bucket.0),
         tracking_keys: unkept(&aws, &settings.tracking_keys.0, Keys::parse),
     });
     Ok(kit::Api::new(NAME, runtime)
@@ -162,6 +166,10 @@ struct Published {
 impl Dependencies {
     async fn published(&self, kind: Kind, now: Instant) -> Result<Published, store::StoreError> {
         let head = self.versions.head(kind).await?;
+        // A head alone serves nobody who starts now.
+        if let Some(head) = &head {
+            head.artefact.probe(kind, &self.blobs).await?;
+        }
         Ok(Published {
             version: Some(head.as_ref().map_or(0, |head| head.version)),
             age_s: head.map(|head| now.since(head.published_at).as_secs()),

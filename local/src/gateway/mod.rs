@@ -1,4 +1,5 @@
-//! API Gateway's HTTP API: routes of the template, payload 2.0 events, and the gateway's own errors.
+//! API Gateway's HTTP API: routes of the template, payload 2.0 events, requests that are sent on to
+//! another server, and the gateway's own errors.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,8 +18,10 @@ use crate::{
 mod answer;
 mod cors;
 mod event;
+mod proxy;
 mod routes;
 
+pub use proxy::{Origin, OriginError};
 use routes::{Found, Routes};
 
 /// What an HTTP API accepts: 10,240 bytes of request line and header values, 10 MB of body
@@ -33,16 +36,21 @@ const INTEGRATION: Duration = Duration::from_secs(30);
 
 /// The HTTP API in front of the functions.
 pub struct Gateway {
-    routes: Routes<Arc<Sandbox>>,
+    routes: Routes<Target>,
     cors: Option<Cors>,
+}
+
+/// What answers a route.
+pub enum Target {
+    /// A function.
+    Function(Arc<Sandbox>),
+    /// Another server.
+    Origin(Box<Origin>),
 }
 
 impl Gateway {
     /// An API with these routes. Of two equal routes the first is kept.
-    pub fn new(
-        routes: impl IntoIterator<Item = (Route, Arc<Sandbox>)>,
-        cors: Option<Cors>,
-    ) -> Self {
+    pub fn new(routes: impl IntoIterator<Item = (Route, Target)>, cors: Option<Cors>) -> Self {
         Self {
             routes: Routes::new(routes),
             cors,
@@ -62,18 +70,22 @@ impl Gateway {
             return message(StatusCode::NOT_FOUND, "Not Found");
         };
         let trace = event::trace(request);
-        let event = event::event(request, &found, request_id, &trace, Timestamp::now());
-        if event.len() > PAYLOAD_BYTES {
-            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        }
-        let sandbox = found.target;
-        let invoked = timeout(INTEGRATION, sandbox.invoke(event.into(), Some(trace))).await;
-        let mut response = match invoked {
-            Ok(Ok(payload)) => answer::response(&payload).unwrap_or_else(failed),
-            Err(_) | Ok(Err(Failure::TimedOut(_))) => {
-                message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        let mut response = match found.target {
+            Target::Origin(origin) => origin.forward(request, &trace).await,
+            Target::Function(sandbox) => {
+                let event = event::event(request, &found, request_id, &trace, Timestamp::now());
+                if event.len() > PAYLOAD_BYTES {
+                    return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+                }
+                let invoked = sandbox.invoke(event.into(), Some(trace));
+                match timeout(INTEGRATION, invoked).await {
+                    Ok(Ok(payload)) => answer::response(&payload).unwrap_or_else(failed),
+                    Err(_) | Ok(Err(Failure::TimedOut(_))) => {
+                        message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+                    }
+                    Ok(Err(_)) => failed(),
+                }
             }
-            Ok(Err(_)) => failed(),
         };
         if let Some(cors) = &self.cors {
             cors::decorate(cors, request, &mut response);

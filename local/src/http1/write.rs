@@ -28,12 +28,21 @@ pub(super) async fn response(
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
-    let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
-    out.extend_from_slice(format!("date: {date}\r\n").as_bytes());
+    if !parts.headers.contains_key(header::DATE) {
+        let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        out.extend_from_slice(format!("date: {date}\r\n").as_bytes());
+    }
     let bodyless = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if !bodyless {
-        out.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
+    let length = match head_only && body.is_empty() {
+        // Of the body that is not sent, only its origin knows how long it is.
+        true => parts.headers.get(header::CONTENT_LENGTH).cloned(),
+        false => Some(body.len().into()),
+    };
+    if let Some(length) = length.filter(|_| !bodyless) {
+        out.extend_from_slice(b"content-length: ");
+        out.extend_from_slice(length.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
     if !keep_alive {
         out.extend_from_slice(b"connection: close\r\n");
@@ -51,7 +60,6 @@ fn is_ours(name: &header::HeaderName) -> bool {
     [
         header::CONNECTION,
         header::CONTENT_LENGTH,
-        header::DATE,
         header::TRAILER,
         header::TRANSFER_ENCODING,
         header::UPGRADE,

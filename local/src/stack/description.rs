@@ -19,6 +19,9 @@ pub struct Description {
     pub secrets_endpoint: String,
     /// Where Lambda's `Invoke` is served.
     pub lambda_endpoint: String,
+    /// Where requests go that no route takes, if anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy_origin: Option<String>,
     /// The folder of published artefacts.
     pub blobs: PathBuf,
     /// A service key with every scope, made for this data folder.
@@ -35,8 +38,12 @@ impl Description {
     /// What `make run` prints: a few lines that say where everything is.
     pub fn print(&self, data: &Path) -> impl fmt::Display {
         let data = data.display();
+        let origin = self.legacy_origin.as_ref();
+        let legacy = origin.map_or_else(String::new, |origin| {
+            format!("\n  everything else  {origin}")
+        });
         format!(
-            "Madang on {}\n  DynamoDB         {}\n  Secrets Manager  {}\n  Lambda           {}\n  data             {data}\n  service key      in {data}/stack.json",
+            "Madang on {}{legacy}\n  DynamoDB         {}\n  Secrets Manager  {}\n  Lambda           {}\n  data             {data}\n  service key      in {data}/stack.json",
             self.base_url, self.dynamodb_endpoint, self.secrets_endpoint, self.lambda_endpoint,
         )
     }

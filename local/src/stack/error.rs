@@ -3,8 +3,8 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    data::DataError, database::DatabaseError, schedule::ExpressionError, secrets::SecretsError,
-    seed::SeedError, template::TemplateError,
+    data::DataError, database::DatabaseError, gateway::OriginError, schedule::ExpressionError,
+    secrets::SecretsError, seed::SeedError, template::TemplateError,
 };
 
 /// Why a stack does not start.
@@ -31,6 +31,12 @@ pub enum StartError {
         /// What is wrong with it.
         source: TemplateError,
     },
+    /// The server that requests are sent on to.
+    #[error("LEGACY_ORIGIN: {0}")]
+    Origin(#[from] OriginError),
+    /// A server to send requests on to, and a template that sends none.
+    #[error("LEGACY_ORIGIN is set, but the template has no route that would use LegacyOrigin")]
+    NoRouteToOrigin,
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),

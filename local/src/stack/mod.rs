@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use crate::{
     data::{DataFolder, write_private},
     database::Database,
     functions::Registry,
-    gateway::{self, Gateway},
+    gateway::{self, Gateway, Origin, Target},
     http1::{Limits, Server},
     lambda_api::{self, LambdaApi},
     sandbox::Sandbox,
@@ -28,7 +28,7 @@ use crate::{
     secrets::{SecretsManager, Vault},
     seed::{self, SeedError},
     stop::{Stop, Stopped},
-    template::{Function, Template},
+    template::{Function, Route, Template},
 };
 
 /// How long requests and runs that have begun may take when the stack is told to stop.
@@ -57,6 +57,8 @@ pub struct Options {
     pub port: u16,
     /// The port of DynamoDB on loopback; 0 takes any free one.
     pub dynamodb_port: u16,
+    /// Where requests go that no route takes, as `LegacyOrigin` says when deployed.
+    pub legacy_origin: Option<String>,
     /// The functions that the template may name.
     pub functions: Registry,
     /// Environment variables that replace those of every function.
@@ -79,6 +81,7 @@ impl Options {
             fresh: false,
             port: 0,
             dynamodb_port: 0,
+            legacy_origin: None,
             functions: Registry::workspace(),
             environment: BTreeMap::new(),
             seed: seed::development(),
@@ -105,8 +108,8 @@ impl Stack {
     /// Starts everything; when it returns, `stack.json` is written and requests are answered.
     ///
     /// # Errors
-    /// A port or the data folder is taken, the template cannot be resolved, a function refuses its
-    /// environment, or the database refuses its file.
+    /// A port or the data folder is taken, the template cannot be resolved, the legacy origin is
+    /// none, a function refuses its environment, or the database refuses its file.
     pub async fn start(mut options: Options) -> Result<Self, StartError> {
         if let Some(course) = options.course {
             let fast = ("CLOCK_COURSE".to_owned(), course.to_string());
@@ -118,6 +121,7 @@ impl Stack {
         let lambda_listener = listen("PORT", 0)?;
         let base_url = url(&api_listener)?;
         let template = read_template(&options, &base_url)?;
+        let origins = origins(&template, &options, api_listener.local_addr()?)?;
         let database = Database::start(
             &data.database(),
             listen("DYNAMODB_PORT", options.dynamodb_port)?,
@@ -129,6 +133,7 @@ impl Stack {
             dynamodb_endpoint: database.endpoint().to_owned(),
             secrets_endpoint: url(&secrets_listener)?,
             lambda_endpoint: url(&lambda_listener)?,
+            legacy_origin: options.legacy_origin.clone(),
             blobs: data.blobs(),
             service_key: seed::service_key(&mut vault)?,
             pid: std::process::id(),
@@ -163,9 +168,9 @@ impl Stack {
         let schedules = schedules(&hosted, &time, &stopped)?;
         let routes = hosted.iter().flat_map(|(function, sandbox)| {
             let routes = function.routes.iter().cloned();
-            routes.map(|route| (route, Arc::clone(sandbox)))
+            routes.map(|route| (route, Target::Function(Arc::clone(sandbox))))
         });
-        let gateway = Gateway::new(routes, template.cors);
+        let gateway = Gateway::new(origins.into_iter().chain(routes), template.cors);
         // Written before the first answer: whoever sees the stack alive finds its description.
         let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
         write_private(&data.description(), &text)?;
@@ -226,12 +231,41 @@ fn time(course: Option<Course>) -> Time {
 }
 
 fn read_template(options: &Options, base_url: &str) -> Result<Template, StartError> {
-    let own = [("Stage", "dev"), ("PublicBaseUrl", base_url)]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let own = [
+        ("Stage", "dev"),
+        ("PublicBaseUrl", base_url),
+        // Never the one of the stage's own deployment.
+        (
+            "LegacyOrigin",
+            options.legacy_origin.as_deref().unwrap_or_default(),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
     Template::read(&options.template, &own.into()).map_err(|source| StartError::Template {
         path: options.template.clone(),
         source,
     })
+}
+
+/// The routes that other servers answer.
+fn origins(
+    template: &Template,
+    options: &Options,
+    own: SocketAddr,
+) -> Result<Vec<(Route, Target)>, StartError> {
+    if options.legacy_origin.is_some() && template.proxies.is_empty() {
+        return Err(StartError::NoRouteToOrigin);
+    }
+    template
+        .proxies
+        .iter()
+        .map(|proxy| {
+            Ok((
+                proxy.route.clone(),
+                Target::Origin(Box::new(Origin::new(proxy, own)?)),
+            ))
+        })
+        .collect()
 }
 
 /// Every function of the template in its sandbox; all refusals at once.

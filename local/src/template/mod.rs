@@ -1,6 +1,6 @@
 //! What `template.yaml` says exists, read as CloudFormation and SAM would read it: functions with
-//! their routes, schedules and environment, tables, secrets, buckets. Nothing else tells the local
-//! stack what to run.
+//! their routes, schedules and environment, routes to other servers, tables, secrets, buckets.
+//! Nothing else tells the local stack what to run.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,14 @@ use serde_json::{Map, Value};
 mod function;
 mod intrinsics;
 mod parameters;
+mod proxy;
 mod resource;
 mod secret;
 mod value;
 
 pub use function::{Function, Route, Schedule};
 pub(crate) use intrinsics::secret_arn;
+pub use proxy::Proxy;
 pub use resource::{Cors, Index, Table, TableSchema};
 pub use secret::{RandomString, Secret, SecretValue};
 
@@ -44,6 +46,8 @@ pub struct Template {
     pub secrets: Vec<Secret>,
     /// Every `AWS::S3::Bucket`: logical id and name.
     pub buckets: BTreeMap<String, String>,
+    /// Routes that the HTTP API sends on to another server.
+    pub proxies: Vec<Proxy>,
     /// Cross-origin rules of the HTTP API, if it has any.
     pub cors: Option<Cors>,
 }
@@ -125,6 +129,7 @@ impl Template {
             tables: resource::tables(&resolver)?,
             secrets: secret::all(&resolver)?,
             buckets: resource::buckets(&resolver)?,
+            proxies: proxy::all(&resolver)?,
             cors: resource::cors(&resolver, &root)?,
         })
     }

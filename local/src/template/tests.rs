@@ -11,10 +11,12 @@ Parameters:
   Stage: {Type: String, Default: dev}
   PublicBaseUrl: {Type: String, Default: ''}
   Origins: {Type: CommaDelimitedList, Default: ''}
+  LegacyOrigin: {Type: String, Default: ''}
   Refresh: {Type: Number, Default: 3}
 Conditions:
   IsPrd: !Equals [!Ref Stage, prd]
   IsNotPrd: !Not [!Condition IsPrd]
+  HasLegacyOrigin: !Not [!Equals [!Ref LegacyOrigin, '']]
   HasOrigins: !Not [!Equals [!Join ['', !Ref Origins], '']]
 Mappings:
   Sizes: {dev: {Memory: 256}, qa: {Memory: 256}, prd: {Memory: 1024}}
@@ -34,6 +36,23 @@ Resources:
   Api:
     Type: AWS::Serverless::HttpApi
     Properties:
+      DefinitionBody:
+        openapi: 3.0.1
+        info: {title: !Ref AWS::StackName}
+        paths:
+          $default:
+            x-amazon-apigateway-any-method:
+              x-amazon-apigateway-integration: !If
+                - HasLegacyOrigin
+                - type: http_proxy
+                  uri: !Ref LegacyOrigin
+                  timeoutInMillis: 2000
+                  requestParameters:
+                    overwrite:path: $request.path
+                    remove:header.X-Inside: "''"
+                - {type: aws_proxy, uri: !Sub '${Health.Arn}'}
+          /things/{id}:
+            get: {summary: no integration of its own}
       CorsConfiguration: !If
         - HasOrigins
         - {AllowOrigins: !Ref Origins, AllowMethods: [GET], MaxAge: 600}
@@ -159,6 +178,44 @@ fn routes_and_schedules_come_from_events() {
     assert_eq!(tick.expression, "rate(1 minute)");
     assert_eq!(tick.input, Some(serde_json::json!({"a": 1})));
     assert!(!tick.enabled);
+}
+
+#[test]
+fn routes_to_another_server_come_from_the_definition_of_the_api() {
+    assert_eq!(parse(TEMPLATE, &[]).unwrap().proxies, []);
+    let origin = [("LegacyOrigin", "http://127.0.0.1:8000")];
+    let proxies = parse(TEMPLATE, &origin).unwrap().proxies;
+    let expected = Proxy {
+        route: Route {
+            method: "ANY".to_owned(),
+            path: "$default".to_owned(),
+        },
+        origin: "http://127.0.0.1:8000".to_owned(),
+        removed_headers: vec!["x-inside".to_owned()],
+        timeout: Duration::from_secs(2),
+    };
+    assert_eq!(proxies, [expected]);
+    let place = "Api.DefinitionBody.paths.$default.x-amazon-apigateway-any-method";
+    for (from, to, problem) in [
+        (
+            "type: http_proxy",
+            "type: mock",
+            "mock integrations are not supported by the local stack",
+        ),
+        (
+            "overwrite:path: $request.path",
+            "append:header.x: y",
+            "append:header.x: y: is not supported by the local stack",
+        ),
+        (
+            "overwrite:path: $request.path",
+            "",
+            "requestParameters: expects overwrite:path: $request.path",
+        ),
+    ] {
+        let error = parse(&TEMPLATE.replace(from, to), &origin).unwrap_err();
+        assert_eq!(error.to_string(), format!("{place}: {problem}"));
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod functions;
 mod gateway;
+mod legacy;
 mod process;
 mod services;
 mod wire;

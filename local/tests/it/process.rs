@@ -28,6 +28,7 @@ fn command(folder: &Path) -> Command {
         .env("PORT", "0")
         .env_remove("DATA")
         .env_remove("FRESH")
+        .env_remove("LEGACY_ORIGIN")
         .env_remove("TEMPLATE")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -164,6 +165,14 @@ fn what_it_cannot_start_with_is_said_in_one_line() {
     template(folder.path(), TEMPLATE);
     let port = refusal(&command(folder.path()).env("PORT", "x").output().unwrap());
     assert_eq!(port, "local: PORT=x: expected a port, 0 to 65535\n");
+    let origin = command(folder.path())
+        .env("LEGACY_ORIGIN", "http://127.0.0.1:8000")
+        .output()
+        .unwrap();
+    assert_eq!(
+        refusal(&origin),
+        "local: LEGACY_ORIGIN is set, but the template has no route that would use LegacyOrigin\n"
+    );
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("precious"), "x").unwrap();
     let foreign = command(folder.path())

@@ -3,7 +3,7 @@
 //! A bucket when deployed, a folder on a laptop. Keys carry the checksum of what they name, so
 //! writing one again writes the same bytes.
 //!
-//! Actions on the bucket: s3:GetObject, s3:PutObject.
+//! Actions on the bucket: s3:GetObject (a look at a blob's size needs it too), s3:PutObject.
 
 use std::{
     fmt, fs,
@@ -13,7 +13,9 @@ use std::{
 
 use aws::{Aws, Pace, Service};
 use aws_sdk_s3::{
-    Client, config::RequestChecksumCalculation, operation::get_object::GetObjectError,
+    Client,
+    config::RequestChecksumCalculation,
+    operation::{get_object::GetObjectError, head_object::HeadObjectError},
     primitives::ByteStream,
 };
 use domain::content::Kind;
@@ -131,6 +133,19 @@ impl Blobs {
             found => Ok(found),
         }
     }
+
+    /// How many bytes a blob has that could be read now, `None` where there is no such blob. None of
+    /// them is read.
+    pub async fn size(&self, key: &BlobKey) -> Result<Option<u64>, StoreError> {
+        match self {
+            Self::S3 { client, bucket } => head_object(client, bucket, key).await,
+            Self::Files { dir } => {
+                let path = dir.join(&key.0);
+                let place = dir.display().to_string();
+                blocking("HeadObject", place, move || size_of(&path)).await
+            }
+        }
+    }
 }
 
 /// The lower-case hexadecimal SHA-256 of some bytes.
@@ -171,6 +186,25 @@ async fn get_object(
     Ok(Some(bytes))
 }
 
+async fn head_object(
+    client: &Client,
+    bucket: &str,
+    key: &BlobKey,
+) -> Result<Option<u64>, StoreError> {
+    let sent = client.head_object().bucket(bucket).key(&key.0).send().await;
+    match sent {
+        Ok(head) => Ok(Some(
+            head.content_length
+                .and_then(|length| u64::try_from(length).ok())
+                .unwrap_or_default(),
+        )),
+        Err(error) => match error.as_service_error() {
+            Some(HeadObjectError::NotFound(_)) => Ok(None),
+            _ => Err(StoreError::from_sdk("HeadObject", bucket, error)),
+        },
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     operation: &'static str,
     place: String,
@@ -204,15 +238,27 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()
 }
 
+/// Opens it too, since a file that is there may still not be ours to read.
+fn size_of(path: &Path) -> io::Result<Option<u64>> {
+    let file = open(path)?;
+    file.map(|file| Ok(file.metadata()?.len())).transpose()
+}
+
 fn read_at_most(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    let file = match fs::File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
+    let Some(file) = open(path)? else {
+        return Ok(None);
     };
     let mut bytes = Vec::new();
     let beyond = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(beyond).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+fn open(path: &Path) -> io::Result<Option<fs::File>> {
+    match fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 #[cfg(test)]
@@ -227,10 +273,12 @@ mod tests {
         };
         let key = BlobKey(format!("campaigns/1/source-{}", sha256(b"hello")));
         assert_eq!(blobs.get(&key, 5).await.unwrap(), None);
+        assert_eq!(blobs.size(&key).await.unwrap(), None);
         for _ in 0..2 {
             blobs.put(&key, b"hello".to_vec()).await.unwrap();
         }
         assert_eq!(blobs.get(&key, 5).await.unwrap().unwrap(), b"hello");
+        assert_eq!(blobs.size(&key).await.unwrap(), Some(5));
         let refused = blobs.get(&key, 4).await;
         assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
         let folder = fs::read_dir(dir.path().join("bucket/campaigns/1")).unwrap();

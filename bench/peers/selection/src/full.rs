@@ -52,7 +52,10 @@ fn extend(campaign: &mut Value, rng: &mut StdRng) {
     if rng.random_bool(0.2) {
         campaign["consent"] = "required".into();
     }
-    let Some(rules) = campaign["targeting"]["all"].as_array_mut() else {
+    let Some(rules) = campaign
+        .pointer_mut("/targeting/all")
+        .and_then(Value::as_array_mut)
+    else {
         return;
     };
     if rng.random_bool(0.3) {

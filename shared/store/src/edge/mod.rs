@@ -13,7 +13,7 @@ use kit::{
     problem::Chain,
 };
 
-pub use self::snapshots::{SnapshotSettings, SnapshotSource, Watched};
+pub use self::snapshots::{SNAPSHOT_AGE, SnapshotSettings, SnapshotSource, Watched};
 use crate::{
     StoreError,
     idempotency::{self, Requests},

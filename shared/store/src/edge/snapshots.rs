@@ -97,6 +97,9 @@ impl SnapshotSource {
     }
 }
 
+/// The metric of a snapshot's age, which an alarm in the template asks for.
+pub const SNAPSHOT_AGE: &str = "snapshot_age_s";
+
 /// A reader whose age is a metric.
 #[derive(Debug)]
 pub struct Watched<T> {
@@ -137,7 +140,7 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
         }
         if let Some(age) = self.reader.settled_age(now) {
             self.told_at.store(now.as_millis(), Ordering::Relaxed);
-            metrics::emit(now, "snapshot_age_s", Unit::Seconds, age.as_secs_f64());
+            metrics::emit(now, SNAPSHOT_AGE, Unit::Seconds, age.as_secs_f64());
         }
     }
 }

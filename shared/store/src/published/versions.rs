@@ -37,6 +37,19 @@ pub struct Artefact {
     pub size_bytes: usize,
 }
 
+impl Artefact {
+    /// Whether readers could load it now, without loading it. [`StoreError::Corrupt`] where it is
+    /// missing or is not as large as it was.
+    pub async fn probe(&self, kind: Kind, blobs: &Blobs) -> Result<(), StoreError> {
+        let key = BlobKey::artefact(kind, self.version, self.format, &self.sha256);
+        match blobs.size(&key).await? {
+            Some(found) if usize::try_from(found) == Ok(self.size_bytes) => Ok(()),
+            Some(_) => Err(StoreError::corrupt(&key.to_string(), "another size")),
+            None => Err(StoreError::corrupt(&key.to_string(), "missing")),
+        }
+    }
+}
+
 /// Which version of a kind is live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {

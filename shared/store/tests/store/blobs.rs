@@ -25,6 +25,7 @@ async fn a_bucket_gives_back_what_was_put_misses_what_was_not_and_refuses_what_i
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     let key = BlobKey::source(Kind::Testers, 1, "0af3");
     assert_eq!(blobs.get(&key, 300_000).await.unwrap(), None);
+    assert_eq!(blobs.size(&key).await.unwrap(), None);
     blobs.put(&key, bytes.clone()).await.unwrap();
     let names: Vec<String> = s3.objects.lock().unwrap().keys().cloned().collect();
     assert_eq!(names, ["/bucket/testers/0000000001/source-0af3"]);
@@ -32,4 +33,7 @@ async fn a_bucket_gives_back_what_was_put_misses_what_was_not_and_refuses_what_i
     assert_eq!(blobs.get(&key, 300_000).await.unwrap(), Some(bytes));
     let refused = blobs.get(&key, 299_999).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
+    assert_eq!(blobs.size(&key).await.unwrap(), Some(300_000));
+    s3.refuse("source-");
+    assert!(blobs.size(&key).await.is_err());
 }

@@ -6,14 +6,16 @@ use domain::{
     Instant,
     content::{Kind, LoadError},
 };
+use kit::logging::{self, Output};
 use serde_json::json;
 use store::{
-    Blobs, Reader,
+    Blobs, Reader, StoreError, Versions,
+    edge::{SNAPSHOT_AGE, SnapshotSettings},
     published::{Freshness, Loader, Snapshot},
 };
 
 use crate::{
-    harness::{Dynamo, Fault, NOON, Proxy, S3, aws_at, table_at},
+    harness::{Dynamo, Fault, NOON, Proxy, S3, TABLE, aws_at, table_at},
     publishing::Newsroom,
 };
 
@@ -311,4 +313,60 @@ async fn an_age_is_told_once_it_says_something_of_the_source() {
         Some(Duration::from_secs(700)),
         "the look before failed"
     );
+}
+
+#[tokio::test]
+async fn an_artefact_is_known_to_be_there_without_being_read() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let head = Versions::new(world.dynamo.table())
+        .head(KIND)
+        .await
+        .unwrap();
+    let artefact = head.unwrap().artefact;
+    let blobs = world.news.blobs.clone();
+    artefact.probe(KIND, &blobs).await.unwrap();
+    let fault = |found: Result<(), StoreError>| match found {
+        Err(StoreError::Corrupt { what, .. }) => what,
+        found => panic!("{found:?}"),
+    };
+    world.s3.damage("/artefact-");
+    assert_eq!(fault(artefact.probe(KIND, &blobs).await), "another size");
+    world.s3.objects.lock().unwrap().clear();
+    assert_eq!(fault(artefact.probe(KIND, &blobs).await), "missing");
+    world.s3.refuse("/artefact-");
+    let refused = artefact.probe(KIND, &blobs).await;
+    assert!(!matches!(refused, Ok(()) | Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn whoever_reads_tells_the_age_of_what_it_serves_once_a_minute() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let vars = [("CONTENT_TABLE", TABLE), ("BLOBS_BUCKET", "blobs")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = SnapshotSettings::read(&vars.into_iter().collect()).unwrap();
+    let aws = aws_at(&world.dynamo.endpoint, Some(world.s3.endpoint.clone()));
+    let reader = settings.source(&aws).reader(KIND, load);
+
+    let lines = Arc::default();
+    let output = Output::Memory(Arc::clone(&lines));
+    let subscriber = logging::subscriber(tracing::Level::INFO, output, kit::Clock::system());
+    let _told = tracing::subscriber::set_default(subscriber);
+    for seconds in [0, 1, 59, 60, 61] {
+        reader.newest(after(seconds)).await.unwrap();
+    }
+    let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    let told: Vec<serde_json::Value> = text
+        .lines()
+        .filter(|line| line.contains("\"_aws\""))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(told.len(), 2, "{text}");
+    for line in told {
+        let metrics = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metrics["Metrics"][0]["Name"], SNAPSHOT_AGE);
+        assert_eq!(metrics["Dimensions"], json!([["stage", "service"]]));
+        assert_eq!(line[SNAPSHOT_AGE], 0.0);
+    }
 }

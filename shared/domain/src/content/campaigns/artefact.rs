@@ -305,6 +305,9 @@ pub(crate) struct Reader<'a> {
     left: usize,
 }
 
+/// A record with the bytes of its targeting, and what they say.
+pub(crate) type Targeted<'a> = (Record<'a>, &'a [u8], Matcher);
+
 impl<'a> Reader<'a> {
     /// Reads what comes before the campaigns.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<(Tables<'a>, Self), Defect> {
@@ -323,7 +326,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next campaign with the bytes of its targeting and what they say; `None` after the last.
-    pub(crate) fn next(&mut self) -> Result<Option<(Record<'a>, &'a [u8], Matcher)>, Defect> {
+    pub(crate) fn next(&mut self) -> Result<Option<Targeted<'a>>, Defect> {
         let Some(left) = self.left.checked_sub(1) else {
             let at_end = self.rest.is_empty();
             return at_end.then_some(None).ok_or(Defect::Trailing);

@@ -41,12 +41,18 @@ pub(super) async fn read_response(stream: &mut TcpStream) -> io::Result<Vec<u8>>
 }
 
 pub(crate) async fn respond(stream: &mut TcpStream, status: &str, body: &[u8]) -> io::Result<()> {
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
+    respond_head(stream, status, body.len()).await?;
     stream.write_all(body).await
+}
+
+/// What is said before a body of so many bytes; the whole answer to a `HEAD`.
+pub(super) async fn respond_head(
+    stream: &mut TcpStream,
+    status: &str,
+    length: usize,
+) -> io::Result<()> {
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await
 }
 
 async fn read_message(stream: &mut TcpStream) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {

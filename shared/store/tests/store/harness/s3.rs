@@ -1,4 +1,4 @@
-//! A stand-in for S3 that knows PutObject and GetObject, path style.
+//! A stand-in for S3 that knows PutObject, GetObject and HeadObject, path style.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::http::{read_request, respond};
+use super::http::{read_request, respond, respond_head};
 
 type Objects = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
@@ -67,7 +67,17 @@ async fn serve(
             .unwrap_or_default()
             .to_owned();
         let is_refused = |part: &String| name.contains(part.as_str());
-        if refused.lock().unwrap().as_ref().is_some_and(is_refused) {
+        let is_refused = refused.lock().unwrap().as_ref().is_some_and(is_refused);
+        if request.method == "HEAD" {
+            let length = objects.lock().unwrap().get(&name).map(Vec::len);
+            match length {
+                _ if is_refused => respond_head(&mut stream, "403 Forbidden", 0).await?,
+                Some(length) => respond_head(&mut stream, "200 OK", length).await?,
+                None => respond_head(&mut stream, "404 Not Found", 0).await?,
+            }
+            continue;
+        }
+        if is_refused {
             let body = b"<Error><Code>AccessDenied</Code><Message>arn:aws:sts::1:role may not</Message></Error>";
             respond(&mut stream, "403 Forbidden", body).await?;
             continue;
