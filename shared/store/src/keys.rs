@@ -21,6 +21,7 @@
 //! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>#flagged` | the same, as a machine sent it | after its retention |
 //! | Marks | `hours#<part>` | `<hour>` | an hour that has buckets | after the marks' retention |
 //! | Marks | `buckets#<hour>#<part>` | `<minute>#<campaign>` | a campaign's minute that has marks | after the marks' retention |
+//! | Marks | `arrivals#<minute>#<part>` | `<campaign>#<minute of issue>` | a bucket that had marks in the minute | 3 days later |
 //! | Marks | `sums#<day>#<campaign>` | `<minute>#<creative>` | what a creative's minute comes to | after the sums' retention |
 //! | Marks | `totals#<day>` | `<campaign>#<creative>#<placement>` | what a day comes to | – |
 //! | Marks | `roll-up` | `state` | how far the roll-up is, and when it last finished | – |
@@ -189,8 +190,15 @@ pub(crate) fn buckets(hour: u32, part: u8) -> String {
     format!("buckets#{hour:010}#{part:02}")
 }
 
-pub(crate) fn bucket(hour: u32, part: u8, minute: u32, campaign: u64) -> Key {
-    key(buckets(hour, part), format!("{minute:010}#{campaign:016x}"))
+pub(crate) fn arrivals(minute: u32, part: u8) -> String {
+    format!("arrivals#{minute:010}#{part:02}")
+}
+
+pub(crate) fn arrival(minute: u32, part: u8, campaign: u64, issue_minute: u32) -> Key {
+    key(
+        arrivals(minute, part),
+        format!("{campaign:016x}#{issue_minute:010}"),
+    )
 }
 
 pub(crate) fn sums(day: &str, campaign: u64) -> String {

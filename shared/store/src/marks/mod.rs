@@ -4,9 +4,9 @@
 //! A mark's key is made of what its tracking token says: bucket (campaign, minute of issue, shard)
 //! and request, slot and kind. Sent a hundred times, it is one item.
 //!
-//! The roll-up must find the buckets without looking through the table, so the first mark that a
-//! process counts in a campaign's minute is preceded by an entry of that minute in its hour, and
-//! the first of an hour by an entry of the hour. Entries are spread over partitions by campaign.
+//! The roll-up must find what has changed without looking through the table, so the first mark that
+//! a process counts for a bucket in a minute of the clock is preceded by an entry of the bucket in
+//! that minute. Entries are spread over partitions by campaign.
 //!
 //! An impression uses up what is limited, a device's caps and the lease it was served under, in the
 //! transaction that puts it. Where one of them is at its end it is kept all the same, `over_cap`.
@@ -34,7 +34,6 @@ use domain::{
     marks::MarkKind,
     tracking::{self, Token},
 };
-use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -50,14 +49,17 @@ use crate::{
 /// How long a mark is kept after it was issued.
 pub const MARK_RETENTION: Duration = Duration::from_secs(35 * 24 * 3600);
 
-/// How many partitions the entries of hours, and those of an hour's buckets, are spread over. A
-/// thousand campaigns on a hundred instances make 1,700 entries a second, a tenth of them here.
+/// How long it stays entered which buckets had marks in a minute: the roll-up may be late by that.
+pub const ARRIVAL_RETENTION: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// How many partitions a minute's entries are spread over. A thousand campaigns on a hundred
+/// instances make 1,700 entries a second, a tenth of them here.
 const PARTS: u8 = 16;
 
 /// How many times that a mark was sent again are noted.
 const MOST_REPEATS: u32 = 100;
 
-/// The most buckets that are remembered as entered.
+/// The most entries that are remembered.
 const REMEMBERED: usize = 50_000;
 
 /// One impression, click or conversion, as its token tells it.
@@ -121,13 +123,8 @@ pub struct Marks {
     entered: Arc<Mutex<Entered>>,
 }
 
-/// What this process has entered.
-#[derive(Debug, Default)]
-struct Entered {
-    buckets: HashSet<Bucket>,
-    /// A token lives for days at most, so there are never many.
-    hours: HashSet<u32>,
-}
+/// What this process has entered: buckets, by the minutes in which their marks arrived.
+type Entered = HashSet<(u32, Bucket)>;
 
 /// A campaign's minute: its marks lie in [`tracking::SHARDS`] partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -186,7 +183,8 @@ impl Marks {
 
     /// Counts a mark, unless it is there already. An error leaves it to the sender to try again.
     pub async fn count(&self, mark: Mark<'_>, stamp: Stamp) -> Result<Outcome, StoreError> {
-        self.enter(Bucket::of(mark.token)).await?;
+        self.enter(Bucket::of(mark.token), mark.at.as_minutes())
+            .await?;
         if mark.uses_something() {
             self.charge(&mark, stamp).await
         } else {
@@ -247,35 +245,21 @@ impl Marks {
         Ok(item)
     }
 
-    /// Enters the bucket and its hour before their first mark of this process. Doing it twice is
-    /// doing it once.
-    async fn enter(&self, bucket: Bucket) -> Result<(), StoreError> {
-        let Bucket { minute, campaign } = bucket;
-        let (hour, part) = (bucket.hour(), bucket.part());
-        let hour_is_entered = {
-            let entered = self.entered();
-            if entered.buckets.contains(&bucket) {
-                return Ok(());
-            }
-            entered.hours.contains(&hour)
-        };
-        let key = keys::bucket(hour, part, minute, campaign);
-        let mut entries = vec![
-            self.table
-                .encode_until(&key, &bucket, bucket.expires_at())?,
-        ];
-        if !hour_is_entered {
-            let key = keys::hour(part, hour);
-            let expires_at = bucket.expires_at() + Duration::from_secs(3600);
-            entries.push(self.table.encode_until(&key, &Hour { hour }, expires_at)?);
+    /// Enters the bucket in the minute before its first mark of this process in that minute. Doing it
+    /// twice is doing it once.
+    async fn enter(&self, bucket: Bucket, arrived_in: u32) -> Result<(), StoreError> {
+        if self.entered().contains(&(arrived_in, bucket)) {
+            return Ok(());
         }
-        try_join_all(entries.into_iter().map(|entry| self.table.put(entry))).await?;
+        let key = keys::arrival(arrived_in, bucket.part(), bucket.campaign, bucket.minute);
+        let expires_at = Instant::from_minutes(arrived_in) + ARRIVAL_RETENTION;
+        let entry = self.table.encode_until(&key, &bucket, expires_at)?;
+        self.table.put(entry).await?;
         let mut entered = self.entered();
-        if entered.buckets.len() >= REMEMBERED {
-            entered.buckets.clear();
+        if entered.len() >= REMEMBERED {
+            entered.clear();
         }
-        entered.buckets.insert(bucket);
-        entered.hours.insert(hour);
+        entered.insert((arrived_in, bucket));
         Ok(())
     }
 
@@ -340,11 +324,7 @@ impl Bucket {
         }
     }
 
-    fn hour(self) -> u32 {
-        self.minute / 60
-    }
-
-    /// A campaign's buckets of an hour lie together; campaigns are spread.
+    /// A campaign's entries of a minute lie together; campaigns are spread.
     fn part(self) -> u8 {
         u8::try_from(self.campaign % u64::from(PARTS)).unwrap_or(0)
     }

@@ -1,7 +1,7 @@
 //! Marks counted once, and found by the roll-up.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -129,43 +129,34 @@ pub(crate) fn listen(proxy: &Proxy) -> Arc<Mutex<Vec<String>>> {
 }
 
 #[tokio::test]
-async fn a_process_enters_an_hour_once_and_a_campaigns_minute_once() {
+async fn a_process_enters_a_bucket_once_in_each_minute_in_which_marks_arrive() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
     let marks = marks_over(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let heard = listen(&proxy);
-    let campaigns: Vec<u64> = (0..41)
-        .map(|nth| key_of(&format!("campaign-{nth}")))
-        .collect();
-    for (nth, &campaign) in campaigns.iter().cycle().take(246).enumerate() {
-        // Six marks of each campaign: in two minutes, in several shards.
-        let minute = Duration::from_secs(60 * (nth as u64 % 2));
+    for nth in 0..60 {
+        // Issued in two minutes, arriving in three, of five campaigns.
+        let minute = |nth: u64| Duration::from_secs(60 * nth);
         let token = Token {
-            campaign,
-            ..token(nth as u64 / 7, "red", NOON + minute)
+            campaign: 16 * (nth % 5) + nth % 5,
+            ..token(nth, "red", NOON + minute(nth % 2))
         };
-        marks
-            .count(impression(&token), stamps.next())
-            .await
-            .unwrap();
+        let mark = Mark {
+            at: NOON + minute(10 + nth % 3),
+            ..impression(&token)
+        };
+        marks.count(mark, stamps.next()).await.unwrap();
     }
     let heard = heard.lock().unwrap().clone();
     let with = |part: &str| heard.iter().filter(|body| body.contains(part)).count();
-    assert_eq!(with("\"hours#"), 1);
-    assert_eq!(with("\"buckets#"), 82);
-    assert_eq!(heard.len(), 1 + 82 + 246);
-    let partitions: BTreeSet<&str> = heard
-        .iter()
-        .filter_map(|body| body.split("\"buckets#").nth(1)?.split('"').next())
-        .collect();
-    assert!(partitions.len() > 10, "spread: {partitions:?}");
-
-    let found = RollUp::new(dynamo.table())
-        .run(NOON, HORIZON, DEADLINE)
-        .await
-        .unwrap();
-    assert_eq!((found.buckets, found.complete), (82, true));
+    assert_eq!(with("\"arrivals#"), 2 * 3 * 5);
+    assert_eq!(heard.len(), 2 * 3 * 5 + 60);
+    let first = NOON.as_minutes() + 10;
+    for part in 0..5 {
+        let partition = format!("\"arrivals#{first:010}#{part:02}\"");
+        assert_eq!(with(&partition), 2, "spread by campaign: {partition}");
+    }
 }
 
 #[tokio::test]
@@ -201,10 +192,10 @@ async fn a_mark_that_cannot_be_stored_is_an_error_and_may_be_sent_again() {
     let marks = marks_over(table_at(&proxy.endpoint, aws::Pace::NORMAL));
     let mut stamps = Stamps::new();
     let token = token(1, "red", NOON);
-    for action in 0..3 {
+    for action in 0..2 {
         proxy.set(move |_, request| {
             let whole = String::from_utf8_lossy(&request.body);
-            let meant = ["buckets#", "hours", "mark#"][action];
+            let meant = ["arrivals#", "mark#"][action];
             if whole.contains(meant) {
                 Fault::Refuse
             } else {
