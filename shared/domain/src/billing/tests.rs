@@ -1,3 +1,5 @@
+//! Days billed: never too much, never too little, whatever the order.
+
 use proptest::prelude::*;
 
 use super::*;

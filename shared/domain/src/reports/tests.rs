@@ -1,3 +1,5 @@
+//! Rows, ratios and plans.
+
 use super::*;
 use crate::{
     TimeZoneName,

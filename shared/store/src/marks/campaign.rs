@@ -155,12 +155,13 @@ impl Books<'_> {
     ) -> Result<(Billed, BTreeMap<Day, BillOfDay>), StoreError> {
         let table = &self.setter.table;
         let all = Range::all(keys::billed(self.campaign), Read::Consistent);
+        // Dates begin with a digit, and a colon is the next after the digits. (An empty text is no
+        // bound that DynamoDB takes.)
         let last_before = Range {
-            between: Some((String::new(), first.plus_days(-1).to_string())),
+            between: Some(("0".to_owned(), first.plus_days(-1).to_string())),
             newest_first: true,
             ..all.clone()
         };
-        // Dates begin with a digit, and a colon is the next after the digits.
         let from_first = Range {
             between: Some((first.to_string(), ":".to_owned())),
             ..all
