@@ -1,0 +1,56 @@
+//! That a request asks the heap for no more among many campaigns than among few.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bench_selection::full;
+use domain::{
+    Day,
+    allocation::{Given, Lineup, Profile, Request, Snapshot, allocate},
+    content::{Kind, compile, format},
+};
+use rand::{SeedableRng as _, rngs::StdRng};
+
+/// How often each request asks the heap.
+fn allocations(count: usize) -> Vec<u64> {
+    let items: Result<Vec<_>, _> = full::campaigns().take(count).collect();
+    let artefact = compile(Kind::Campaigns, &items.unwrap()).unwrap();
+    let snapshot = Arc::new(Snapshot::load(format(Kind::Campaigns), &artefact).unwrap());
+    let now = "2026-01-01T12:00:00Z".parse().unwrap();
+    // With leases for all that need one: who lacks one is told of, in a list of its own.
+    let delivery = Arc::new(full::delivery(&snapshot, now));
+    let leases: HashMap<u64, u32> = delivery.throttles.keys().map(|key| (*key, 1)).collect();
+    let lineup = Lineup::new(Arc::clone(&snapshot), delivery, Duration::MAX, now);
+    let showings = full::showings(&snapshot, Day::of(now), now.as_minutes());
+    let profile: Profile = serde_json::from_value(bench_selection::profile()).unwrap();
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut asked = Vec::new();
+    for round in 0..2 {
+        for request in full::requests() {
+            let request: Request = serde_json::from_value(request).unwrap();
+            let given = Given {
+                request: &request,
+                profile: Some(&profile),
+                config: None,
+                showings: &showings,
+                leases: &leases,
+                store: None,
+                now,
+            };
+            let heap = allocation_counter::measure(|| {
+                allocate(&lineup, &given, &mut rng);
+            });
+            // The first round makes the memory that requests share.
+            if round > 0 {
+                asked.push(heap.count_total);
+            }
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_request_asks_the_heap_as_often_among_many_campaigns_as_among_few() {
+    let few = allocations(1_000);
+    assert_eq!(few, allocations(100_000));
+    assert!(few.iter().all(|count| *count < 25), "{few:?}");
+}
