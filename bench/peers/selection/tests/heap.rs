@@ -1,5 +1,10 @@
 //! That a request asks the heap for no more among many campaigns than among few.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bench_selection::full;
