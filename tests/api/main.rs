@@ -15,6 +15,7 @@
 mod allocations;
 mod app_status;
 mod bad_input;
+mod budgets;
 mod content;
 mod devices;
 mod documents;

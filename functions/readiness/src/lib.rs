@@ -47,6 +47,8 @@ kit::settings! {
         devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
         /// Where marks are kept.
         marks_table: ResourceName = "MARKS_TABLE", example "madang-dev-marks";
+        /// Where accounts and leases of budgets are kept.
+        budgets_table: ResourceName = "BUDGETS_TABLE", example "madang-dev-budgets";
         /// Where calls and idempotency keys are kept.
         requests_table: ResourceName = "REQUESTS_TABLE", example "madang-dev-requests";
         /// The secret with the keys that sign tracking tokens.
@@ -77,6 +79,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         &settings.operators_table,
         &settings.devices_table,
         &settings.marks_table,
+        &settings.budgets_table,
         &settings.requests_table,
     ];
     let dependencies = Arc::new(Dependencies {

@@ -1,0 +1,158 @@
+//! Budgets that impressions use up, over HTTP: given out to the last unit and no further.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::scenario::{Scenario, campaign_with, device, eventually};
+
+/// A stack in which one campaign for `top` has a budget of so many impressions.
+fn limited(units: u64) -> Scenario {
+    let scenario = Scenario::start();
+    let budget = json!({"budget": {"pricing": "impressions", "total": units}});
+    scenario.create("campaigns", "shoes", &campaign_with("top", budget));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"] != json!([])
+    });
+    scenario
+}
+
+fn path(url: &Value) -> String {
+    let url = url.as_str().expect("a URL");
+    let path = url.find("/v1/").expect("a path");
+    url[path..].to_owned()
+}
+
+/// The campaign's row of the report, after a roll-up.
+fn row(scenario: &Scenario) -> Value {
+    scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+    let report = scenario.service_get("/admin/v1/reports/campaigns").json();
+    report["rows"][0].clone()
+}
+
+#[test]
+fn a_budget_is_given_out_to_the_last_impression_and_no_further() {
+    const BUDGET: usize = 60;
+    let scenario = limited(BUDGET as u64);
+    let shown = AtomicUsize::new(0);
+    let patience = Instant::now() + Duration::from_secs(60);
+    thread::scope(|threads| {
+        for nth in 0..6 {
+            let (scenario, shown) = (&scenario, &shown);
+            threads.spawn(move || {
+                // Whoever meets a campaign whose lease is being taken goes without and asks again.
+                let mut in_vain = 0;
+                while in_vain < 40 && Instant::now() < patience {
+                    let phone = json!({"platform": "ios", "id": format!("phone-{nth}")});
+                    let answer = scenario.allocate("top", &phone);
+                    let items = answer["items"].as_array().unwrap();
+                    let Some(item) = items.first() else {
+                        in_vain += 1;
+                        thread::sleep(Duration::from_millis(5));
+                        continue;
+                    };
+                    in_vain = 0;
+                    shown.fetch_add(1, Ordering::SeqCst);
+                    for _ in 0..2 {
+                        let seen = scenario.get(&path(&item["impression_url"]));
+                        assert_eq!(seen.status, 204);
+                    }
+                }
+            });
+        }
+    });
+    // What waiting for the campaign gave out before was never seen: it comes back when it lapses.
+    let shown = shown.load(Ordering::SeqCst);
+    assert!(shown <= BUDGET, "{shown} were given out");
+    assert!(shown >= BUDGET - 5, "{shown} were given out");
+    let row = row(&scenario);
+    assert_eq!(row["impressions"], shown, "{row}");
+    assert_eq!(row["over_cap"], 0, "{row}");
+}
+
+#[test]
+fn tokens_of_a_campaign_with_a_budget_live_minutes() {
+    let scenario = limited(1_000);
+    let item = scenario.allocate("top", &device())["items"][0].clone();
+    let expires_at: domain::Instant = item["expires_at"].as_str().unwrap().parse().unwrap();
+    let soon = domain::Instant::from_millis(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis()
+            .try_into()
+            .unwrap(),
+    ) + Duration::from_secs(301);
+    assert!(expires_at <= soon, "{expires_at}");
+}
+
+#[test]
+fn operators_are_told_why_and_nobody_else_is() {
+    let scenario = Scenario::start();
+    let targeted = json!({"targeting": {"all": [{"field": "country", "in": ["KR"]}]}});
+    let over = json!({"ends_at": "2021-01-01T00:00:00.000Z"});
+    for (id, changes) in [
+        ("shoes", json!({})),
+        ("later", json!({"tier": 20})),
+        ("korea", targeted),
+        ("over", over),
+    ] {
+        scenario.create("campaigns", id, &campaign_with("top", changes));
+    }
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"] != json!([])
+    });
+    let asked = json!({
+        "placements": [{"id": "top", "count": 1}],
+        "device": {"platform": "ios", "country": "JP"},
+    });
+    let refused = scenario.post("/v1/allocations?explain=1", &asked);
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.json()["code"], "token_missing");
+
+    let told = scenario
+        .service_post("/v1/allocations?explain=1", &asked)
+        .json();
+    let expected = json!({
+        "selected": 1, "lost_draw": 1, "targeting.country": 1, "schedule": 1,
+    });
+    assert_eq!(told["explain"]["reasons"], expected);
+    assert_eq!(told["explain"]["candidates"].as_array().unwrap().len(), 4);
+    let one = scenario.service_post("/v1/allocations?explain=1&campaign_id=korea", &asked);
+    let one = one.json();
+    let expected = json!([{
+        "campaign_id": "korea", "placement": "top", "tier": 10, "outcome": "targeting.country",
+    }]);
+    assert_eq!(one["explain"]["candidates"], expected);
+    let silent = scenario.service_post("/v1/allocations", &asked).json();
+    assert_eq!(silent["explain"], Value::Null);
+}
+
+#[test]
+fn a_user_who_wants_less_is_shown_less() {
+    let scenario = Scenario::start();
+    scenario.create("campaigns", "shoes", &campaign_with("top", json!({})));
+    let phone = json!({"platform": "ios", "id": "phone-1"});
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &phone)["items"] != json!([])
+    });
+    let put = |config: Value| {
+        let target = "/v1/devices/phone-1/content-config";
+        let put = scenario.service(tests::http1::Request::new("PUT", target).json(&config));
+        assert_eq!(put.status, 200, "{}", put.text());
+    };
+    let is_shown = || scenario.allocate("top", &phone)["items"] != json!([]);
+    put(json!({"categories": {"shoes": false}, "frequency": "normal"}));
+    assert!(!is_shown());
+    put(json!({"categories": {}, "frequency": "off"}));
+    assert!(!is_shown());
+    put(json!({"categories": {}, "frequency": "less"}));
+    let shown = (0..100).filter(|_| is_shown()).count();
+    assert!((20..=80).contains(&shown), "{shown} of 100");
+    put(json!({"categories": {}, "frequency": "normal"}));
+    eventually("it is shown again", || is_shown().then_some(()));
+}
