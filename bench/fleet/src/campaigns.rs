@@ -142,7 +142,7 @@ fn campaign(kind: Kind, number: u32, start: Instant, showings: f64, rng: &mut im
     };
     let units = |per_impression: f64| (each * per_impression).round().max(1.0) as u64;
     let mut tier = 10;
-    let mut weight = (each / showings * 1e5).round().clamp(20.0, 10_000.0);
+    let mut weight = (each / showings * 5e4).round().clamp(10.0, 10_000.0);
     let yesterday = start - std::time::Duration::from_secs(24 * 3600);
     let mut flight = (yesterday, Some(after(24.0)));
     let mut pacing = "even";
@@ -172,9 +172,8 @@ fn campaign(kind: Kind, number: u32, start: Instant, showings: f64, rng: &mut im
             }
         }
         Kind::Asap => {
-            tier = 5;
             pacing = "asap";
-            weight = 100.0;
+            weight *= 6.0;
             // Two of its days are in the simulated one.
             let utc = number.is_multiple_of(2);
             let daily = if utc { units(0.5) } else { units(1.0) };

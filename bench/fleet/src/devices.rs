@@ -147,6 +147,10 @@ impl Devices {
         let device = &mut self.devices[device as usize];
         let at = device.iter().position(|held| held.counter == place);
         let at = at.unwrap_or_else(|| {
+            if device.is_empty() {
+                // Growing a million of them from one on would tear memory to pieces.
+                device.reserve_exact(8);
+            }
             device.push(Held {
                 counter: place,
                 total: 0,
