@@ -135,14 +135,15 @@ fn no_more_is_billed_than_the_budget_and_the_report_says_what_came_after() {
         "top",
         json!({
             "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2099-01-01T00:00:00Z",
-            "budget": {"pricing": "cpm", "price_micros": 5_000_000, "total": 14_999},
+            "budget": {"pricing": "cpc", "price_micros": 5_000, "total": 14_999},
         }),
     );
     show(&scenario, "shoes", &paid);
     for _ in 0..5 {
         let answer = scenario.allocate("top", &device());
-        let impression = path(&answer["items"][0]["impression_url"]);
-        assert_eq!(scenario.get(&impression).status, 204);
+        let item = &answer["items"][0];
+        assert_eq!(scenario.get(&path(&item["impression_url"])).status, 204);
+        assert_eq!(scenario.get(&path(&item["click_url"])).status, 302);
     }
     scenario.courtyard.invoke("roll-up", b"{}").unwrap();
     for group in ["campaign", "creative", "placement", "day"] {
@@ -150,7 +151,8 @@ fn no_more_is_billed_than_the_budget_and_the_report_says_what_came_after() {
         let report = scenario.service_get(&target).json();
         let row = &report["rows"][0];
         for (field, value) in [
-            ("impressions", 2),
+            ("impressions", 5),
+            ("clicks", 2),
             ("over_cap", 3),
             ("flagged", 0),
             ("spend_micros", 10_000),

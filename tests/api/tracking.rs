@@ -213,8 +213,9 @@ fn a_campaign_is_not_given_to_a_device_that_has_seen_it_often_enough() {
 #[test]
 fn erasing_a_device_erases_what_it_was_shown() {
     let scenario = showing(capped(1));
-    for expected in [0, 1] {
-        assert_eq!(seen(&scenario, &token(&scenario, "phone-1")).status, 204);
+    let tokens = [0, 1].map(|_| token(&scenario, "phone-1"));
+    for (expected, token) in tokens.iter().enumerate() {
+        assert_eq!(seen(&scenario, token).status, 204);
         assert_eq!(with(&scenario, "over_cap"), expected);
     }
     let erase = Request::new("DELETE", "/v1/devices/phone-1/profile");
