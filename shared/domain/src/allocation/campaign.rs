@@ -9,7 +9,6 @@ use super::snapshot::{CreativeRow, Row, Snapshot};
 use crate::{
     Instant, Label, Locale, TimeZoneName,
     content::campaigns::{Budget, Cap, Consent, NoDevice, Pacing, Pricing, Sampling},
-    targeting::Matcher,
 };
 
 /// A campaign of a snapshot.
@@ -111,11 +110,6 @@ impl<'s> Campaign<'s> {
             pricing: Some(budget.pricing),
             micros: budget.price_micros.unwrap_or(0),
         })
-    }
-
-    /// Who should see it.
-    pub(super) fn matcher(&self) -> Matcher {
-        self.snapshot.matcher(self.row)
     }
 }
 

@@ -12,8 +12,10 @@ use crate::{
     key_of,
 };
 
+type Tries = fn(usize) -> usize;
+
 /// Both ways to draw: the reservoir alone, tickets alone (as good as), and one after the other.
-const WAYS: [(&str, fn(usize) -> usize); 3] = [
+const WAYS: [(&str, Tries); 3] = [
     ("reservoir", |_| 0),
     ("tickets", |_| 100_000),
     ("both", |_| 1),
