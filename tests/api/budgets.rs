@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tests::courtyard::Courtyard;
 
 use crate::scenario::{Scenario, campaign_with, device, eventually};
 
@@ -79,14 +80,7 @@ fn tokens_of_a_campaign_with_a_budget_live_minutes() {
     let scenario = limited(1_000);
     let item = scenario.allocate("top", &device())["items"][0].clone();
     let expires_at: domain::Instant = item["expires_at"].as_str().unwrap().parse().unwrap();
-    let soon = domain::Instant::from_millis(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_millis()
-            .try_into()
-            .unwrap(),
-    ) + Duration::from_secs(301);
+    let soon = domain::Instant::from_millis(now_ms()) + Duration::from_secs(301);
     assert!(expires_at <= soon, "{expires_at}");
 }
 
@@ -155,4 +149,48 @@ fn a_user_who_wants_less_is_shown_less() {
     assert!((20..=80).contains(&shown), "{shown} of 100");
     put(json!({"categories": {}, "frequency": "normal"}));
     eventually("it is shown again", || is_shown().then_some(()));
+}
+
+#[test]
+fn what_was_asked_for_and_given_out_is_told_by_and_by() {
+    // A minute a second: instances tell once a minute.
+    let since = domain::Instant::from_millis(now_ms());
+    let courtyard = Courtyard::start_with(|options| {
+        options.course = Some(kit::clock::Course { speed: 60, since });
+    });
+    let scenario = Scenario {
+        courtyard: courtyard.expect("the stack starts"),
+    };
+    let once = json!({"caps": [{"scope": "campaign", "per": "lifetime", "max": 1}]});
+    scenario.create("campaigns", "shoes", &campaign_with("top", once));
+    let phone = json!({"platform": "ios", "id": "phone-1"});
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &phone)["items"] != json!([])
+    });
+    let item = scenario.allocate("top", &phone)["items"][0].clone();
+    assert_eq!(scenario.get(&path(&item["impression_url"])).status, 204);
+    let told = eventually("the report knows what was tallied", || {
+        for _ in 0..20 {
+            scenario.allocate("top", &phone);
+        }
+        scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+        let target = "/admin/v1/reports/campaigns?group=placement";
+        let report = scenario.service_get(target).json();
+        report["rows"]
+            .as_array()?
+            .iter()
+            .find(|row| row["requests"].is_u64())
+            .cloned()
+    });
+    assert_eq!(told["placement"], "top");
+    let (requests, served) = (told["requests"].as_u64(), told["served"].as_u64());
+    assert!(requests >= Some(50) && served >= Some(1), "{told}");
+    assert!(served < requests, "the cap held it back: {told}");
+    let row = row(&scenario);
+    assert!(row["capped"].as_u64() >= Some(1), "{row}");
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap().as_millis()).unwrap()
 }

@@ -52,10 +52,8 @@ fn extend(campaign: &mut Value, rng: &mut StdRng) {
     if rng.random_bool(0.2) {
         campaign["consent"] = "required".into();
     }
-    let Some(rules) = campaign
-        .pointer_mut("/targeting/all")
-        .and_then(Value::as_array_mut)
-    else {
+    let rules = campaign.pointer_mut("/targeting/all");
+    let Some(rules) = rules.and_then(Value::as_array_mut) else {
         return;
     };
     if rng.random_bool(0.3) {

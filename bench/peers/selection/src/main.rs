@@ -182,19 +182,21 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
     })
 }
 
-/// The processor time of one request in microseconds.
+/// The processor time of one request in microseconds: the median of rounds over all of them, which
+/// does not see what others on the machine do to some.
 fn time<'r>(requests: &'r [Request], mut work: impl FnMut(&'r Request)) -> Result<f64> {
     // Once for the caches.
     requests.iter().for_each(&mut work);
-    let mut rounds = 0;
+    let mut rounds = Vec::new();
     let began = Instant::now();
-    let before = processor_time()?;
     while began.elapsed() < MEASURE_FOR {
+        let before = processor_time()?;
         requests.iter().for_each(&mut work);
-        rounds += 1;
+        rounds.push(processor_time()? - before);
     }
-    let each = (processor_time()? - before) / rounds / u32::try_from(requests.len())?;
-    Ok(each.as_secs_f64() * 1e6)
+    rounds.sort_unstable();
+    let median = rounds.get(rounds.len() / 2).context("no round was made")?;
+    Ok(median.as_secs_f64() * 1e6 / requests.len() as f64)
 }
 
 /// What requests came to.

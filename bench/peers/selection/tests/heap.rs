@@ -16,6 +16,10 @@ use domain::{
 use rand::{SeedableRng as _, rngs::StdRng};
 
 /// How often each request asks the heap.
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test is to end where something is amiss"
+)]
 fn allocations(count: usize) -> Vec<u64> {
     let items: Result<Vec<_>, _> = full::campaigns().take(count).collect();
     let artefact = compile(Kind::Campaigns, &items.unwrap()).unwrap();

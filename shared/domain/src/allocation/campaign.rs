@@ -113,14 +113,6 @@ impl<'s> Campaign<'s> {
     }
 }
 
-#[cfg(test)]
-impl Campaign<'_> {
-    /// Who should see it.
-    pub(super) fn matcher(&self) -> crate::targeting::Matcher {
-        self.snapshot.matcher(self.row)
-    }
-}
-
 impl fmt::Debug for Campaign<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Campaign").field(&self.id).finish()

@@ -23,6 +23,9 @@ pub(super) struct Tier {
     pub(super) positions: Range<u32>,
     /// Runs of campaigns of one weight.
     runs: Box<[Run]>,
+    /// The run of every `1 << stride`th ticket, from the first on: where to look for those between.
+    guide: Box<[u32]>,
+    stride: u32,
     /// The weight of all.
     total: u64,
 }
@@ -71,6 +74,8 @@ impl Tier {
         let mut tier = Self {
             positions: first..first,
             runs: Box::default(),
+            guide: Box::default(),
+            stride: 0,
             total: 0,
         };
         let runs = rows.chunk_by(|a, b| a.weight == b.weight).map(|rows| {
@@ -85,7 +90,30 @@ impl Tier {
             run
         });
         tier.runs = runs.collect();
+        tier.guide();
         tier
+    }
+
+    /// Makes the guide, of about as many entries as there are runs: so that on average about one run
+    /// is passed over (Chen and Asau's cutpoint method, 1974).
+    fn guide(&mut self) {
+        let per_run = self.total / (self.runs.len() as u64).max(1);
+        self.stride = per_run.max(1).ilog2();
+        let mut run = 0;
+        let guide = (0..=self.total >> self.stride).map(|entry| {
+            let ticket = entry << self.stride;
+            while self.is_before(run + 1, ticket) {
+                run += 1;
+            }
+            u32::try_from(run).unwrap_or(u32::MAX)
+        });
+        self.guide = guide.collect();
+    }
+
+    /// Whether there is such a run, and it begins at or before a ticket.
+    fn is_before(&self, run: usize, ticket: u64) -> bool {
+        let run = self.runs.get(run);
+        run.is_some_and(|run| run.before <= ticket)
     }
 
     /// The weight of all its campaigns.
@@ -96,8 +124,12 @@ impl Tier {
     /// The position that a ticket below [`total`](Self::total) draws: each campaign has as many
     /// tickets as its weight.
     pub(super) fn drawn_by(&self, ticket: u64) -> Option<u32> {
-        let after = self.runs.partition_point(|run| run.before <= ticket);
-        let run = self.runs.get(after.checked_sub(1)?)?;
+        let entry = usize::try_from(ticket >> self.stride).ok()?;
+        let mut run = *self.guide.get(entry)? as usize;
+        while self.is_before(run + 1, ticket) {
+            run += 1;
+        }
+        let run = self.runs.get(run)?;
         let within = (ticket - run.before) / u64::from(run.weight);
         Some(run.first + u32::try_from(within).ok()?)
     }
@@ -128,5 +160,30 @@ impl Weights<'_> {
             self.left = rest;
         }
         self.weight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_campaign_has_as_many_tickets_as_its_weight() {
+        for weights in [
+            &[1][..],
+            &[7, 7, 7],
+            &[10_000, 9, 9, 8, 3, 2, 1, 1, 1],
+            &[5, 4, 3, 2, 1],
+        ] {
+            let rows: Vec<Row> = weights
+                .iter()
+                .map(|weight| Row::weighing(*weight))
+                .collect();
+            let tier = Tier::new(3, &rows.iter().collect::<Vec<_>>());
+            let drawn = (0..tier.total()).map(|ticket| tier.drawn_by(ticket).unwrap());
+            let expected = (3..).zip(weights);
+            let expected = expected.flat_map(|(at, weight)| vec![at; usize::from(*weight)]);
+            assert!(drawn.eq(expected), "{weights:?}");
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         COMPACT, Entry, Kind, LoadError,
         campaigns::{
             self, Budget, Cap, CapScope,
-            artefact::{self, Defect, Flags, Reader, Record, Tables},
+            artefact::{self, Defect, Flags, Read, Reader, Record, Tables},
         },
         load_artefact,
     },
@@ -68,7 +68,7 @@ pub(super) struct Placement {
 }
 
 /// What is looked at most of a campaign; the rest is found from here.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Row {
     pub(super) key: u64,
     pub(super) starts_at: i64,
@@ -316,6 +316,15 @@ impl Row {
         (self.starts_at..self.ends_at).contains(&now.as_millis())
     }
 
+    /// A campaign of which nothing matters but its weight.
+    #[cfg(test)]
+    pub(super) fn weighing(weight: u16) -> Self {
+        Self {
+            weight,
+            ..Self::default()
+        }
+    }
+
     pub(super) const fn has_budget(&self) -> bool {
         self.budget != NO_BUDGET
     }
@@ -328,7 +337,12 @@ impl Snapshot {
         let mut snapshot = Self::shared(&tables)?;
         snapshot.rows.reserve_exact(reader.left());
         let mut shelves = vec![(Vec::new(), Vec::new()); snapshot.placements.len()];
-        while let Some((record, rules, matcher)) = reader.next()? {
+        while let Some(read) = reader.next()? {
+            let Read {
+                record,
+                targeting,
+                matcher,
+            } = read;
             let place = number(snapshot.rows.len(), "number")?;
             for placement in &record.placements {
                 let (campaigns, house) = shelves
@@ -342,7 +356,7 @@ impl Snapshot {
                 shelf.push(place);
             }
             snapshot.asks_the_time |= matcher.asks_the_time();
-            snapshot.add(&record, rules)?;
+            snapshot.add(&record, targeting)?;
         }
         snapshot.by_key = (0..number(snapshot.rows.len(), "number")?).collect();
         let rows = &snapshot.rows;

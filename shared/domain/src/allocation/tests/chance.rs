@@ -13,11 +13,10 @@ use crate::{
     learning::Evidence,
 };
 
-/// The name of a way to draw, and the tries that lead there.
-type Way = (&'static str, fn(usize) -> usize);
+type Tries = fn(usize) -> usize;
 
 /// Both ways to draw: the reservoir alone, tickets alone (as good as), and one after the other.
-const WAYS: [Way; 3] = [
+const WAYS: [(&str, Tries); 3] = [
     ("reservoir", |_| 0),
     ("tickets", |_| 100_000),
     ("both", |_| 1),

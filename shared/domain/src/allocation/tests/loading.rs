@@ -104,8 +104,15 @@ fn the_format_before_gives_the_same_campaigns() {
     let new = Snapshot::load(2, &artefact()).unwrap();
     let told = |snapshot: &Snapshot| {
         let campaigns = snapshot.campaigns();
-        let told =
-            campaigns.map(|c| format!("{} {:?} {:?} {:?}", c.id, c.budget, c.caps, c.matcher()));
+        let told = campaigns.map(|c| {
+            format!(
+                "{} {:?} {:?} {:?}",
+                c.id,
+                c.budget,
+                c.caps,
+                snapshot.matcher(c.row)
+            )
+        });
         told.collect::<Vec<_>>()
     };
     assert_eq!(told(&old), told(&new));

@@ -319,6 +319,41 @@ fn the_devices_clock_is_read_only_where_a_campaign_asks() {
 }
 
 #[test]
+fn what_would_make_the_index_too_large_is_verified() {
+    let range = |from: i32| json!({"field": "attributes.n", "gte": from, "lt": from + 15});
+    let own = |n: i32| json!({"field": format!("attributes.a{n}"), "in": [1]});
+    let campaigns: Vec<(String, Value)> = (0..400)
+        .map(|n| (format!("n{n:03}"), range(n)))
+        .chain((0..100).map(|n| (format!("a{n:03}"), own(n))))
+        .map(|(id, rule)| (id, json!({"targeting": {"all": [rule]}})))
+        .collect();
+    let campaigns: Vec<(&str, Value)> = campaigns
+        .iter()
+        .map(|(id, changes)| (&**id, changes.clone()))
+        .collect();
+    let lineup = lineup(&campaigns);
+    let asked = request(json!({}));
+    let names = |attributes: Value| {
+        let profile: Profile = parsed(&json!({"attributes": attributes}));
+        let mut rng = StdRng::seed_from_u64(1);
+        let found = allocate(&lineup, &given(&asked, Some(&profile)), &mut rng).placed;
+        sorted(
+            found
+                .iter()
+                .map(|placed| placed.campaign.id.to_owned())
+                .collect(),
+        )
+    };
+    for number in [0, 7, 14, 200, 399, 413] {
+        let expected = (0..400).filter(|from| (*from..from + 15).contains(&number));
+        let expected: Vec<String> = expected.map(|from| format!("n{from:03}")).collect();
+        assert_eq!(names(json!({"n": number})), expected, "{number}");
+    }
+    assert_eq!(names(json!({"n": 414})), [""; 0]);
+    assert_eq!(names(json!({"a3": 1, "a99": 1})), ["a003", "a099"]);
+}
+
+#[test]
 fn better_tiers_go_first_and_house_items_last() {
     let lineup = lineup(&[
         ("house-1", json!({"house": true, "tier": 1})),

@@ -497,6 +497,9 @@ impl Case {
 
     fn advertiser_left(&self, campaign: &Value) -> u64 {
         let key = key_of(campaign["advertiser"].as_str().unwrap());
+        if self.request["device"]["id"].is_null() {
+            return u64::MAX;
+        }
         let cap = Self::cap(campaign, "advertiser");
         cap.saturating_sub(self.shown(CapScope::Advertiser, key))
     }
@@ -725,6 +728,16 @@ fn check(case: &Case, allocation: &Allocation<'_>) -> Result<(), TestCaseError> 
             let count = given.iter().filter(same).count() as u64;
             prop_assert!(count >= case.advertiser_left(campaign), "{id} is left out");
         }
+    }
+    for (at, placed) in allocation.placed.iter().enumerate() {
+        let before = allocation.placed[..at].iter();
+        let same = before.filter(|other| other.campaign.advertiser == placed.campaign.advertiser);
+        let left = case.advertiser_left(case.campaign(placed.campaign.id));
+        prop_assert!(
+            (same.count() as u64) < left,
+            "{} is beyond the cap",
+            placed.campaign.id
+        );
     }
     let placements = case.request["placements"].as_array().unwrap();
     let mut wanted = BTreeSet::new();

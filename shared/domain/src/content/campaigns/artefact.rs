@@ -299,14 +299,20 @@ impl<'a> Terms<'a> {
     }
 }
 
+/// A campaign as it was read.
+pub(crate) struct Read<'a> {
+    pub(crate) record: Record<'a>,
+    /// The bytes of its targeting.
+    pub(crate) targeting: &'a [u8],
+    /// What they say.
+    pub(crate) matcher: Matcher,
+}
+
 /// An artefact that is being read.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     left: usize,
 }
-
-/// A record with the bytes of its targeting, and what they say.
-pub(crate) type Targeted<'a> = (Record<'a>, &'a [u8], Matcher);
 
 impl<'a> Reader<'a> {
     /// Reads what comes before the campaigns.
@@ -325,8 +331,8 @@ impl<'a> Reader<'a> {
         self.left
     }
 
-    /// The next campaign with the bytes of its targeting and what they say; `None` after the last.
-    pub(crate) fn next(&mut self) -> Result<Option<Targeted<'a>>, Defect> {
+    /// The next campaign; `None` after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Read<'a>>, Defect> {
         let Some(left) = self.left.checked_sub(1) else {
             let at_end = self.rest.is_empty();
             return at_end.then_some(None).ok_or(Defect::Trailing);
@@ -336,8 +342,11 @@ impl<'a> Reader<'a> {
         let (matcher, rest) = postcard::take_from_bytes(targeting)?;
         self.rest = rest;
         let length = targeting.len() - rest.len();
-        let bytes = targeting.get(..length).unwrap_or_default();
-        Ok(Some((record, bytes, matcher)))
+        Ok(Some(Read {
+            record,
+            targeting: targeting.get(..length).unwrap_or_default(),
+            matcher,
+        }))
     }
 }
 
