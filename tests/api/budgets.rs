@@ -114,7 +114,7 @@ fn operators_are_told_why_and_nobody_else_is() {
     let expected = json!({
         "selected": 1, "lost_draw": 1, "targeting.country": 1, "schedule": 1,
     });
-    assert_eq!(told["explain"]["reasons"], expected);
+    assert_eq!(told["explain"]["counts"], expected);
     assert_eq!(told["explain"]["candidates"].as_array().unwrap().len(), 4);
     let one = scenario.service_post("/v1/allocations?explain=1&campaign_id=korea", &asked);
     let one = one.json();

@@ -24,7 +24,7 @@ const MOST_CANDIDATES: usize = 100;
 pub struct Explanation {
     /// How often a campaign came to which end at one of the placements: each campaign is counted
     /// once for each placement that was asked for.
-    pub reasons: BTreeMap<Outcome, usize>,
+    pub counts: BTreeMap<Outcome, usize>,
     /// Campaigns at placements: at most 100 of them, those nearest to being given first, or one
     /// campaign at all placements if it was asked for.
     pub candidates: Vec<Candidate>,
@@ -117,7 +117,7 @@ pub fn explain(
 ) -> Explanation {
     let viewer = Viewer::new(lineup, given, allocation.chance);
     let snapshot = lineup.snapshot();
-    let mut reasons: BTreeMap<Outcome, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
     let mut candidates: BTreeMap<Outcome, Vec<Candidate>> = BTreeMap::new();
     let elsewhere = || Outcome::Targeting("placement".to_owned());
     for (at, wanted) in given.request.placements.iter().enumerate() {
@@ -145,7 +145,7 @@ pub fn explain(
             } else {
                 outcome(&viewer, *place, campaign.row, &types)
             };
-            *reasons.entry(outcome.clone()).or_default() += 1;
+            *counts.entry(outcome.clone()).or_default() += 1;
             let kept = candidates.entry(outcome.clone()).or_default();
             if only.map_or(kept.len() < MOST_CANDIDATES, |only| {
                 only.as_str() == campaign.id
@@ -159,7 +159,7 @@ pub fn explain(
             }
         }
         if here < snapshot.len() {
-            *reasons.entry(elsewhere()).or_default() += snapshot.len() - here;
+            *counts.entry(elsewhere()).or_default() += snapshot.len() - here;
         }
         let asked = only.and_then(|only| snapshot.campaign(snapshot.place_by_key(key_of(only))?));
         let told = || candidates.values().flatten();
@@ -176,7 +176,7 @@ pub fn explain(
     }
     let candidates = candidates.into_values().flatten();
     Explanation {
-        reasons,
+        counts,
         candidates: candidates.take(MOST_CANDIDATES).collect(),
     }
 }

@@ -123,10 +123,10 @@ fn each_campaign_is_told_the_first_reason_in_the_order_of_selection() {
             panic!("{id}: {told:?}");
         };
         assert_eq!(candidate.outcome.to_string(), *expected, "{id}");
-        assert_eq!(told.reasons.values().sum::<usize>(), cases.len());
+        assert_eq!(told.counts.values().sum::<usize>(), cases.len());
     }
     let told = serde_json::to_value(explain(&lineup, &given, &allocation, None)).unwrap();
-    assert_eq!(told["reasons"]["budget"], 3);
+    assert_eq!(told["counts"]["budget"], 3);
     assert_eq!(
         told["candidates"][0],
         json!({"campaign_id": "given", "placement": "top", "tier": 1, "outcome": "selected"})
@@ -205,5 +205,5 @@ fn no_more_than_a_hundred_candidates_are_told_of_the_given_first() {
     assert_eq!(outcomes.len(), 100);
     assert!(outcomes[..20].iter().all(|outcome| outcome == "selected"));
     assert!(outcomes[20..].iter().all(|outcome| outcome == "lost_draw"));
-    assert_eq!(told.reasons.values().sum::<usize>(), 300);
+    assert_eq!(told.counts.values().sum::<usize>(), 300);
 }

@@ -766,7 +766,7 @@ fn check_explanation(case: &Case, explanation: &Explanation) -> Result<(), TestC
         let could: BTreeSet<&str> = could.map(|candidate| &*candidate.campaign_id).collect();
         prop_assert_eq!(could, case.survivors(placement));
     }
-    let counted: usize = explanation.reasons.values().sum();
+    let counted: usize = explanation.counts.values().sum();
     prop_assert_eq!(counted, case.campaigns.len() * 3);
     Ok(())
 }
