@@ -213,16 +213,16 @@ pub fn bill(mut room: Room, lines: impl IntoIterator<Item = Line>) -> BilledDay 
     day
 }
 
+/// The same for no two lines but equal ones, so that what is billed depends on nothing else.
 fn order(line: &Line) -> impl Ord + use<> {
-    let Line { minute, mark, .. } = line;
-    (
-        *minute,
-        mark.creative,
-        mark.placement,
-        mark.kind,
-        mark.pricing,
-        mark.price_micros,
-    )
+    let Line {
+        minute,
+        mark,
+        count,
+    } = line;
+    let what = (mark.creative, mark.placement, mark.kind);
+    let price = (mark.pricing, mark.price_micros);
+    (*minute, what, price, mark.over_cap, mark.flagged, *count)
 }
 
 #[cfg(test)]
