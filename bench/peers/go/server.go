@@ -123,9 +123,9 @@ func (s *server) allocate(w http.ResponseWriter, r *http.Request) {
 	rand.Read(id[:])
 	origin := "http://" + r.Host
 	viewer := s.viewer(&asked, now)
-	deviceKey := uint64(0)
+	var deviceKey [16]byte
 	if asked.Device.ID != "" {
-		deviceKey = keyOf(asked.Device.ID)
+		deviceKey = deviceKeyOf(asked.Device.ID)
 	}
 
 	answer := answer{RequestID: hex.EncodeToString(id[:]), TTL: ttlSeconds, Items: []item{}, Fallback: true}

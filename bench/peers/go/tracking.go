@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	layoutVersion  = 1
-	tokenBytes     = 68
+	layoutVersion  = 2
+	tokenBytes     = 76
 	signatureBytes = 16
 )
 
@@ -23,7 +23,7 @@ type token struct {
 	creative    uint64
 	placement   uint64
 	issueMinute uint32
-	device      uint64
+	device      [16]byte
 	pricing     uint8
 	priceMicros uint64
 	expiresAt   uint32
@@ -48,7 +48,7 @@ func loadSigner(path string) (*signer, error) {
 	return &signer{id: keys.Current.ID, key: keys.Current.Key}, nil
 }
 
-// sign writes 68 bytes and the first 16 of their HMAC-SHA-256 in base64url.
+// sign writes 76 bytes and the first 16 of their HMAC-SHA-256 in base64url.
 func (s *signer) sign(t *token) string {
 	said := make([]byte, 0, tokenBytes+sha256.Size)
 	said = append(said, layoutVersion, s.id)
@@ -58,7 +58,7 @@ func (s *signer) sign(t *token) string {
 	said = binary.BigEndian.AppendUint64(said, t.creative)
 	said = binary.BigEndian.AppendUint64(said, t.placement)
 	said = binary.BigEndian.AppendUint32(said, t.issueMinute)
-	said = binary.BigEndian.AppendUint64(said, t.device)
+	said = append(said, t.device[:]...)
 	said = append(said, t.pricing)
 	said = binary.BigEndian.AppendUint64(said, t.priceMicros)
 	said = binary.BigEndian.AppendUint32(said, t.expiresAt)
@@ -72,4 +72,10 @@ func (s *signer) sign(t *token) string {
 func keyOf(id string) uint64 {
 	digest := sha256.Sum256([]byte(id))
 	return binary.BigEndian.Uint64(digest[:8])
+}
+
+// deviceKeyOf gives the 128 bits that stand for a device.
+func deviceKeyOf(id string) [16]byte {
+	digest := sha256.Sum256([]byte(id))
+	return [16]byte(digest[:16])
 }

@@ -1,4 +1,4 @@
-"""Tracking tokens: 68 bytes and the first 16 of their HMAC-SHA-256, in base64url."""
+"""Tracking tokens: 76 bytes and the first 16 of their HMAC-SHA-256, in base64url."""
 
 import base64
 import hashlib
@@ -8,8 +8,8 @@ import struct
 from pathlib import Path
 from typing import Self
 
-_LAYOUT = struct.Struct(">BB16sBQQQIQBQI")
-_VERSION = 1
+_LAYOUT = struct.Struct(">BB16sBQQQI16sBQI")
+_VERSION = 2
 _SIGNATURE_BYTES = 16
 _PRICINGS = {None: 0, "cpm": 1, "cpc": 2, "cpa": 3, "flat": 4, "impressions": 5}
 
@@ -17,6 +17,11 @@ _PRICINGS = {None: 0, "cpm": 1, "cpc": 2, "cpa": 3, "flat": 4, "impressions": 5}
 def key_of(text: str) -> int:
     """The 64 bits that stand for an id."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+
+
+def device_key_of(device: str) -> bytes:
+    """The 128 bits that stand for a device."""
+    return hashlib.sha256(device.encode()).digest()[:16]
 
 
 class Signer:
@@ -40,7 +45,7 @@ class Signer:
         creative: int,
         placement: int,
         issued_at: int,
-        device: int,
+        device: bytes,
         pricing: str | None,
         price_micros: int,
         expires_at: int,

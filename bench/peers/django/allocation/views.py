@@ -10,7 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET, require_POST
 
 from allocation.campaigns import Campaigns, Viewer
-from allocation.tracking import Signer, key_of
+from allocation.tracking import Signer, device_key_of, key_of
 
 TTL_S = 60
 TOKEN_LIFETIME = timedelta(hours=1)
@@ -36,7 +36,7 @@ def allocate(request: HttpRequest) -> JsonResponse:
     origin = f"{request.scheme}://{request.get_host()}"
     device = asked["device"].get("id")
     viewer = Viewer(asked, PROFILES.get(device), now)
-    device_key = key_of(device) if device is not None else 0
+    device_key = device_key_of(device) if device is not None else bytes(16)
 
     items, fallback = [], True
     given: set[str] = set()
