@@ -194,6 +194,9 @@ struct Inner {
     deliveries: Deliveries,
     refresh: Duration,
     held: ArcSwapOption<Held>,
+    /// What there is before the first: always the same one, so that whoever builds on it sees that
+    /// nothing has changed.
+    unknown: Arc<Delivery>,
     /// When the head was last looked for, in milliseconds.
     tried_at: AtomicI64,
     /// When the age was last told, in milliseconds.
@@ -213,6 +216,7 @@ impl DeliveryReader {
             deliveries,
             refresh,
             held: ArcSwapOption::empty(),
+            unknown: Arc::default(),
             tried_at: AtomicI64::new(i64::MIN),
             told_at: AtomicI64::new(i64::MIN),
             flights: Flights::default(),
@@ -268,8 +272,8 @@ impl DeliveryReader {
 impl Inner {
     fn delivery(&self) -> Arc<Delivery> {
         let held = self.held.load();
-        held.as_ref()
-            .map_or_else(Arc::default, |held| Arc::clone(&held.delivery))
+        let delivery = held.as_ref().map(|held| &held.delivery);
+        Arc::clone(delivery.unwrap_or(&self.unknown))
     }
 
     async fn refresh(&self) -> Result<(), StoreError> {

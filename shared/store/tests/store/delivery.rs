@@ -1,6 +1,6 @@
 //! The delivery: published by one worker at a time, and read beside requests.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use aws::Pace;
 use domain::{
@@ -95,6 +95,11 @@ async fn an_instance_looks_once_in_a_while_beside_its_requests_and_keeps_what_it
     let reader = DeliveryReader::new(read, REFRESH);
     assert_eq!(*reader.held(NOON), Delivery::default());
     assert_eq!(*reader.current(NOON).await, Delivery::default());
+    let before_the_first = [reader.held(NOON), reader.held(NOON)];
+    assert!(
+        Arc::ptr_eq(&before_the_first[0], &before_the_first[1]),
+        "nothing that is made of it is made anew"
+    );
 
     let first = delivery(after(1), 0.5);
     deliveries.publish(&first).await.unwrap();
