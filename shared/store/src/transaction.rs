@@ -47,29 +47,31 @@ impl<'a> Transaction<'a> {
         Self { table, ..self }
     }
 
-    pub(crate) fn put(mut self, item: Item) -> Result<Self, StoreError> {
-        let put = Put::builder()
-            .table_name(self.table.name())
-            .set_item(Some(item))
-            .build()
-            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
-        self.writes
-            .push(TransactWriteItem::builder().put(put).build());
-        Ok(self)
+    pub(crate) fn put(self, item: Item) -> Result<Self, StoreError> {
+        self.put_where(item, None, [])
     }
 
     pub(crate) fn put_if(
-        mut self,
+        self,
         item: Item,
         condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        self.put_where(item, Some(condition), values)
+    }
+
+    fn put_where(
+        mut self,
+        item: Item,
+        condition: Option<&str>,
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<Self, StoreError> {
         let put = Put::builder()
             .table_name(self.table.name())
             .set_item(Some(item))
-            .condition_expression(condition)
+            .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_values(given(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .set_return_values_on_condition_check_failure(found_by(condition))
             .build()
             .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
         self.writes
@@ -78,37 +80,38 @@ impl<'a> Transaction<'a> {
     }
 
     pub(crate) fn update(
-        mut self,
+        self,
         key: &Key,
         update: &str,
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<Self, StoreError> {
-        let update = Update::builder()
-            .table_name(self.table.name())
-            .set_key(Some(key_item(key)))
-            .update_expression(update)
-            .set_expression_attribute_values(given(values))
-            .build()
-            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
-        self.writes
-            .push(TransactWriteItem::builder().update(update).build());
-        Ok(self)
+        self.update_where(key, update, None, values)
     }
 
     pub(crate) fn update_if(
-        mut self,
+        self,
         key: &Key,
         update: &str,
         condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        self.update_where(key, update, Some(condition), values)
+    }
+
+    fn update_where(
+        mut self,
+        key: &Key,
+        update: &str,
+        condition: Option<&str>,
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<Self, StoreError> {
         let update = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(key_item(key)))
             .update_expression(update)
-            .condition_expression(condition)
+            .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_values(given(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .set_return_values_on_condition_check_failure(found_by(condition))
             .build()
             .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
         self.writes
@@ -116,27 +119,29 @@ impl<'a> Transaction<'a> {
         Ok(self)
     }
 
-    pub(crate) fn delete(mut self, key: &Key) -> Result<Self, StoreError> {
-        let delete = Delete::builder()
-            .table_name(self.table.name())
-            .set_key(Some(key_item(key)))
-            .build()
-            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
-        self.writes
-            .push(TransactWriteItem::builder().delete(delete).build());
-        Ok(self)
+    pub(crate) fn delete(self, key: &Key) -> Result<Self, StoreError> {
+        self.delete_where(key, None, [])
     }
 
     pub(crate) fn delete_if(
-        mut self,
+        self,
         key: &Key,
         condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        self.delete_where(key, Some(condition), values)
+    }
+
+    fn delete_where(
+        mut self,
+        key: &Key,
+        condition: Option<&str>,
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<Self, StoreError> {
         let delete = Delete::builder()
             .table_name(self.table.name())
             .set_key(Some(key_item(key)))
-            .condition_expression(condition)
+            .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_values(given(values))
             .build()
             .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
@@ -222,4 +227,9 @@ fn given(
     values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
 ) -> Option<HashMap<String, AttributeValue>> {
     Some(named(values)).filter(|values| !values.is_empty())
+}
+
+/// What a condition found instead is told with its refusal.
+fn found_by(condition: Option<&str>) -> Option<ReturnValuesOnConditionCheckFailure> {
+    condition.map(|_| ReturnValuesOnConditionCheckFailure::AllOld)
 }
