@@ -180,7 +180,8 @@ async fn post(
 
     let lineup = state.lineups.of(&snapshot.content, &delivery, now);
     let leases = state.leases.in_hand(now);
-    let given = Given {
+    let newly_leased;
+    let mut given = Given {
         request: &request,
         profile: record.profile.as_ref().map(|stored| &stored.profile),
         config: record.config.as_ref().map(|stored| &stored.config),
@@ -190,8 +191,6 @@ async fn post(
         now,
     };
     let mut allocation = allocate(&lineup, &given, &mut rng);
-    let newly_leased;
-    let mut given = given;
     if reachable && state.lease(&allocation.wanted, &mut rng, now).await {
         newly_leased = state.leases.in_hand(now);
         given.leases = &newly_leased;
