@@ -1,0 +1,3 @@
+//! Who somebody is: members and what they are called.
+
+pub mod nickname;
