@@ -14,6 +14,10 @@ const ORNAMENTS: &str = "_-.~!?·・〜♡♥★☆♪♬";
 /// Thai and the Indic scripts put three on a letter; more only make a name run over its line.
 const MOST_MARKS: usize = 3;
 
+/// The marks of voiced kana, which are a character of their own in half width and after kana that
+/// have no voiced form (`あ゙`).
+const VOICING_MARKS: [char; 2] = ['\u{3099}', '\u{309a}'];
+
 /// Whether a text in composed form (NFC) is made of what a nickname may be made of, and is not all
 /// ornaments.
 pub(super) fn are_accepted(text: &str) -> bool {
@@ -61,7 +65,7 @@ fn is_recommended(c: char) -> bool {
         c.general_category_group(),
         GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark | GeneralCategoryGroup::Number
     ) && std::iter::once(c).nfkc().all(|plain| {
-        plain.identifier_allowed()
+        (plain.identifier_allowed() || VOICING_MARKS.contains(&plain))
             && matches!(
                 plain.general_category_group(),
                 GeneralCategoryGroup::Letter

@@ -20,7 +20,7 @@ use unicode_security::confusable_detection::skeleton;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NicknameKey(Box<str>);
 
-/// Of an assigned character nothing changes after three rounds.
+/// A bound on the work; what nicknames are made of takes fewer.
 const MOST_ROUNDS: usize = 6;
 
 impl NicknameKey {
