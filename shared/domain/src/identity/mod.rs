@@ -9,6 +9,8 @@ mod provider;
 mod refresh_token;
 mod session;
 
+pub mod nickname;
+
 use crate::RandomId;
 
 pub use self::{
@@ -16,6 +18,7 @@ pub use self::{
     challenge::{Challenge, ChallengeRefused},
     consents::{Consents, Marketing, TermsAgreed},
     member::{Ban, Member, MemberStatus, SessionsEnded, Withdrawal},
+    nickname::{Nickname, NicknameFault, NicknameKey},
     provider::{Provider, Subject},
     refresh_token::{RefreshToken, RefreshTokenRefused},
     session::{Presented, Session, SessionDevice, SessionTerms},
