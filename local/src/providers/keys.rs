@@ -89,7 +89,12 @@ impl Key {
         let signature = match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature)?;
+                pair.sign(
+                    &RSA_PKCS1_SHA256,
+                    &random,
+                    signed.as_bytes(),
+                    &mut signature,
+                )?;
                 signature
             }
             Pair::Ec(pair) => pair.sign(&random, signed.as_bytes())?.as_ref().to_vec(),

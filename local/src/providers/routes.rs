@@ -101,7 +101,9 @@ impl Providers {
     /// <https://developer.apple.com/documentation/signinwithapplerestapi/generate-and-validate-tokens>:
     /// the code is any text; whose it is, is the text itself.
     fn apple_token(&self, form: &Pairs) -> Result<Value, Refused> {
-        let code = form.get("code").ok_or_else(|| Refused::bad_request("invalid_request"))?;
+        let code = form
+            .get("code")
+            .ok_or_else(|| Refused::bad_request("invalid_request"))?;
         form.get("client_secret")
             .ok_or_else(|| Refused::bad_request("invalid_client"))?;
         let app = form.get("client_id").unwrap_or_default();
@@ -119,7 +121,9 @@ impl Providers {
     /// <https://developer.apple.com/documentation/signinwithapplerestapi/revoke-tokens>: 200 also for
     /// a token that is revoked already.
     fn apple_revoke(&self, form: &Pairs) -> Result<Value, Refused> {
-        let token = form.get("token").ok_or_else(|| Refused::bad_request("invalid_request"))?;
+        let token = form
+            .get("token")
+            .ok_or_else(|| Refused::bad_request("invalid_request"))?;
         let now_s = self.now_s();
         let mut tokens = self.tokens();
         if let Some(granted) = tokens.granted(Provider::Apple, token, now_s) {
@@ -131,8 +135,8 @@ impl Providers {
     /// The notification that Apple would post to the app's server:
     /// <https://developer.apple.com/documentation/signinwithapple/processing-changes-for-sign-in-with-apple-accounts>.
     fn apple_notify(&self, body: &str) -> Result<Value, Refused> {
-        let event: Value = serde_json::from_str(body)
-            .map_err(|error| Refused::bad_request(error.to_string()))?;
+        let event: Value =
+            serde_json::from_str(body).map_err(|error| Refused::bad_request(error.to_string()))?;
         let now_s = self.now_s();
         let mut tokens = self.tokens();
         let claims = json!({
@@ -205,16 +209,21 @@ impl Providers {
             .filter(|token| token.contains('|'))
             .ok_or_else(facebook_refuses)?;
         let token = query.get("input_token").unwrap_or_default();
-        Ok(match self.tokens().granted(Provider::Facebook, token, self.now_s()) {
-            Some(granted) => json!({ "data": {
-                "app_id": granted.app,
-                "type": "USER",
-                "is_valid": true,
-                "user_id": granted.sub,
-                "expires_at": granted.expires_at_s,
-            }}),
-            None => json!({ "data": { "is_valid": false } }),
-        })
+        Ok(
+            match self
+                .tokens()
+                .granted(Provider::Facebook, token, self.now_s())
+            {
+                Some(granted) => json!({ "data": {
+                    "app_id": granted.app,
+                    "type": "USER",
+                    "is_valid": true,
+                    "user_id": granted.sub,
+                    "expires_at": granted.expires_at_s,
+                }}),
+                None => json!({ "data": { "is_valid": false } }),
+            },
+        )
     }
 
     fn facebook_me(&self, query: &Pairs) -> Result<Value, Refused> {

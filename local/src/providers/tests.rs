@@ -1,6 +1,5 @@
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
-    UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::Instant;
@@ -26,7 +25,13 @@ fn request(method: &str, target: &str, authorization: Option<&str>, body: &str) 
     }
 }
 
-fn ask(providers: &Providers, method: &str, target: &str, authorization: &str, body: &str) -> Value {
+fn ask(
+    providers: &Providers,
+    method: &str,
+    target: &str,
+    authorization: &str,
+    body: &str,
+) -> Value {
     let authorization = Some(authorization).filter(|value| !value.is_empty());
     let answer = providers.answer(&request(method, target, authorization, body));
     answer.unwrap_or_else(|Refused(status, body)| panic!("{method} {target}: {status} {body}"))
@@ -68,7 +73,10 @@ fn id_tokens_verify_under_the_published_keys_before_and_after_a_change_of_keys()
         ("apple", "/apple/auth/keys"),
         ("google", "/google/oauth2/v3/certs"),
         ("kakao", "/kakao/.well-known/jwks.json"),
-        ("facebook", "/facebook-limited/.well-known/oauth/openid/jwks/"),
+        (
+            "facebook",
+            "/facebook-limited/.well-known/oauth/openid/jwks/",
+        ),
         ("line", "/line/oauth2/v2.1/certs"),
     ] {
         let providers = providers();
@@ -78,7 +86,11 @@ fn id_tokens_verify_under_the_published_keys_before_and_after_a_change_of_keys()
         ask(&providers, "POST", &format!("/{name}/rotate"), "", "");
         let keys = ask(&providers, "GET", keys, "", "");
         let claims = verified(&token, &keys);
-        assert_eq!((&claims["sub"], &claims["nonce"]), (&json!("1"), &json!("n")), "{name}");
+        assert_eq!(
+            (&claims["sub"], &claims["nonce"]),
+            (&json!("1"), &json!("n")),
+            "{name}"
+        );
         let later = ask(&providers, "POST", &issue, "", r#"{"sub":"2"}"#);
         verified(later["id_token"].as_str().unwrap(), &keys);
     }
@@ -106,27 +118,51 @@ fn access_tokens_are_known_by_the_provider_that_gave_them_until_they_are_taken_b
     let kakao = token("kakao", r#"{"sub":"42"}"#);
     let info = "/kakao-api/v1/user/access_token_info";
     assert_eq!(ask(&providers, "GET", info, &kakao, "")["app_id"], 1000);
-    assert_eq!(ask(&providers, "GET", "/kakao-api/v2/user/me", &kakao, "")["id"], 42);
+    assert_eq!(
+        ask(&providers, "GET", "/kakao-api/v2/user/me", &kakao, "")["id"],
+        42
+    );
     let other = token("kakao", r#"{"sub":"42","aud":"77"}"#);
     assert_eq!(ask(&providers, "GET", info, &other, "")["app_id"], 77);
     let naver = token("naver", r#"{"sub":"n1"}"#);
     let refused = |authorization: &str| {
         let request = request("GET", info, Some(authorization), "");
-        providers.answer(&request).err().map(|Refused(status, _)| status)
+        providers
+            .answer(&request)
+            .err()
+            .map(|Refused(status, _)| status)
     };
     assert_eq!(refused(&naver), Some(StatusCode::UNAUTHORIZED));
-    let verified = ask(&providers, "GET", "/naver/v1/nid/verify?info=true", &naver, "");
+    let verified = ask(
+        &providers,
+        "GET",
+        "/naver/v1/nid/verify?info=true",
+        &naver,
+        "",
+    );
     assert_eq!(verified["response"]["client_id"], "naver-client");
 
     let unlink = "/kakao-api/v1/user/unlink";
-    ask(&providers, "POST", unlink, "KakaoAK k", "target_id_type=user_id&target_id=42");
+    ask(
+        &providers,
+        "POST",
+        unlink,
+        "KakaoAK k",
+        "target_id_type=user_id&target_id=42",
+    );
     assert_eq!(refused(&kakao), Some(StatusCode::UNAUTHORIZED));
     let again = request("POST", unlink, Some("KakaoAK k"), "target_id=42");
     assert_eq!(
-        providers.answer(&again).err().map(|Refused(_, body)| body["code"].clone()),
+        providers
+            .answer(&again)
+            .err()
+            .map(|Refused(_, body)| body["code"].clone()),
         Some(json!(-101))
     );
-    assert_eq!(ask(&providers, "GET", "/kakao/unlinked", "", "")["subjects"], json!(["42"]));
+    assert_eq!(
+        ask(&providers, "GET", "/kakao/unlinked", "", "")["subjects"],
+        json!(["42"])
+    );
 }
 
 #[test]
@@ -142,7 +178,13 @@ fn facebook_answers_for_its_own_tokens_only() {
     assert_eq!(debug("made-up")["is_valid"], false);
     let me = format!("/facebook/me?access_token={token}&appsecret_proof=p");
     assert_eq!(ask(&providers, "GET", &me, "", "")["id"], "9");
-    ask(&providers, "DELETE", "/facebook/9/permissions?access_token=2000%7Cs", "", "");
+    ask(
+        &providers,
+        "DELETE",
+        "/facebook/9/permissions?access_token=2000%7Cs",
+        "",
+        "",
+    );
     assert_eq!(debug(token)["is_valid"], false);
 }
 
@@ -156,7 +198,10 @@ fn apple_exchanges_codes_revokes_and_notifies() {
     for _ in 0..2 {
         ask(&providers, "POST", "/apple/auth/revoke", "", &revoke);
     }
-    assert_eq!(ask(&providers, "GET", "/apple/unlinked", "", "")["subjects"], json!(["u1"]));
+    assert_eq!(
+        ask(&providers, "GET", "/apple/unlinked", "", "")["subjects"],
+        json!(["u1"])
+    );
     let notice = r#"{"sub":"u1","type":"consent-revoked"}"#;
     let notified = ask(&providers, "POST", "/apple/notify", "", notice);
     let keys = ask(&providers, "GET", "/apple/auth/keys", "", "");

@@ -46,7 +46,11 @@ impl Description {
         });
         format!(
             "Madang on {}{legacy}\n  DynamoDB         {}\n  Secrets Manager  {}\n  Lambda           {}\n  sign-in sandbox  {}\n  data             {data}\n  service key      in {data}/stack.json",
-            self.base_url, self.dynamodb_endpoint, self.secrets_endpoint, self.lambda_endpoint, self.providers_url,
+            self.base_url,
+            self.dynamodb_endpoint,
+            self.secrets_endpoint,
+            self.lambda_endpoint,
+            self.providers_url,
         )
     }
 }
