@@ -1,6 +1,7 @@
 //! The whole backend in one process: API Gateway, DynamoDB, Secrets Manager, Lambda's `Invoke`,
 //! schedules, and every function that the template names, through the same events as deployed.
-//! What no route takes can go on to a legacy origin, as it does deployed.
+//! What no route takes can go on to a legacy origin, as it does deployed; sign-in providers are asked
+//! in sandboxes of their own.
 #![forbid(unsafe_code)]
 
 pub mod data;
@@ -10,6 +11,7 @@ pub mod gateway;
 pub mod http1;
 mod identifier;
 pub mod lambda_api;
+mod providers;
 pub mod sandbox;
 mod say;
 pub mod schedule;

@@ -19,6 +19,8 @@ pub struct Description {
     pub secrets_endpoint: String,
     /// Where Lambda's `Invoke` is served.
     pub lambda_endpoint: String,
+    /// Where the sandboxes of sign-in providers are.
+    pub providers_url: String,
     /// Where requests go that no route takes, if anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy_origin: Option<String>,
@@ -43,8 +45,12 @@ impl Description {
             format!("\n  everything else  {origin}")
         });
         format!(
-            "Madang on {}{legacy}\n  DynamoDB         {}\n  Secrets Manager  {}\n  Lambda           {}\n  data             {data}\n  service key      in {data}/stack.json",
-            self.base_url, self.dynamodb_endpoint, self.secrets_endpoint, self.lambda_endpoint,
+            "Madang on {}{legacy}\n  DynamoDB         {}\n  Secrets Manager  {}\n  Lambda           {}\n  sign-in sandbox  {}\n  data             {data}\n  service key      in {data}/stack.json",
+            self.base_url,
+            self.dynamodb_endpoint,
+            self.secrets_endpoint,
+            self.lambda_endpoint,
+            self.providers_url,
         )
     }
 }

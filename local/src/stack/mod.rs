@@ -23,6 +23,7 @@ use crate::{
     gateway::{self, Gateway, Origin, Target},
     http1::{Limits, Server},
     lambda_api::{self, LambdaApi},
+    providers::{self, Providers},
     sandbox::Sandbox,
     schedule::{Expression, Schedules, Time},
     secrets::{SecretsManager, Vault},
@@ -99,6 +100,7 @@ pub struct Stack {
     api: Server,
     secrets: Server,
     lambda: Server,
+    providers: Server,
     invocations: Arc<LambdaApi>,
     schedules: Schedules,
     stopping: Stop,
@@ -119,8 +121,10 @@ impl Stack {
         let api_listener = listen("PORT", options.port)?;
         let secrets_listener = listen("PORT", 0)?;
         let lambda_listener = listen("PORT", 0)?;
+        let providers_listener = listen("PORT", 0)?;
         let base_url = url(&api_listener)?;
-        let template = read_template(&options, &base_url)?;
+        let providers_url = url(&providers_listener)?;
+        let template = read_template(&options, &base_url, &providers_url)?;
         let origins = origins(&template, &options, api_listener.local_addr()?)?;
         let database = Database::start(
             &data.database(),
@@ -133,6 +137,7 @@ impl Stack {
             dynamodb_endpoint: database.endpoint().to_owned(),
             secrets_endpoint: url(&secrets_listener)?,
             lambda_endpoint: url(&lambda_listener)?,
+            providers_url,
             legacy_origin: options.legacy_origin.clone(),
             blobs: data.blobs(),
             service_key: seed::service_key(&mut vault)?,
@@ -165,6 +170,8 @@ impl Stack {
             lambda_api::LIMITS,
             Arc::clone(&invocations),
         )?;
+        let sandboxes = Arc::new(Providers::new(time.clock.clone()));
+        let providers = serve(providers_listener, providers::LIMITS, sandboxes)?;
         let schedules = schedules(&hosted, &time, &stopped)?;
         let routes = hosted.iter().flat_map(|(function, sandbox)| {
             let routes = function.routes.iter().cloned();
@@ -182,6 +189,7 @@ impl Stack {
             api,
             secrets,
             lambda,
+            providers,
             invocations,
             schedules,
             stopping,
@@ -217,6 +225,7 @@ impl Stack {
         self.invocations.drain(left()).await;
         self.lambda.stop(left()).await;
         self.secrets.stop(left()).await;
+        self.providers.stop(left()).await;
         self.database.stop().await;
         self.data.remove_description();
     }
@@ -230,7 +239,17 @@ fn time(course: Option<Course>) -> Time {
     }
 }
 
-fn read_template(options: &Options, base_url: &str) -> Result<Template, StartError> {
+fn read_template(
+    options: &Options,
+    base_url: &str,
+    providers_url: &str,
+) -> Result<Template, StartError> {
+    let origins = providers::ORIGINS
+        .iter()
+        .map(|(name, path)| ((*name).to_owned(), format!("{providers_url}{path}")));
+    let apps = providers::APPS
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let own = [
         ("Stage", "dev"),
         ("PublicBaseUrl", base_url),
@@ -241,7 +260,8 @@ fn read_template(options: &Options, base_url: &str) -> Result<Template, StartErr
         ),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Template::read(&options.template, &own.into()).map_err(|source| StartError::Template {
+    let own = own.into_iter().chain(origins).chain(apps).collect();
+    Template::read(&options.template, &own).map_err(|source| StartError::Template {
         path: options.template.clone(),
         source,
     })

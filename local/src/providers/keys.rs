@@ -1,0 +1,108 @@
+//! The keys that sandboxes sign id tokens with: made when they are first wanted.
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    rsa::{self, KeySize},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    },
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+
+/// A key pair and its name.
+pub(super) struct Key {
+    kid: String,
+    pair: Pair,
+}
+
+enum Pair {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+}
+
+/// The library could not do what it is for.
+#[derive(Debug, thiserror::Error)]
+#[error("the cryptographic library refused")]
+pub(super) struct LibraryRefused;
+
+impl From<aws_lc_rs::error::Unspecified> for LibraryRefused {
+    fn from(_: aws_lc_rs::error::Unspecified) -> Self {
+        Self
+    }
+}
+
+impl Key {
+    /// A 2,048-bit key for RS256.
+    pub(super) fn rsa(kid: String) -> Result<Self, LibraryRefused> {
+        let pair = Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048)?);
+        Ok(Self { kid, pair })
+    }
+
+    /// A P-256 key for ES256.
+    pub(super) fn ec(kid: String) -> Result<Self, LibraryRefused> {
+        let pair = Pair::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?);
+        Ok(Self { kid, pair })
+    }
+
+    const fn algorithm(&self) -> &'static str {
+        match self.pair {
+            Pair::Rsa(_) => "RS256",
+            Pair::Ec(_) => "ES256",
+        }
+    }
+
+    /// The public half (RFC 7517).
+    pub(super) fn jwk(&self) -> Value {
+        let mut jwk = match &self.pair {
+            Pair::Rsa(pair) => {
+                let public: &rsa::PublicKey = pair.public_key();
+                json!({
+                    "kty": "RSA",
+                    "n": text(public.modulus().big_endian_without_leading_zero()),
+                    "e": text(public.exponent().big_endian_without_leading_zero()),
+                })
+            }
+            Pair::Ec(pair) => {
+                // 4, x, y: SEC 1, section 2.3.3.
+                let point = pair.public_key().as_ref();
+                let (x, y) = point.get(1..).unwrap_or_default().split_at(32);
+                json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) })
+            }
+        };
+        jwk["kid"] = self.kid.as_str().into();
+        jwk["use"] = "sig".into();
+        jwk["alg"] = self.algorithm().into();
+        jwk
+    }
+
+    /// `claims` as a signed token; members of `header` replace or add to its header.
+    pub(super) fn sign(
+        &self,
+        header: &Map<String, Value>,
+        claims: &Value,
+    ) -> Result<String, LibraryRefused> {
+        let mut head = json!({ "alg": self.algorithm(), "kid": self.kid, "typ": "JWT" });
+        super::tokens::merge(&mut head, header);
+        let signed = format!("{}.{}", text(head.to_string()), text(claims.to_string()));
+        let random = SystemRandom::new();
+        let signature = match &self.pair {
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(
+                    &RSA_PKCS1_SHA256,
+                    &random,
+                    signed.as_bytes(),
+                    &mut signature,
+                )?;
+                signature
+            }
+            Pair::Ec(pair) => pair.sign(&random, signed.as_bytes())?.as_ref().to_vec(),
+        };
+        Ok(format!("{signed}.{}", text(signature)))
+    }
+}
+
+fn text(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
