@@ -1,7 +1,9 @@
 //! Whom we ask: systems that are not ours to keep, with timeouts, caches and single flights.
 #![forbid(unsafe_code)]
 
+pub mod breaker;
 pub mod edge;
+pub mod https;
 pub mod secrets;
 
 pub use crate::{
