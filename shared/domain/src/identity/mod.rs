@@ -1,0 +1,5 @@
+//! Who somebody is: the providers that vouch for a member.
+
+mod provider;
+
+pub use provider::Provider;
