@@ -4,9 +4,12 @@
 pub mod breaker;
 pub mod edge;
 pub mod https;
+pub mod key_sets;
+pub mod providers;
 pub mod secrets;
 
 pub use crate::{
     edge::{SecretSettings, unkept},
+    providers::{ProviderError, ProviderSecrets, ProviderSettings, Providers},
     secrets::{Secret, SecretError, SecretsManager},
 };
