@@ -35,6 +35,7 @@ pub enum BadKeySet {
 }
 
 /// Keys to verify with. Either all are public or all are secrets.
+#[derive(Default)]
 pub struct KeySet {
     keys: Vec<Key>,
 }

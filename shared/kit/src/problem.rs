@@ -51,6 +51,11 @@ codes! {
     InvalidCursor "invalid_cursor" 400 "The cursor was not given out by this route.";
     TokenMissing "token_missing" 401 "The route needs an Authorization header.";
     TokenInvalid "token_invalid" 401 "The token is not one of ours.";
+    TokenExpired "token_expired" 401 "The token is over, or was issued too long ago.";
+    TokenAudience "token_audience" 401 "The token was made for another app.";
+    TokenIssuer "token_issuer" 401 "The token names another issuer.";
+    TokenNonce "token_nonce" 401 "The token was made for another nonce.";
+    ChallengeUsed "challenge_used" 401 "The challenge was used before, or is over.";
     ServiceKeyInvalid "service_key_invalid" 401 "The service key is unknown or revoked.";
     Forbidden "forbidden" 403 "The caller may not do this.";
     NotFound "not_found" 404 "There is nothing here.";
@@ -65,6 +70,7 @@ codes! {
     ValidationFailed "validation_failed" 422 "The body is JSON, but not what the route takes.";
     BodyTooDeep "body_too_deep" 422 "The body is nested more than 32 levels deep.";
     IdempotencyKeyReused "idempotency_key_reused" 422 "The idempotency key was used with another body.";
+    ProviderDisabled "provider_disabled" 422 "The sign-in provider is not switched on here.";
     PreconditionRequired "precondition_required" 428 "The route needs If-Match or If-None-Match.";
     RateLimited "rate_limited" 429 "There were too many requests.";
     Internal "internal" 500 "Something broke on our side.";

@@ -1,10 +1,15 @@
 //! Whom we ask: systems that are not ours to keep, with timeouts, caches and single flights.
 #![forbid(unsafe_code)]
 
+pub mod breaker;
 pub mod edge;
+pub mod https;
+pub mod key_sets;
+pub mod providers;
 pub mod secrets;
 
 pub use crate::{
     edge::{SecretSettings, unkept},
+    providers::{ProviderError, ProviderSecrets, ProviderSettings, Providers},
     secrets::{Secret, SecretError, SecretsManager},
 };

@@ -1,0 +1,252 @@
+//! Facebook: an access token of the classic login, or an id token of Limited Login (RS256).
+//!
+//! <https://developers.facebook.com/docs/facebook-login/guides/access-tokens/debugging> and
+//! <https://developers.facebook.com/docs/facebook-login/limited-login/token/validating>
+
+use std::fmt::Write as _;
+
+use domain::{Instant, identity::Provider};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jose::Algorithm;
+use serde::Deserialize;
+use sha2::Sha256;
+
+use super::{
+    Identity, Proof, ProviderError, ProviderSettings, TokenFault, Unlinked,
+    api::{Api, Refusal, Told},
+    signed::{SignedTokens, check_nonce, subject},
+};
+use crate::{
+    https::{Https, Question},
+    secrets::Secret,
+};
+
+/// Codes by which the Graph API says in a 4xx that it is in trouble itself: an unknown error, a
+/// service that is down, too many calls of the app, a temporary block.
+const OUTAGES: [i64; 4] = [1, 2, 4, 341];
+
+/// Codes by which it says that it was asked too often about this user.
+const TOO_OFTEN: [i64; 3] = [17, 32, 613];
+
+/// The code for what does not exist, or is not ours: another app's token, a user who has left.
+const NOT_OURS: i64 = 100;
+
+/// The code and the subcodes of an access token that is over.
+const TOKEN: i64 = 190;
+const EXPIRED: [i64; 2] = [463, 467];
+
+pub(super) struct Facebook {
+    tokens: SignedTokens,
+    app_id: Option<String>,
+    app_secret: Option<Secret<String>>,
+    api: Api,
+}
+
+/// What is needed to ask about access tokens.
+struct Credentials {
+    app_id: String,
+    app_secret: String,
+}
+
+#[derive(Deserialize)]
+struct Debugged {
+    data: TokenInfo,
+}
+
+#[derive(Deserialize)]
+struct TokenInfo {
+    is_valid: bool,
+    app_id: Option<String>,
+    user_id: Option<String>,
+    /// Seconds since the epoch; 0 for never.
+    #[serde(default)]
+    expires_at: i64,
+    error: Option<Reason>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    code: i64,
+    /// `error_subcode` in a refusal, `subcode` in what is told of a token.
+    #[serde(alias = "error_subcode")]
+    subcode: Option<i64>,
+}
+
+impl Facebook {
+    pub(super) fn new(
+        settings: &ProviderSettings,
+        app_secret: Option<Secret<String>>,
+        https: &Https,
+    ) -> Self {
+        let app_id = settings.facebook_app_id.clone();
+        Self {
+            tokens: SignedTokens::new(
+                Provider::Facebook,
+                Algorithm::Rs256,
+                &settings.facebook_issuers.0,
+                app_id.as_slice(),
+                (&settings.facebook_jwks_url, https),
+            ),
+            app_id,
+            app_secret,
+            api: Api::new(
+                Provider::Facebook,
+                &settings.facebook_graph_url,
+                https.clone(),
+                |refusal| reason(refusal).is_some_and(|reason| OUTAGES.contains(&reason.code)),
+            ),
+        }
+    }
+
+    pub(super) async fn verify(
+        &self,
+        proof: &Proof,
+        now: Instant,
+    ) -> Result<Identity, ProviderError> {
+        if !self.tokens.are_switched_on() {
+            return Err(ProviderError::Disabled(Provider::Facebook));
+        }
+        if let Proof::AccessToken(_) = proof
+            && self.app_secret.is_some()
+        {
+            return self.by_access_token(proof.access_token()?, now).await;
+        }
+        let (token, nonce) = proof.id_token()?;
+        let claims = self.tokens.claims(token, now).await?;
+        check_nonce(&claims, nonce)?;
+        self.tokens.identity(&claims)
+    }
+
+    async fn by_access_token(&self, token: &str, now: Instant) -> Result<Identity, ProviderError> {
+        let ours = self.credentials(now).await?;
+        let ours = ours.ok_or(ProviderError::Disabled(Provider::Facebook))?;
+        let url = self.api.at("/debug_token");
+        let query = [("input_token", token), ("access_token", &ours.app_token())];
+        let told = self.api.ask(&Question::get(&url, &query), now).await?;
+        let Debugged { data } = about_a_token(told)?;
+        let user_id = data.checked(&ours.app_id, now)?;
+
+        let proof = ours.proof_of(token)?;
+        let query = [
+            ("fields", "id"),
+            ("access_token", token),
+            ("appsecret_proof", &proof),
+        ];
+        let url = self.api.at("/me");
+        let told = self.api.ask(&Question::get(&url, &query), now).await?;
+        let user: User = about_a_token(told)?;
+        if user.id != user_id {
+            return Err(ProviderError::INVALID);
+        }
+        Ok(Identity {
+            provider: Provider::Facebook,
+            subject: subject(&user.id)?,
+            client_id: Some(ours.app_id),
+        })
+    }
+
+    pub(super) async fn unlink(&self, user: &str, now: Instant) -> Result<Unlinked, ProviderError> {
+        let Some(ours) = self.credentials(now).await? else {
+            return Ok(Unlinked::NotPossible);
+        };
+        // It becomes part of a path.
+        if !user.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Unlinked::NotPossible);
+        }
+        let url = self.api.at(&format!("/{user}/permissions"));
+        let question = Question::delete(&url, &[("access_token", &ours.app_token())]);
+        match self.api.order(&question, now).await? {
+            Told::Yes(()) => Ok(Unlinked::Done),
+            Told::No(refusal) if reason(&refusal).is_some_and(|why| why.code == NOT_OURS) => {
+                Ok(Unlinked::Done)
+            }
+            Told::No(refusal) => Err(refusal.of_ours(Provider::Facebook)),
+        }
+    }
+
+    async fn credentials(&self, now: Instant) -> Result<Option<Credentials>, ProviderError> {
+        let (Some(app_id), Some(app_secret)) = (&self.app_id, &self.app_secret) else {
+            return Ok(None);
+        };
+        Ok(Some(Credentials {
+            app_id: app_id.clone(),
+            app_secret: app_secret.get(now).await?.to_string(),
+        }))
+    }
+}
+
+impl Credentials {
+    /// What stands for the app itself.
+    fn app_token(&self) -> String {
+        format!("{}|{}", self.app_id, self.app_secret)
+    }
+
+    /// Shows that whoever uses the token is the app it was made for.
+    fn proof_of(&self, token: &str) -> Result<String, ProviderError> {
+        let mac = Hmac::<Sha256>::new_from_slice(self.app_secret.as_bytes());
+        let mac = mac.map_err(|_| ProviderError::UNAVAILABLE)?;
+        let bytes = mac.chain_update(token).finalize().into_bytes();
+        Ok(bytes
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                // Writing to a String cannot fail.
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            }))
+    }
+}
+
+impl TokenInfo {
+    /// The user, of a token that is valid, ours and not over.
+    fn checked(self, app_id: &str, now: Instant) -> Result<String, ProviderError> {
+        let code = self.error.as_ref().map(|error| error.code);
+        let is_anothers = match &self.app_id {
+            Some(told) => told != app_id,
+            None => code == Some(NOT_OURS),
+        };
+        if is_anothers {
+            return Err(TokenFault::Audience.into());
+        }
+        let is_over = self.expires_at != 0 && Instant::from_seconds(self.expires_at) <= now;
+        if is_over || self.error.as_ref().is_some_and(Reason::is_expired) {
+            return Err(TokenFault::Expired.into());
+        }
+        // One that does not say which app it is for is for none.
+        match (self.is_valid, self.app_id, self.user_id) {
+            (true, Some(_), Some(user_id)) => Ok(user_id),
+            _ => Err(ProviderError::INVALID),
+        }
+    }
+}
+
+impl Reason {
+    fn is_expired(&self) -> bool {
+        self.code == TOKEN && self.subcode.is_some_and(|code| EXPIRED.contains(&code))
+    }
+}
+
+fn about_a_token<T>(told: Told<T>) -> Result<T, ProviderError> {
+    let reason = match &told {
+        Told::Yes(_) => None,
+        Told::No(refusal) => reason(refusal),
+    };
+    match reason {
+        Some(reason) if reason.is_expired() => Err(TokenFault::Expired.into()),
+        Some(reason) if TOO_OFTEN.contains(&reason.code) => Err(ProviderError::UNAVAILABLE),
+        _ => told.about_a_token(Provider::Facebook),
+    }
+}
+
+fn reason(refusal: &Refusal) -> Option<Reason> {
+    refusal.reasons().map(|Refused { error }| error)
+}

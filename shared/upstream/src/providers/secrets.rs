@@ -1,0 +1,42 @@
+//! The secrets that some providers ask for.
+
+use std::convert::Infallible;
+
+use aws::Aws;
+
+use super::{AppleKey, ProviderSettings};
+use crate::{edge::SecretSettings, secrets::Secret};
+
+/// Each secret where it is configured.
+#[derive(Debug, Clone, Default)]
+pub struct ProviderSecrets {
+    /// Signs for Apple's tokens.
+    pub apple_key: Option<Secret<AppleKey>>,
+    /// Our admin key at Kakao.
+    pub kakao_admin_key: Option<Secret<String>>,
+    /// Our app's secret at Facebook.
+    pub facebook_app_secret: Option<Secret<String>>,
+}
+
+impl ProviderSettings {
+    /// The secrets that are named here, none of which is read yet.
+    pub fn secrets(&self, settings: &SecretSettings, aws: &Aws) -> ProviderSecrets {
+        let text = |name: &Option<kit::config::ResourceName>| {
+            let name = name.as_ref()?;
+            Some(settings.secret(aws, &name.0, trimmed))
+        };
+        ProviderSecrets {
+            apple_key: self
+                .apple_key_secret
+                .as_ref()
+                .map(|name| settings.secret(aws, &name.0, AppleKey::parse)),
+            kakao_admin_key: text(&self.kakao_admin_key_secret),
+            facebook_app_secret: text(&self.facebook_app_secret),
+        }
+    }
+}
+
+/// Whoever fills a secret by hand leaves a line's end there.
+fn trimmed(text: &str) -> Result<String, Infallible> {
+    Ok(text.trim().to_owned())
+}
