@@ -1,0 +1,172 @@
+//! `POST /v1/auth/refresh`: the next pair of tokens of a session.
+//!
+//! Phones repeat what they got no answer to: the token just before the live one is answered with the
+//! live pair for a while. One that was replaced before that has been copied, and ends its session.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use aws::Pace;
+use domain::{
+    Instant, RandomId,
+    identity::{MemberStatus, Session},
+};
+use garde::Validate;
+use kit::{
+    Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
+    config::{ResourceName, Variable},
+    extract, reply,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use sessions::{SessionSettings, Sessions, TokenPair, refusal};
+use store::{
+    Database,
+    audit::{Audit, Record},
+    edge::{IssuerSettings, TokenSettings},
+    members::{Members, Refresh},
+    revocations::{Change, Revocations},
+};
+use upstream::SecretSettings;
+
+const NAME: &str = "auth-refresh";
+
+const POST: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/auth/refresh",
+    "refreshTokens",
+    "The next pair of tokens of a session",
+)
+.problems(&[
+    Code::TokenInvalid,
+    Code::TokenExpired,
+    Code::RefreshTokenReused,
+    Code::MemberBanned,
+    Code::WithdrawalPending,
+    Code::Unavailable,
+]);
+
+kit::settings! {
+    /// What the function needs beside.
+    pub struct Settings {
+        /// Where it is kept that a token was used again.
+        operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
+    }
+}
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    SecretSettings::VARIABLES,
+    SessionSettings::VARIABLES,
+    TokenSettings::VARIABLES,
+    IssuerSettings::VARIABLES,
+    Settings::VARIABLES,
+];
+
+struct State {
+    members: Members,
+    sessions: Sessions,
+    revocations: Revocations,
+    audit: Audit,
+}
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, ((secrets, session), ((token, issuer), settings)), aws) =
+        aws::start(vars, NAME, |vars| {
+            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+            Faults::both(sessions, Faults::both(tokens, Settings::read(vars)))
+        })?;
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let members = database.table(&token.members_table.0);
+    let state = Arc::new(State {
+        sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
+        revocations: Revocations::new(members.clone()),
+        members: Members::new(members),
+        audit: Audit::new(database.table(&settings.operators_table.0)),
+    });
+    Ok(kit::Api::new(NAME, runtime)
+        .route(POST, &state, post)
+        .build())
+}
+
+/// The token that the last pair had.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshBody {
+    /// As it was given out.
+    #[garde(length(bytes, max = 512))]
+    refresh_token: String,
+}
+
+async fn post(
+    state: Arc<State>,
+    call: Call<Nothing, Nothing, extract::Json<RefreshBody>>,
+) -> Result<Reply<reply::Json<TokenPair>>, Problem> {
+    let (now, mut rng) = (call.now(), call.rng());
+    let text = &call.body.0.refresh_token;
+    let token = state.sessions.presented(text, now).await?;
+    let over = || Problem::new(Code::TokenInvalid).detail("the session is over");
+    let standing = state.members.standing(token.member, token.session).await?;
+    let (record, session) = standing.ok_or_else(over)?;
+    if let Some(refused) = refusal(&record.member, now) {
+        return Err(refused);
+    }
+    let session = session.ok_or_else(over)?;
+    if record.member.status(now) == MemberStatus::WithdrawalPending {
+        return Err(Problem::new(Code::WithdrawalPending));
+    }
+    let terms = state.sessions.terms();
+    let refreshed = state
+        .members
+        .refresh(session, token.counter, now, terms)
+        .await?;
+    let session = match refreshed {
+        Refresh::Live(session) => session,
+        Refresh::Reused(session) => {
+            let record = record_of(&session, &call.facts, RandomId::new(now, &mut rng), now);
+            state.end(&session, &record, now).await?;
+            return Err(Problem::new(Code::RefreshTokenReused));
+        }
+        Refresh::Ended => return Err(Problem::new(Code::TokenExpired)),
+        Refresh::Unheard => return Err(Problem::new(Code::TokenInvalid)),
+    };
+    let pair = state.sessions.pair(&session, now, &mut rng).await?;
+    Ok(Reply::ok(pair).cache_control("no-store"))
+}
+
+/// What is kept of a token that was used again.
+fn record_of(session: &Session, facts: &kit::call::Facts, id: RandomId, at: Instant) -> Record {
+    Record {
+        id,
+        at,
+        operator: format!("member:{}", session.member),
+        ip: facts.address,
+        action: "session.refresh_token_reused",
+        resource: format!("member/{}/session/{}", session.member, session.id),
+        before: Some(json!({ "counter": session.counter })),
+        after: None,
+        request_id: facts.request_id.clone(),
+    }
+}
+
+impl State {
+    /// Ends a session whose token has been copied: at once for its refresh tokens, within seconds for
+    /// its access tokens.
+    async fn end(&self, session: &Session, record: &Record, now: Instant) -> Result<(), Problem> {
+        let change = Change::End(session.id);
+        self.revocations
+            .together_with(&change, now, async |revoke| {
+                let with = |transaction| self.audit.add(record, revoke.add(transaction)?);
+                self.members
+                    .end_session(session.member, session.id, with)
+                    .await
+            })
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! `POST /v1/me/exports` and `GET /v1/me/exports/{id}`: everything that is kept of a member, for the
+//! member.
+//!
+//! What is written down is that they asked; the document is made when it is fetched, so that nothing
+//! of them is kept twice.
+#![forbid(unsafe_code)]
+
+use std::{sync::Arc, time::Duration};
+
+use aws::Pace;
+use domain::{
+    DeviceKey, Instant, RandomId,
+    allocation::{StoredContentConfig, StoredProfile},
+    identity::{Provider, SessionDevice, SessionId, Subject},
+};
+use garde::Validate;
+use kit::{
+    Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Rate, Reply, Vars,
+    config::{ResourceName, Variable},
+    reply::Json,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sessions::{MemberAnswer, member_now};
+use store::{
+    Database,
+    devices::Devices,
+    edge::TokenSettings,
+    members::{Export, Members},
+};
+
+const NAME: &str = "me-exports";
+
+/// For how long a member can fetch what they asked for.
+const GOOD_FOR: Duration = Duration::from_secs(7 * 86_400);
+
+const POST: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/me/exports",
+    "requestExport",
+    "Asks for the member's own data",
+)
+.caller(Caller::Member)
+.rate(Rate::Address)
+.answers(&[202])
+.problems(&[Code::MemberBanned, Code::Unavailable]);
+const GET: Endpoint = Endpoint::new(
+    Method::Get,
+    "/v1/me/exports/{id}",
+    "getExport",
+    "The member's own data",
+)
+.caller(Caller::Member)
+.problems(&[Code::MemberBanned, Code::NotFound, Code::Unavailable]);
+
+kit::settings! {
+    /// What the function needs beside.
+    pub struct Settings {
+        /// Where devices are kept.
+        devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
+    }
+}
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    TokenSettings::VARIABLES,
+    Settings::VARIABLES,
+];
+
+struct State {
+    members: Members,
+    devices: Devices,
+}
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, (token, settings), aws) = aws::start(vars, NAME, |vars| {
+        Faults::both(TokenSettings::read(vars), Settings::read(vars))
+    })?;
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let state = Arc::new(State {
+        members: Members::new(database.table(&token.members_table.0)),
+        devices: Devices::new(database.table(&settings.devices_table.0)),
+    });
+    Ok(kit::Api::new(NAME, runtime)
+        .authority(Arc::new(token.authority(&database)))
+        .route(POST, &state, post)
+        .route(GET, &state, get)
+        .build())
+}
+
+/// An export that was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportAnswer {
+    /// What it is fetched by.
+    export_id: RandomId,
+    /// Until when.
+    expires_at: Instant,
+}
+
+/// Which export.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ExportPath {
+    /// Its id.
+    #[garde(skip)]
+    id: RandomId,
+}
+
+/// Everything that is kept of a member.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportDocument {
+    /// When it was made.
+    exported_at: Instant,
+    /// The member.
+    member: MemberAnswer,
+    /// What they sign in with, by the providers' own names for them.
+    identities: Vec<ExportedIdentity>,
+    /// Where they are signed in.
+    sessions: Vec<ExportedSession>,
+    /// What is kept of the devices that they signed in on.
+    devices: Vec<ExportedDevice>,
+}
+
+/// What a member signs in with.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedIdentity {
+    provider: Provider,
+    subject: Subject,
+    linked_at: Instant,
+}
+
+/// A session.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedSession {
+    id: SessionId,
+    device: SessionDevice,
+    created_at: Instant,
+    last_seen_at: Instant,
+}
+
+/// What is kept of a device.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedDevice {
+    /// What stands for its id: the first 128 bits of the id's SHA-256.
+    device: DeviceKey,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<StoredProfile>,
+    content_config: StoredContentConfig,
+}
+
+async fn post(
+    state: Arc<State>,
+    call: Call<Nothing, Nothing, Nothing>,
+) -> Result<Reply<Json<ExportAnswer>>, Problem> {
+    let (now, export_id) = (call.now(), RandomId::new(call.now(), &mut call.rng()));
+    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let export = Export {
+        requested_at: now,
+        good_until: now + GOOD_FOR,
+    };
+    if !state.members.request_export(member, export_id, export).await? {
+        return Err(Problem::new(Code::TokenInvalid).detail("the member is no more"));
+    }
+    Ok(Reply::accepted(ExportAnswer {
+        export_id,
+        expires_at: export.good_until,
+    }))
+}
+
+async fn get(
+    state: Arc<State>,
+    call: Call<ExportPath, Nothing, Nothing>,
+) -> Result<Reply<Json<ExportDocument>>, Problem> {
+    let now = call.now();
+    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let not_found = || Problem::new(Code::NotFound);
+    let export = state.members.export(member, call.path.id, now).await?;
+    export.ok_or_else(not_found)?;
+    let document = state.members.document(member, now).await?;
+    let document = document.ok_or_else(not_found)?;
+    let mut devices = Vec::new();
+    for device in document.devices {
+        devices.push(ExportedDevice {
+            device,
+            profile: state.devices.profile_of(device, now).await?,
+            content_config: state.devices.content_config_of(device, now).await?,
+        });
+    }
+    let identities = document.identities.iter();
+    let sessions = document.sessions.into_iter();
+    Ok(Reply::ok(ExportDocument {
+        exported_at: now,
+        identities: identities
+            .map(|identity| ExportedIdentity {
+                provider: identity.provider,
+                subject: identity.subject.clone(),
+                linked_at: identity.linked_at,
+            })
+            .collect(),
+        sessions: sessions
+            .map(|session| ExportedSession {
+                id: session.id,
+                device: session.device,
+                created_at: session.created_at,
+                last_seen_at: session.rotated_at,
+            })
+            .collect(),
+        devices,
+        member: MemberAnswer::new(document.member, &document.identities, now),
+    }))
+}

@@ -1,0 +1,122 @@
+//! `/v1/me/identities`: what a member signs in with. Accounts are never joined by an e-mail address:
+//! whoever proves an identity that is another member's is given a ticket, and says once which of the
+//! two they want to go on as.
+#![forbid(unsafe_code)]
+
+mod link;
+mod resolve;
+mod unlink;
+
+use std::{sync::Arc, time::Duration};
+
+use aws::Pace;
+use kit::{
+    Caller, Code, Endpoint, Faults, Function, Method, Vars,
+    config::Variable,
+};
+use sessions::{Prover, SessionSettings, Sessions, WithdrawalSettings};
+use store::{
+    Database,
+    edge::{IssuerSettings, TokenSettings},
+    members::Members,
+};
+use upstream::{
+    SecretSettings,
+    providers::{ProviderSettings, Providers},
+};
+
+const NAME: &str = "me-identities";
+
+const LINK: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/me/identities",
+    "linkIdentity",
+    "Gives the member another identity",
+)
+.caller(Caller::Member)
+.answers(&[200, 201])
+.problems(&[
+    Code::TokenAudience,
+    Code::TokenIssuer,
+    Code::TokenNonce,
+    Code::ChallengeUsed,
+    Code::MemberBanned,
+    Code::IdentityInUse,
+    Code::ProviderAlreadyLinked,
+    Code::ProviderDisabled,
+    Code::Unavailable,
+]);
+const RESOLVE: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/me/identities/resolve",
+    "resolveIdentity",
+    "Says which of two members to go on as",
+)
+.caller(Caller::Member)
+.problems(&[
+    Code::MemberBanned,
+    Code::LinkTicketInvalid,
+    Code::ProviderAlreadyLinked,
+    Code::Unavailable,
+]);
+const UNLINK: Endpoint = Endpoint::new(
+    Method::Delete,
+    "/v1/me/identities/{provider}",
+    "unlinkIdentity",
+    "Takes an identity from the member",
+)
+.caller(Caller::Member)
+.answers(&[204])
+.problems(&[
+    Code::MemberBanned,
+    Code::NotFound,
+    Code::LastIdentity,
+    Code::Unavailable,
+]);
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    SecretSettings::VARIABLES,
+    SessionSettings::VARIABLES,
+    TokenSettings::VARIABLES,
+    IssuerSettings::VARIABLES,
+    ProviderSettings::VARIABLES,
+    WithdrawalSettings::VARIABLES,
+];
+
+struct State {
+    members: Members,
+    sessions: Sessions,
+    providers: Providers,
+    prover: Prover,
+    grace: Duration,
+}
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, ((secrets, session), ((token, issuer), (provider, settings))), aws) =
+        aws::start(vars, NAME, |vars| {
+            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+            let own = Faults::both(ProviderSettings::read(vars), WithdrawalSettings::read(vars));
+            Faults::both(sessions, Faults::both(tokens, own))
+        })?;
+    provider.refuse_sandboxes(runtime.settings.stage)?;
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let providers = Providers::new(&provider, &provider.secrets(&secrets, &aws));
+    let state = Arc::new(State {
+        members: Members::new(database.table(&token.members_table.0)),
+        sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
+        prover: Prover::new(providers.clone()),
+        providers,
+        grace: settings.grace.0,
+    });
+    Ok(kit::Api::new(NAME, runtime)
+        .authority(Arc::new(token.authority(&database)))
+        .route(LINK, &state, link::post)
+        .route(RESOLVE, &state, resolve::post)
+        .route(UNLINK, &state, unlink::delete)
+        .build())
+}

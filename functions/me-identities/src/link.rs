@@ -1,0 +1,165 @@
+//! `POST /v1/me/identities`.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::{
+    Instant,
+    identity::{MemberId, Provider, SessionDevice},
+};
+use garde::Validate;
+use kit::{
+    Call, Code, Nothing, Problem, Reply, extract,
+    reply::Json,
+};
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sessions::{Claimed, MemberAnswer, Proven, member_now};
+use store::{
+    Stamp,
+    members::{Linking, NewIdentity, Ticket},
+};
+
+use crate::State;
+
+/// A proof, as at sign-in.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub struct LinkBody {
+    /// Who is to vouch for the member.
+    provider: Provider,
+    /// A token that the provider signed.
+    #[garde(inner(length(bytes, max = 16384)))]
+    id_token: Option<String>,
+    /// A token that the provider's API takes.
+    #[garde(inner(length(bytes, max = 4096)))]
+    access_token: Option<String>,
+    /// Apple's authorization code, by which the connection can be ended at withdrawal.
+    #[garde(inner(length(bytes, max = 4096)))]
+    authorization_code: Option<String>,
+    /// The challenge that the id token answers.
+    #[garde(inner(length(bytes, max = 256)))]
+    challenge_id: Option<String>,
+    /// The challenge's nonce, or its SHA-256 in hexadecimal.
+    #[garde(inner(length(bytes, max = 256)))]
+    nonce: Option<String>,
+    /// Where they are; the session knows.
+    #[serde(rename = "device")]
+    #[garde(dive)]
+    _device: Option<SessionDevice>,
+}
+
+pub(crate) async fn post(
+    state: Arc<State>,
+    call: Call<Nothing, Nothing, extract::Json<LinkBody>>,
+) -> Result<Reply<Json<MemberAnswer>>, Problem> {
+    let (now, mut rng) = (call.now(), call.rng());
+    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let body = call.body.0;
+    let claimed = Claimed {
+        provider: body.provider,
+        id_token: body.id_token,
+        access_token: body.access_token,
+        authorization_code: body.authorization_code,
+        challenge_id: body.challenge_id,
+        nonce: body.nonce,
+    };
+    let proven = state
+        .prover
+        .prove(&claimed, &state.sessions, now, &mut rng)
+        .await?;
+    let identity = NewIdentity {
+        provider: proven.provider,
+        subject: &proven.subject,
+        guest_secret: None,
+        provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+    };
+    let (challenge, stamp) = (proven.challenge.as_ref(), Stamp::random(&mut rng));
+    let linking = state
+        .members
+        .link(member, &identity, challenge, stamp, now, Ok)
+        .await?;
+    match linking {
+        Linking::Linked(record) => {
+            let member = MemberAnswer::read(&state.members, record, now).await?;
+            Ok(Reply::created(member))
+        }
+        Linking::AlreadyYours(record) => {
+            let member = MemberAnswer::read(&state.members, record, now).await?;
+            Ok(Reply::ok(member))
+        }
+        Linking::OtherOfProvider => Err(Problem::new(Code::ProviderAlreadyLinked)),
+        Linking::ChallengeUsed => Err(Problem::new(Code::ChallengeUsed)),
+        Linking::NotThere => Err(Problem::new(Code::TokenInvalid)),
+        Linking::TakenBy(other) => {
+            let ticket = URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>());
+            Err(state.in_use(&ticket, member, other, &proven, now).await?)
+        }
+    }
+}
+
+impl State {
+    /// The refusal that carries a ticket.
+    async fn in_use(
+        &self,
+        ticket: &str,
+        current: MemberId,
+        other: MemberId,
+        proven: &Proven,
+        now: Instant,
+    ) -> Result<Problem, Problem> {
+        let identity = (proven.provider, &proven.subject);
+        let challenge = proven.challenge.as_ref();
+        let made = self
+            .members
+            .make_ticket(ticket, current, identity, challenge, now)
+            .await?;
+        match made {
+            Ticket::Made(good_until) => Ok(Problem::new(Code::IdentityInUse)
+                .detail(format!("the ticket is good until {good_until}"))
+                .with("link_ticket", ticket)
+                .with("other", self.masked(other).await?)),
+            Ticket::ChallengeUsed => Err(Problem::new(Code::ChallengeUsed)),
+            Ticket::Moved => Err(Problem::unavailable("the identity is changing hands")),
+        }
+    }
+
+    /// What may be told of the other member to whoever has proved one of their identities.
+    async fn masked(&self, other: MemberId) -> Result<Map<String, Value>, Problem> {
+        let Some(record) = self.members.member(other).await? else {
+            return Ok(Map::new());
+        };
+        let identities = self.members.identities(other).await?;
+        let providers = identities.iter().map(|identity| identity.provider);
+        let nickname = record.nickname.as_deref().map(mask);
+        Ok(Map::from_iter([
+            ("nickname".to_owned(), json!(nickname)),
+            (
+                "providers".to_owned(),
+                json!(providers.collect::<Vec<_>>()),
+            ),
+            ("created_at".to_owned(), json!(record.member.created_at)),
+        ]))
+    }
+}
+
+/// The first letter of a name.
+fn mask(nickname: &str) -> String {
+    let first: String = nickname.chars().take(1).collect();
+    format!("{first}***")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_nickname_its_first_letter_is_told() {
+        for (nickname, told) in [("민아", "민***"), ("Bo", "B***"), ("", "***")] {
+            assert_eq!(mask(nickname), told);
+        }
+    }
+}

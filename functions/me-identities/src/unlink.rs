@@ -1,0 +1,73 @@
+//! `DELETE /v1/me/identities/{provider}`.
+
+use std::sync::Arc;
+
+use domain::{Instant, identity::Provider};
+use garde::Validate;
+use kit::{
+    Call, Code, Nothing, Problem, Reply,
+    reply::Empty,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sessions::{Sealed, member_now};
+use store::{
+    Stamp,
+    members::{LinkedIdentity, Unlinking},
+};
+use upstream::providers::{Grant, Unlink};
+
+use crate::State;
+
+/// Whose identity.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderPath {
+    /// The provider.
+    #[garde(skip)]
+    provider: Provider,
+}
+
+pub(crate) async fn delete(
+    state: Arc<State>,
+    call: Call<ProviderPath, Nothing, Nothing>,
+) -> Result<Reply<Empty>, Problem> {
+    let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
+    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let unlinking = state
+        .members
+        .unlink(member, call.path.provider, stamp, Ok)
+        .await?;
+    match unlinking {
+        Unlinking::Unlinked(identity) => {
+            // It is theirs no more, whether or not the provider can be told now.
+            if let Err(problem) = state.tell(&identity, now).await {
+                let (provider, code) = (identity.provider, problem.code.as_str());
+                tracing::warn!(%provider, code, "the provider was not told of an unlinking");
+            }
+            Ok(Reply::no_content())
+        }
+        Unlinking::LastIdentity => Err(Problem::new(Code::LastIdentity)),
+        Unlinking::NotThere => Err(Problem::new(Code::NotFound)),
+    }
+}
+
+impl State {
+    /// Ends the connection at the provider, where that can be done from here.
+    async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Problem> {
+        let keys = self.sessions.keys(now).await?;
+        let grant = identity.provider_token.clone().and_then(|sealed| {
+            let place = Sealed::place(identity.provider, &identity.subject);
+            let plain = Sealed(sealed).open(&keys, &place)?;
+            serde_json::from_slice::<Grant>(&plain.0).ok()
+        });
+        let unlink = Unlink {
+            subject: &identity.subject,
+            grant: grant.as_ref(),
+        };
+        self.providers
+            .unlink(identity.provider, &unlink, now)
+            .await?;
+        Ok(())
+    }
+}

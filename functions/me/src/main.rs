@@ -1,0 +1,5 @@
+//! The `me` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(me::function)
+}

@@ -1,0 +1,70 @@
+//! `POST · DELETE /v1/me/withdrawal`: a member's wish to be forgotten, and their coming back.
+
+use std::sync::Arc;
+
+use domain::{Instant, identity::MemberStatus};
+use kit::{
+    Call, Code, Nothing, Problem, Reply,
+    reply::{Empty, Json},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use store::{
+    Stamp,
+    members::{Cancelling, Withdrawing},
+};
+
+use crate::{State, gone};
+
+/// A withdrawal that is under way.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WithdrawalAnswer {
+    /// How the member stands.
+    status: MemberStatus,
+    /// When they said so.
+    requested_at: Instant,
+    /// When they are forgotten, if they don't come back before.
+    purge_at: Instant,
+}
+
+pub(crate) async fn begin(
+    state: Arc<State>,
+    call: Call<Nothing, Nothing, Nothing>,
+) -> Result<Reply<Json<WithdrawalAnswer>>, Problem> {
+    let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
+    let member = state.member(&call).await?.member.id;
+        let withdrawing = state
+        .members
+        .withdraw(member, state.grace, stamp, now, Ok)
+        .await?
+        .ok_or_else(gone)?;
+    let (Withdrawing::Begun(record) | Withdrawing::Pending(record)) = withdrawing;
+    let withdrawal = record.member.withdrawal.ok_or_else(gone)?;
+    Ok(Reply::accepted(WithdrawalAnswer {
+        status: record.member.status(now),
+        requested_at: withdrawal.requested_at,
+        purge_at: withdrawal.purge_at,
+    }))
+}
+
+pub(crate) async fn cancel(
+    state: Arc<State>,
+    call: Call<Nothing, Nothing, Nothing>,
+) -> Result<Reply<Empty>, Problem> {
+    let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
+    let member = state.member(&call).await?.member.id;
+    let cancelling = state
+        .members
+        .cancel_withdrawal(member, stamp, now, Ok)
+        .await?
+        .ok_or_else(gone)?;
+    match cancelling {
+        Cancelling::Cancelled(_) => Ok(Reply::no_content()),
+        Cancelling::NotPending(_) => Err(Problem::new(Code::WithdrawalNotPending)),
+        Cancelling::TooLate => {
+            Err(Problem::new(Code::WithdrawalNotPending).detail("the grace is over"))
+        }
+        Cancelling::NoIdentity => Err(Problem::new(Code::LastIdentity)
+            .detail("there is nothing left to sign in with: link an identity first")),
+    }
+}

@@ -1,0 +1,101 @@
+//! Members and sessions, as callers are told of them.
+
+use domain::{
+    Country, Instant, Locale,
+    identity::{Consents, MemberId, MemberStatus, Provider},
+    targeting::Attributes,
+};
+use kit::Problem;
+use schemars::JsonSchema;
+use serde::Serialize;
+use store::members::{LinkedIdentity, MemberRecord, Members};
+
+use crate::TokenPair;
+
+/// A member as they see themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Member")]
+pub struct MemberAnswer {
+    /// Their id.
+    pub id: MemberId,
+    /// How they stand.
+    pub status: MemberStatus,
+    /// What they are called.
+    pub nickname: Option<String>,
+    /// The language they read.
+    pub locale: Option<Locale>,
+    /// Where they are at home.
+    pub country: Option<Country>,
+    /// What they sign in with.
+    pub identities: Vec<IdentityAnswer>,
+    /// What they agreed to.
+    pub consents: Consents,
+    /// What the app knows of them beside.
+    pub attributes: Attributes,
+    /// When they will be forgotten, where they asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purge_at: Option<Instant>,
+    /// Counts their changes: the entity tag of `PATCH /v1/me`.
+    pub version: u64,
+    /// When they became a member.
+    pub created_at: Instant,
+}
+
+/// What a member signs in with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "MemberIdentity")]
+pub struct IdentityAnswer {
+    /// Who vouches for them.
+    pub provider: Provider,
+    /// Since when.
+    pub linked_at: Instant,
+}
+
+impl MemberAnswer {
+    /// A member with the identities that are kept of them.
+    pub async fn read(
+        members: &Members,
+        record: MemberRecord,
+        now: Instant,
+    ) -> Result<Self, Problem> {
+        let identities = members.identities(record.member.id).await?;
+        Ok(Self::new(record, &identities, now))
+    }
+
+    /// A member with these identities.
+    pub fn new(record: MemberRecord, identities: &[LinkedIdentity], now: Instant) -> Self {
+        let MemberRecord {
+            member, nickname, ..
+        } = record;
+        let identities = identities.iter().map(|identity| IdentityAnswer {
+            provider: identity.provider,
+            linked_at: identity.linked_at,
+        });
+        Self {
+            id: member.id,
+            status: member.status(now),
+            nickname,
+            identities: identities.collect(),
+            purge_at: member.withdrawal.map(|withdrawal| withdrawal.purge_at),
+            version: member.version,
+            created_at: member.created_at,
+            locale: member.locale,
+            country: member.country,
+            consents: member.consents,
+            attributes: member.attributes,
+        }
+    }
+}
+
+/// What a sign-in gives.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SignedIn")]
+pub struct SignedInAnswer {
+    /// The tokens.
+    #[serde(flatten)]
+    pub tokens: TokenPair,
+    /// Whether they became a member just now.
+    pub created: bool,
+    /// The member.
+    pub member: MemberAnswer,
+}

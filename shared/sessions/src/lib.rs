@@ -1,0 +1,19 @@
+//! What the functions of sign-in share: how somebody proves who they are, the pair of tokens that a
+//! session is told by, and a member as callers see them.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod grace;
+mod members;
+mod proof;
+mod sealed;
+mod tokens;
+
+pub use self::{
+    answer::{MemberAnswer, SignedInAnswer},
+    grace::{GraceDays, WithdrawalSettings},
+    members::{member_now, refusal},
+    proof::{Claimed, Proven, Prover},
+    sealed::{Sealed, Unsealed},
+    tokens::{SessionSettings, Sessions, TokenPair},
+};

@@ -1,0 +1,41 @@
+//! Whether a member may come in, as the functions see it that read the member.
+
+use domain::{
+    Instant,
+    identity::{Member, MemberStatus},
+};
+use kit::{Code, Principal, Problem};
+use store::members::{MemberRecord, Members};
+
+/// Why a member may not come in at `now`: 403 `member_banned`, or 401 for one who was forgotten.
+pub fn refusal(member: &Member, now: Instant) -> Option<Problem> {
+    match (member.status(now), member.held_ban(now)) {
+        (MemberStatus::Withdrawn, _) => Some(gone()),
+        (_, Some(ban)) => Some(Problem::banned(ban.message.clone(), ban.ends_at)),
+        _ => None,
+    }
+}
+
+/// The member who calls, as they are now: bans, sign-outs and withdrawals act at once.
+///
+/// # Errors
+/// 403 `member_banned`; 401 `token_invalid` where the session or the member is no more.
+pub async fn member_now(
+    members: &Members,
+    principal: &Principal,
+    now: Instant,
+) -> Result<MemberRecord, Problem> {
+    let (member, session) = principal.member()?;
+    let Some((record, session)) = members.standing(member, session).await? else {
+        return Err(gone());
+    };
+    match (refusal(&record.member, now), session) {
+        (Some(refused), _) => Err(refused),
+        (None, None) => Err(Problem::new(Code::TokenInvalid).detail("the session is over")),
+        (None, Some(_)) => Ok(record),
+    }
+}
+
+fn gone() -> Problem {
+    Problem::new(Code::TokenInvalid).detail("the member is no more")
+}

@@ -1,0 +1,206 @@
+//! How somebody proves to a provider's word who they are.
+
+use domain::{
+    Fault, FaultCode, Instant,
+    identity::{Challenge, Provider, Subject},
+};
+use kit::{Code, Problem};
+use rand::Rng;
+use upstream::providers::{Proof, ProviderError, Providers, TokenFault};
+
+use crate::{Sealed, Sessions};
+
+/// What a caller says of who they are. Never printed.
+#[derive(Clone)]
+pub struct Claimed {
+    /// Who is to vouch for them.
+    pub provider: Provider,
+    /// A token that the provider signed.
+    pub id_token: Option<String>,
+    /// A token that the provider's API takes.
+    pub access_token: Option<String>,
+    /// Apple's code, by which their connection with us can be ended later.
+    pub authorization_code: Option<String>,
+    /// The challenge that the id token answers.
+    pub challenge_id: Option<String>,
+    /// The challenge's nonce, as the caller knows it.
+    pub nonce: Option<String>,
+}
+
+/// Who they are, vouched for.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// By whom.
+    pub provider: Provider,
+    /// As whom.
+    pub subject: Subject,
+    /// The challenge that was answered; it is good for one sign-in.
+    pub challenge: Option<Challenge>,
+    /// What the provider gave us for later, sealed.
+    pub provider_token: Option<Sealed>,
+}
+
+/// Asks providers.
+pub struct Prover {
+    providers: Providers,
+}
+
+impl Prover {
+    /// Asks these.
+    pub fn new(providers: Providers) -> Self {
+        Self { providers }
+    }
+
+    /// Whom the provider vouches for. That a challenge was not used before is for whoever keeps it.
+    ///
+    /// # Errors
+    /// 401 by what is wrong with the proof, 422 where there is none, 503 when the provider does not
+    /// answer.
+    pub async fn prove(
+        &self,
+        claimed: &Claimed,
+        sessions: &Sessions,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Proven, Problem> {
+        let provider = claimed.provider;
+        let challenge = match &claimed.challenge_id {
+            Some(id) => Some(sessions.challenge(id, now).await?),
+            None => None,
+        };
+        let proof = proof(claimed, challenge.as_ref())?;
+        let identity = self.providers.verify(provider, &proof, now).await?;
+        let subject: Subject = identity
+            .subject
+            .parse()
+            .map_err(|_| Problem::new(Code::TokenInvalid).detail("the provider names nobody"))?;
+        let mut provider_token = None;
+        if let (Provider::Apple, Some(code)) = (provider, &claimed.authorization_code) {
+            let exchanged = self.providers.exchange_apple_code(code, &identity, now).await;
+            let grant = match exchanged {
+                // Signing in must not depend on it: the app brings another code next time.
+                Err(ProviderError::Unavailable { .. }) => {
+                    tracing::warn!("Apple does not take a code now");
+                    None
+                }
+                exchanged => exchanged?,
+            };
+            if let Some(grant) = grant {
+                let plain = serde_json::to_vec(&grant).map_err(|e| Problem::internal(&e))?;
+                let keys = sessions.keys(now).await?;
+                provider_token = Sealed::seal(&keys, &Sealed::place(provider, &subject), &plain, rng);
+            }
+        }
+        Ok(Proven {
+            provider,
+            subject,
+            challenge,
+            provider_token,
+        })
+    }
+}
+
+/// The proof to ask with. Of two, the one that the provider signed for us says more.
+fn proof(claimed: &Claimed, challenge: Option<&Challenge>) -> Result<Proof, Problem> {
+    let missing = |pointer: &str, message: &str| {
+        let fault = Fault::new(pointer.to_owned(), FaultCode::Required, message.to_owned());
+        Problem::new(Code::ValidationFailed).errors(vec![fault])
+    };
+    if claimed.provider == Provider::Guest {
+        let fault = Fault::new(
+            "/provider".to_owned(),
+            FaultCode::Invalid,
+            "guests sign in by /v1/auth/guest".to_owned(),
+        );
+        return Err(Problem::new(Code::ValidationFailed).errors(vec![fault]));
+    }
+    let nonce = challenge.map(|challenge| challenge.nonce.clone());
+    if let Some(told) = &claimed.nonce {
+        let same = nonce.as_deref().is_some_and(|nonce| jose::nonce_matches(told, nonce));
+        if !same {
+            return Err(ProviderError::Token(TokenFault::Nonce).into());
+        }
+    }
+    match (&claimed.id_token, &claimed.access_token) {
+        (Some(_), _) if claimed.provider.binds_nonce() && nonce.is_none() => {
+            let problem: Problem = ProviderError::Token(TokenFault::Nonce).into();
+            Err(problem.detail("an id token needs the challenge_id of the challenge it answers"))
+        }
+        (Some(token), _) if claimed.provider.binds_nonce() => Ok(Proof::IdToken {
+            token: token.clone(),
+            nonce,
+        }),
+        (_, Some(token)) => Ok(Proof::AccessToken(token.clone())),
+        (_, None) if claimed.provider == Provider::Naver => {
+            Err(missing("/access_token", "Naver vouches by it"))
+        }
+        (_, None) => Err(missing("/id_token", "the provider vouches by it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::keyring::Keys;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    fn claimed(provider: Provider) -> Claimed {
+        Claimed {
+            provider,
+            id_token: None,
+            access_token: None,
+            authorization_code: None,
+            challenge_id: None,
+            nonce: None,
+        }
+    }
+
+    fn challenge() -> Challenge {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let secret = serde_json::json!({ "current": { "id": 1, "key": key } });
+        let keys = Keys::parse(&secret.to_string()).unwrap();
+        Challenge::new(&keys, Instant::from_seconds(0), &mut StdRng::seed_from_u64(1))
+    }
+
+    fn refused(claimed: &Claimed, challenge: Option<&Challenge>) -> Option<Code> {
+        proof(claimed, challenge).err().map(|problem| problem.code)
+    }
+
+    #[test]
+    fn an_id_token_needs_a_challenge_wherever_the_provider_binds_one() {
+        for provider in Provider::ALL.iter().copied().filter(|p| p.binds_nonce()) {
+            let signed = Claimed {
+                id_token: Some("a.b.c".into()),
+                ..claimed(provider)
+            };
+            assert_eq!(refused(&signed, None), Some(Code::TokenNonce), "{provider}");
+            assert_eq!(refused(&signed, Some(&challenge())), None, "{provider}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_that_is_told_must_be_the_challenges() {
+        let challenge = challenge();
+        for (nonce, code) in [
+            (&*challenge.nonce, None),
+            ("another", Some(Code::TokenNonce)),
+        ] {
+            let told = Claimed {
+                id_token: Some("a.b.c".into()),
+                nonce: Some(nonce.to_owned()),
+                ..claimed(Provider::Google)
+            };
+            assert_eq!(refused(&told, Some(&challenge)), code);
+            assert_eq!(refused(&told, None), Some(Code::TokenNonce));
+        }
+    }
+
+    #[test]
+    fn nobody_is_vouched_for_without_a_proof() {
+        for provider in Provider::ALL.iter().copied() {
+            let code = Some(Code::ValidationFailed);
+            assert_eq!(refused(&claimed(provider), None), code, "{provider}");
+        }
+    }
+}

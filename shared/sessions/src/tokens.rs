@@ -1,0 +1,171 @@
+//! The pair of tokens that a session is told by.
+
+use std::{sync::Arc, time::Duration};
+
+use aws::Aws;
+use domain::{
+    DeviceKey, Instant,
+    identity::{Challenge, ChallengeRefused, RefreshToken, RefreshTokenRefused, Session, SessionId, SessionTerms},
+    keyring::Keys,
+};
+use kit::{
+    Code, Problem,
+    config::{ResourceName, Seconds},
+};
+use rand::Rng;
+use schemars::JsonSchema;
+use serde::Serialize;
+use store::{
+    Database,
+    edge::{IssuerSettings, TokenSettings},
+    signing_keys::{Grant, Issuer, SigningKeys},
+};
+use upstream::{Secret, SecretSettings};
+
+kit::settings! {
+    /// What functions need that give out sessions.
+    pub struct SessionSettings {
+        /// The secret with the keys that sign refresh tokens and challenges.
+        auth_keys: ResourceName = "AUTH_KEYS_SECRET", example "madang/dev/auth-keys";
+        /// For so long after it was replaced a refresh token is answered with the pair that replaced it.
+        refresh_grace: Seconds = "REFRESH_GRACE_S", default "60";
+        /// A session that is not used for so long is over.
+        idle: Seconds = "SESSION_IDLE_S", default "7776000";
+        /// A session is over after so long, however much it is used.
+        lifetime: Seconds = "SESSION_LIFETIME_S", default "31536000";
+    }
+}
+
+impl SessionSettings {
+    /// How long sessions last.
+    pub fn terms(&self) -> SessionTerms {
+        SessionTerms {
+            grace: self.refresh_grace.0,
+            idle: self.idle.0,
+            lifetime: self.lifetime.0,
+        }
+    }
+
+    /// The keys that sign refresh tokens and challenges, which are not read yet.
+    pub fn keys(&self, secrets: &SecretSettings, aws: &Aws) -> Secret<Keys> {
+        secrets.secret(aws, &self.auth_keys.0, Keys::parse)
+    }
+}
+
+/// Gives out pairs of tokens, and knows again what it gave out.
+pub struct Sessions {
+    issuer: Issuer,
+    signing_keys: Secret<SigningKeys>,
+    keys: Secret<Keys>,
+    terms: SessionTerms,
+}
+
+/// What an app holds of its session.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TokenPair")]
+pub struct TokenPair {
+    /// `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// For how many seconds the access token is good.
+    pub expires_in: u64,
+    /// What the next pair is asked for with.
+    pub refresh_token: String,
+    /// For how many seconds the refresh token is good.
+    pub refresh_expires_in: u64,
+    /// The session.
+    pub session_id: SessionId,
+}
+
+impl Sessions {
+    /// Nothing is read before the first request.
+    pub fn new(
+        settings: &SessionSettings,
+        (tokens, issuer): (&TokenSettings, &IssuerSettings),
+        secrets: &SecretSettings,
+        aws: &Aws,
+        database: &Database,
+    ) -> Self {
+        Self {
+            issuer: tokens.issuer(database, issuer.lifetime),
+            signing_keys: secrets.secret(aws, &issuer.signing_keys.0, SigningKeys::parse),
+            keys: settings.keys(secrets, aws),
+            terms: settings.terms(),
+        }
+    }
+
+    /// How long sessions last.
+    pub fn terms(&self) -> &SessionTerms {
+        &self.terms
+    }
+
+    /// The keys that sign refresh tokens and challenges, and seal what providers gave us.
+    pub async fn keys(&self, now: Instant) -> Result<Arc<Keys>, Problem> {
+        Ok(self.keys.get(now).await?)
+    }
+
+    /// The live pair of a session: the access token is a new one each time, the refresh token the
+    /// same for the same turn.
+    pub async fn pair(
+        &self,
+        session: &Session,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<TokenPair, Problem> {
+        let grant = Grant {
+            member: session.member,
+            session: session.id,
+            device: DeviceKey::of(&session.device.id),
+        };
+        let signing_keys = self.signing_keys.get(now).await?;
+        let access = self.issuer.issue(&signing_keys, grant, now, rng).await?;
+        let turn = RefreshToken {
+            member: session.member,
+            session: session.id,
+            counter: session.counter,
+        };
+        Ok(TokenPair {
+            access_token: access.token,
+            token_type: "Bearer",
+            expires_in: access.expires_in.as_secs(),
+            refresh_token: turn.sign(&*self.keys(now).await?),
+            refresh_expires_in: left(session.ends_at(&self.terms), now).as_secs(),
+            session_id: session.id,
+        })
+    }
+
+    /// Reads a refresh token that came back.
+    ///
+    /// # Errors
+    /// 401 `token_invalid` for what is none of ours, and nothing was touched.
+    pub async fn presented(&self, text: &str, now: Instant) -> Result<RefreshToken, Problem> {
+        let verified = match RefreshToken::verify(&*self.keys(now).await?, text) {
+            Err(RefreshTokenRefused::UnknownKey(_)) => {
+                let keys = self.keys.refresh(now).await?;
+                RefreshToken::verify(&keys, text)
+            }
+            verified => verified,
+        };
+        verified.map_err(|refused| Problem::new(Code::TokenInvalid).detail(refused.to_string()))
+    }
+
+    /// The challenge of that id, if it is ours and has not lapsed.
+    ///
+    /// # Errors
+    /// 401 `challenge_used`.
+    pub async fn challenge(&self, id: &str, now: Instant) -> Result<Challenge, Problem> {
+        let verified = match Challenge::verify(&*self.keys(now).await?, id, now) {
+            Err(ChallengeRefused::UnknownKey(_)) => {
+                let keys = self.keys.refresh(now).await?;
+                Challenge::verify(&keys, id, now)
+            }
+            verified => verified,
+        };
+        verified.map_err(|refused| Problem::new(Code::ChallengeUsed).detail(refused.to_string()))
+    }
+}
+
+fn left(end: Instant, now: Instant) -> Duration {
+    end.since(now)
+}
