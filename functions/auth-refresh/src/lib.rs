@@ -159,12 +159,11 @@ impl State {
     /// its access tokens.
     async fn end(&self, session: &Session, record: &Record, now: Instant) -> Result<(), Problem> {
         let change = Change::End(session.id);
+        let (members, audit) = (&self.members, &self.audit);
         self.revocations
-            .together_with(&change, now, async |revoke| {
-                let with = |transaction| self.audit.add(record, revoke.add(transaction)?);
-                self.members
-                    .end_session(session.member, session.id, with)
-                    .await
+            .together_with(&change, now, |revoke| async move {
+                let with = |transaction| audit.add(record, revoke.add(transaction)?);
+                members.end_session(session.member, session.id, with).await
             })
             .await?;
         Ok(())

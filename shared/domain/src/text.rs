@@ -123,6 +123,14 @@ impl Localized {
     }
 }
 
+impl Localized {
+    /// Texts of our own, by language tags in their usual case, `default` among them.
+    pub(crate) fn told(texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let texts = texts.into_iter();
+        Self(texts.map(|(tag, text)| (tag.into(), text.into())).collect())
+    }
+}
+
 impl TryFrom<BTreeMap<String, String>> for Localized {
     type Error = BadText;
 

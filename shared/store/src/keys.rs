@@ -20,6 +20,7 @@
 //! | Members | `device#<device>` | `member#<member>` | who signed in on a device | when their session there is surely over |
 //! | Members | `nickname#<first character of its key>` | `<key>` | whose nickname it is, or was | when it is held no more |
 //! | Members | `challenge#<serial>` | `used` | that a challenge was used | when it has lapsed anyway |
+//! | Members | `event#<provider>#<sha-256 of event id>` | `seen` | that a provider's event was acted on | long after it can be told again |
 //! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
 //! | Members | `withdrawals` | `<purge at>#<member>` | who is to be forgotten, and when | – |
 //! | Devices | `device#<device>` | `profile` | what targeting knows of a device | when nobody has put it for long |
@@ -168,6 +169,11 @@ pub(crate) fn nickname(nickname_key: &str) -> Key {
 
 pub(crate) fn challenge(serial: RandomId) -> Key {
     key(format!("challenge#{serial}"), "used")
+}
+
+pub(crate) fn provider_event(provider: Provider, event: &str) -> Key {
+    let hash = sha256(event.as_bytes());
+    key(format!("event#{provider}#{hash}"), "seen")
 }
 
 pub(crate) fn ticket(secret: &str) -> Key {

@@ -4,6 +4,7 @@
 pub mod nickname;
 
 mod access;
+mod ban_template;
 mod challenge;
 mod consents;
 mod member;
@@ -16,6 +17,7 @@ use crate::RandomId;
 
 pub use self::{
     access::AccessClaims,
+    ban_template::BanTemplate,
     challenge::{Challenge, ChallengeRefused},
     consents::{Consents, Marketing, TermsAgreed},
     member::{Ban, Member, MemberStatus, SessionsEnded, Withdrawal},

@@ -13,6 +13,7 @@
 //! DeleteItem and ConditionCheckItem; for the purge also BatchWriteItem.
 
 mod change;
+mod events;
 mod exports;
 mod identities;
 mod item;

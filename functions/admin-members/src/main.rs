@@ -1,0 +1,5 @@
+//! The `admin-members` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(admin_members::function)
+}

@@ -1,0 +1,5 @@
+//! The `provider-events` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(provider_events::function)
+}

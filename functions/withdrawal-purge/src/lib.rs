@@ -1,0 +1,224 @@
+//! The purge worker: forgets members whose grace is over.
+//!
+//! Whatever it is doing when it is killed, the next run finds the member due still and does it all
+//! again with the same end. Providers are told before what we know of them is gone; one that cannot
+//! be told keeps its member due, for [`PATIENCE`] and no longer.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use aws::Pace;
+use domain::{
+    DeviceKey, Instant, RandomId,
+    identity::{MemberId, SessionsEnded},
+    keyring::Keys,
+};
+use kit::{
+    Faults, Function, Job, Vars,
+    config::{ResourceName, Variable},
+    problem::Chain,
+};
+use serde::{Serialize, de::IgnoredAny};
+use sessions::{Sealed, SessionSettings};
+use store::{
+    Database, Stamp, StoreError,
+    devices::Devices,
+    edge::TokenSettings,
+    members::{Due, LinkedIdentity, Members, PurgeStep},
+    revocations::{Change, Revocations},
+};
+use upstream::{
+    Secret, SecretSettings,
+    providers::{Grant, ProviderError, ProviderSettings, Providers, Unlink},
+};
+
+const NAME: &str = "withdrawal-purge";
+
+/// For so long after the grace a member stays due because a provider cannot be told.
+const PATIENCE: Duration = Duration::from_secs(3 * 86_400);
+
+/// The most members that one run forgets.
+const AT_ONCE: usize = 100;
+
+/// A run stops to take on members this long before it would be ended.
+const RESERVE: Duration = Duration::from_secs(15);
+
+kit::settings! {
+    /// What the worker needs beside.
+    pub struct Settings {
+        /// Where devices are kept.
+        devices_table: ResourceName = "DEVICES_TABLE", example "madang-dev-devices";
+    }
+}
+
+/// Every variable that the worker reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    SecretSettings::VARIABLES,
+    SessionSettings::VARIABLES,
+    TokenSettings::VARIABLES,
+    ProviderSettings::VARIABLES,
+    Settings::VARIABLES,
+];
+
+struct Worker {
+    members: Members,
+    devices: Devices,
+    revocations: Revocations,
+    providers: Providers,
+    keys: Secret<Keys>,
+}
+
+/// The worker.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, ((secrets, session), (token, (provider, settings))), aws) =
+        aws::start(vars, NAME, |vars| {
+            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+            let own = Faults::both(ProviderSettings::read(vars), Settings::read(vars));
+            Faults::both(sessions, Faults::both(TokenSettings::read(vars), own))
+        })?;
+    provider.refuse_sandboxes(runtime.settings.stage)?;
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let members = database.table(&token.members_table.0);
+    let worker = Worker {
+        revocations: Revocations::new(members.clone()),
+        members: Members::new(members),
+        devices: Devices::new(database.table(&settings.devices_table.0)),
+        providers: Providers::new(&provider, &provider.secrets(&secrets, &aws)),
+        keys: session.keys(&secrets, &aws),
+    };
+    Ok(kit::worker(
+        NAME,
+        runtime,
+        worker,
+        |worker, job| async move { worker.run(job).await },
+    ))
+}
+
+/// What came of a run.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Members who were forgotten.
+    forgotten: u32,
+    /// Members who came back in time.
+    stayed: u32,
+    /// Members who are to be forgotten by a later run.
+    left: u32,
+}
+
+/// Why a member is not forgotten yet.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A provider cannot be told.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The keys that unseal what providers gave us cannot be read.
+    #[error(transparent)]
+    Keys(#[from] upstream::SecretError),
+    /// Some members were left for a later run.
+    #[error("{0} members could not be forgotten")]
+    Left(u32),
+}
+
+impl Worker {
+    async fn run(&self, job: Job<IgnoredAny>) -> Result<Summary, Failure> {
+        let mut rng = job.random.rng();
+        let mut summary = Summary::default();
+        for due in self.members.due(job.now, AT_ONCE).await? {
+            let (pseudonym, stamp) = (RandomId::new(job.now, &mut rng), Stamp::random(&mut rng));
+            match self.forget(&due, pseudonym, stamp, job.now).await {
+                Ok(true) => summary.forgotten += 1,
+                Ok(false) => summary.stayed += 1,
+                Err(error) => {
+                    let member = due.member;
+                    tracing::error!(%member, error = %Chain(&error), "not forgotten yet");
+                    summary.left += 1;
+                }
+            }
+            if job.deadline.since(job.now) < RESERVE {
+                break;
+            }
+        }
+        match summary.left {
+            0 => Ok(summary),
+            left => Err(Failure::Left(left)),
+        }
+    }
+
+    /// `false`: they came back.
+    async fn forget(
+        &self,
+        due: &Due,
+        pseudonym: RandomId,
+        stamp: Stamp,
+        now: Instant,
+    ) -> Result<bool, Failure> {
+        let begun = self.members.begin_purge(due, pseudonym, stamp, now).await?;
+        let Some(purge) = begun else {
+            return Ok(false);
+        };
+        let ended = SessionsEnded {
+            at: now,
+            except: None,
+        };
+        let change = Change::EndAll(due.member, ended);
+        self.revocations.change(&change, now).await?;
+        let remains = self.members.remains(&purge).await?;
+        for identity in &remains.identities {
+            match self.tell(identity, now).await {
+                Err(error) if now >= due.purge_at + PATIENCE => {
+                    let (provider, error) = (identity.provider, Chain(&error));
+                    tracing::error!(%provider, %error, "a provider was never told");
+                }
+                told => told?,
+            }
+        }
+        for device in remains.devices {
+            self.forget_device(device, due.member, now).await?;
+        }
+        for step in PurgeStep::ALL {
+            self.members.purge_step(&purge, *step).await?;
+        }
+        Ok(true)
+    }
+
+    /// Ends the connection at the provider, where that can be done from here.
+    async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Failure> {
+        let mut grant = None;
+        if let Some(sealed) = identity.provider_token.clone() {
+            let keys = self.keys.get(now).await?;
+            let place = Sealed::place(identity.provider, &identity.subject);
+            let plain = Sealed(sealed).open(&keys, &place);
+            grant = plain.and_then(|plain| serde_json::from_slice::<Grant>(&plain.0).ok());
+            if grant.is_none() {
+                tracing::error!("what a provider gave us cannot be unsealed any more");
+            }
+        }
+        let unlink = Unlink {
+            subject: &identity.subject,
+            grant: grant.as_ref(),
+        };
+        self.providers
+            .unlink(identity.provider, &unlink, now)
+            .await?;
+        Ok(())
+    }
+
+    /// What is kept of a device is erased, unless another member is signed in on it.
+    async fn forget_device(
+        &self,
+        device: DeviceKey,
+        member: MemberId,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let there = self.members.by_device(device, now).await?;
+        if there.iter().all(|other| *other == member) {
+            self.devices.erase_key(device).await?;
+        }
+        Ok(())
+    }
+}
