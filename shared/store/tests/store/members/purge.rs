@@ -1,13 +1,17 @@
 //! Being forgotten: all of it, however often it is begun, and nobody else.
 
+use aws::Pace;
 use domain::{
     DeviceKey,
-    identity::{MemberStatus, Provider},
+    identity::{MemberId, MemberStatus, Provider},
 };
-use store::members::{Due, Export, NewIdentity, ProfileChange, PurgeStep, Refresh, Updating};
+use store::{
+    StoreError,
+    members::{Due, Export, NewIdentity, ProfileChange, PurgeStep, Refresh, Updating},
+};
 
 use super::{DAY, TERMS, Town, entered, identity, subject};
-use crate::harness::NOON;
+use crate::harness::{Fault, NOON};
 
 const SECRETS: [&str; 7] = [
     "001.subject",
@@ -68,60 +72,85 @@ async fn somebody(town: &Town) -> Due {
 }
 
 /// What the worker does, but for what it tells others; it stops after so many steps.
-async fn purge(town: &Town, steps: usize) {
+async fn purge(town: &Town, steps: usize) -> Result<(), StoreError> {
     let now = NOON + 8 * DAY;
-    for due in town.members.due(now, 10).await.unwrap() {
+    for due in town.members.due(now, 10).await? {
         let purge = town.members.begin_purge(&due, town.id(), town.stamp(), now);
-        let purge = purge.await.unwrap().unwrap();
+        let purge = purge.await?.unwrap();
         for step in PurgeStep::ALL.iter().take(steps) {
-            town.members.purge_step(&purge, *step).await.unwrap();
+            town.members.purge_step(&purge, *step).await?;
         }
+    }
+    Ok(())
+}
+
+async fn assert_forgotten(town: &Town, member: MemberId, when: &str) {
+    let kept = town.everything().await;
+    for secret in SECRETS {
+        assert!(!kept.contains(secret), "{secret} {when}");
+    }
+    for device in ["old-phone", "new-phone"] {
+        let key = DeviceKey::of(&device.parse().unwrap()).to_string();
+        assert!(!kept.contains(&key), "{device} {when}");
+    }
+    assert!(!kept.contains("c2VhbGVk"), "the provider's token {when}");
+    let left = town.count(&format!("member#{member}")).await;
+    assert_eq!(left, 1, "a tombstone {when}");
+    let tombstone = town.members.member(member).await.unwrap().unwrap();
+    assert_eq!(tombstone.member.status(NOON), MemberStatus::Withdrawn);
+    assert_eq!((tombstone.nickname, tombstone.identities), (None, 0));
+    assert_eq!(tombstone.member.locale, None);
+    let due = town.members.due(NOON + 100 * DAY, 10).await.unwrap();
+    assert!(due.is_empty(), "{when}");
+    for partition in ["nickname#", "withdrawals"] {
+        assert_eq!(town.count(partition).await, 0, "{partition} {when}");
     }
 }
 
 #[tokio::test]
-async fn wherever_the_purge_is_cut_off_the_next_run_ends_the_same() {
+async fn between_whichever_steps_the_purge_is_cut_off_the_next_run_ends_the_same() {
     for steps in 0..=PurgeStep::ALL.len() {
         let town = Town::start().await;
         let due = somebody(&town).await;
         let neighbour = town.sign_in(Provider::Google, "neighbour").await;
         let before = town.everything().await;
         for secret in SECRETS {
-            let clear = !["guest-secret", "Courtyard"].contains(&secret);
-            assert_eq!(before.contains(secret), clear, "{secret}");
+            let in_clear = secret != "guest-secret" && secret != "Courtyard";
+            assert_eq!(before.contains(secret), in_clear, "{secret}");
         }
-        purge(&town, steps).await;
-        purge(&town, PurgeStep::ALL.len()).await;
+        purge(&town, steps).await.unwrap();
+        purge(&town, PurgeStep::ALL.len()).await.unwrap();
 
-        let after = town.everything().await;
-        for secret in SECRETS {
-            assert!(!after.contains(secret), "{secret} after {steps} steps");
-        }
-        for device in ["old-phone", "new-phone"] {
-            let key = DeviceKey::of(&device.parse().unwrap()).to_string();
-            assert!(!after.contains(&key), "{device} after {steps} steps");
-        }
-        assert!(!after.contains("c2VhbGVk"), "the provider's token");
-        let left = town.count(&format!("member#{}", due.member)).await;
-        assert_eq!(left, 1, "a tombstone");
-        let tombstone = town.members.member(due.member).await.unwrap().unwrap();
-        assert_eq!(tombstone.member.status(NOON), MemberStatus::Withdrawn);
-        assert_eq!(tombstone.nickname, None);
-        assert_eq!((tombstone.identities, tombstone.member.locale), (0, None));
-        assert!(
-            town.members
-                .due(NOON + 100 * DAY, 10)
-                .await
-                .unwrap()
-                .is_empty()
-        );
-        for partition in ["nickname#", "withdrawals"] {
-            assert_eq!(town.count(partition).await, 0, "{partition}");
-        }
+        assert_forgotten(&town, due.member, &format!("after {steps} steps")).await;
         let id = neighbour.member.member.id;
         let standing = town.members.standing(id, neighbour.session.id).await;
         let expected = (neighbour.member, Some(neighbour.session));
         assert_eq!(standing.unwrap(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn whichever_call_of_the_purge_fails_the_next_run_ends_the_same() {
+    for fault in [Fault::Refuse, Fault::LoseAnswer] {
+        for failing in 0.. {
+            let town = Town::at(Pace::PROBE).await;
+            let due = somebody(&town).await;
+            town.proxy.set(move |nth, _| match nth {
+                nth if nth == failing => fault,
+                _ => Fault::None,
+            });
+            // Its failure is what is tried, and some writes are found to have happened all the same.
+            let _ = purge(&town, PurgeStep::ALL.len()).await;
+            let reached = town.proxy.seen() > failing;
+            town.proxy.set(|_, _| Fault::None);
+            purge(&town, PurgeStep::ALL.len()).await.unwrap();
+            let when = format!("after {fault:?} of call {failing}");
+            assert_forgotten(&town, due.member, &when).await;
+            if !reached {
+                assert!(failing > 10, "the faults were there");
+                break;
+            }
+        }
     }
 }
 
@@ -165,7 +194,7 @@ async fn nothing_about_a_member_begins_anew_once_the_purge_has_begun() {
     let town = Town::start().await;
     let due = somebody(&town).await;
     let sessions = town.members.sessions(due.member, NOON).await.unwrap();
-    purge(&town, PurgeStep::ALL.len() - 1).await;
+    purge(&town, PurgeStep::ALL.len() - 1).await.unwrap();
     for session in sessions {
         let refreshed = town.members.refresh(session, 1, NOON, &TERMS).await;
         assert_eq!(refreshed.unwrap(), Refresh::Ended);
@@ -187,7 +216,7 @@ async fn nothing_about_a_member_begins_anew_once_the_purge_has_begun() {
     let again = town.sign_in(Provider::Apple, "001.subject").await;
     assert!(again.created, "whoever was forgotten is new");
     assert_ne!(again.member.member.id, due.member);
-    purge(&town, PurgeStep::ALL.len()).await;
+    purge(&town, PurgeStep::ALL.len()).await.unwrap();
     assert!(!town.sign_in(Provider::Apple, "001.subject").await.created);
 }
 

@@ -61,7 +61,7 @@ async fn keeping_the_current_member_moves_the_identity_and_lets_the_other_leave_
     let withdrawal = other.member.withdrawal.unwrap();
     assert_eq!(withdrawal.purge_at, NOON + DAY, "nothing is lost at once");
     let entered = town.sign_in(Provider::Apple, "001").await;
-    assert_eq!(entered.member, current);
+    assert_eq!(entered.member, *current);
     assert_eq!(town.members.due(NOON + DAY, 10).await.unwrap().len(), 1);
     let sessions = town.members.sessions(member, NOON).await.unwrap();
     assert_eq!(sessions.len(), 1, "they can come back by it");
@@ -91,12 +91,13 @@ async fn using_the_other_member_gives_a_session_of_theirs_and_leaves_the_guest_a
         session: &session,
         terms: &TERMS,
     });
-    let Resolution::Switched { other, session } = resolve(&town, guest, &choice).await else {
+    let Resolution::Switched(entered) = resolve(&town, guest, &choice).await else {
         panic!("it is good");
     };
-    assert_eq!((other.member.id, session.member), (member, member));
+    assert_eq!(entered.member.member.id, member);
+    assert!(!entered.created);
     let sessions = town.members.sessions(member, NOON).await.unwrap();
-    assert!(ids(&sessions).contains(&session.id));
+    assert!(ids(&sessions).contains(&entered.session.id));
     assert_eq!(town.members.member(guest).await.unwrap(), before);
     assert_eq!(town.members.identities(guest).await.unwrap().len(), 1);
     assert_eq!(resolve(&town, guest, &choice).await, Resolution::NoTicket);
@@ -134,7 +135,6 @@ async fn a_ticket_is_for_the_identity_that_was_proved_and_not_for_another_in_its
         terms: &TERMS,
     });
     assert_eq!(resolve(&town, guest, &KEEP).await, Resolution::NoTicket);
-    // Its conditions do not hold, however often they are tried.
     let resolved = town
         .members
         .resolve(SECRET, guest, &switch, town.stamp(), NOON, Ok);
