@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use domain::{
     Instant,
-    identity::{Challenge, MemberId, Provider, SessionTerms, Subject, Withdrawal},
+    identity::{Challenge, MemberId, Provider, SessionTerms, Withdrawal},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Entered, MemberRecord, Members, NewSession,
+    Entered, MemberRecord, Members, NewIdentity, NewSession,
     change::{Tries, UNCHANGED},
     identity_items::IdentityItem,
     item::Kept,
@@ -112,10 +112,13 @@ impl Members {
         &self,
         secret: &str,
         current: MemberId,
-        (provider, subject): (Provider, &Subject),
+        identity: &NewIdentity<'_>,
         challenge: Option<&Challenge>,
         now: Instant,
     ) -> Result<Ticket, StoreError> {
+        let NewIdentity {
+            provider, subject, ..
+        } = *identity;
         let mut tries = Tries::default();
         let key = keys::ticket(secret);
         let good_until = now + TICKET_LIFETIME;
@@ -202,8 +205,7 @@ impl Members {
                     if self.identity(current, provider).await?.is_some() {
                         return Ok(Resolution::OtherOfProvider);
                     }
-                    let moved = (identity, stamp, now);
-                    self.keep_current(transaction, &found, moved, *grace)?
+                    self.keep_current(transaction, &found, identity, *grace, stamp, now)?
                 }
                 Choice::UseOther(entrance) => {
                     self.use_other(transaction, &found, identity, entrance, now)?
@@ -240,8 +242,10 @@ impl Members {
         &'t self,
         transaction: Transaction<'t>,
         found: &Found,
-        (identity, stamp, now): (&IdentityItem, Stamp, Instant),
+        identity: &IdentityItem,
         grace: Duration,
+        stamp: Stamp,
+        now: Instant,
     ) -> Result<(Transaction<'t>, Resolution), StoreError> {
         let Found {
             ticket,

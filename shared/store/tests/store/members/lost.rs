@@ -9,7 +9,7 @@ use store::{
     },
 };
 
-use super::{DAY, Town, ban, subject};
+use super::{DAY, Town, ban, identity, subject};
 use crate::harness::{Fault, NOON, Request};
 
 /// A town where a call is tried once, and where the next transaction's answer is lost.
@@ -119,10 +119,10 @@ async fn a_ticket_whose_making_and_use_were_not_answered_was_made_and_used() {
     let apple = subject("001");
     let challenge = town.challenge();
     lose_next(&town, Fault::LoseAnswer);
-    let proved = (Provider::Apple, &apple);
+    let proved = identity(Provider::Apple, &apple);
     let made = town
         .members
-        .make_ticket("t", guest, proved, Some(&challenge), NOON);
+        .make_ticket("t", guest, &proved, Some(&challenge), NOON);
     assert!(matches!(made.await.unwrap(), Ticket::Made(_)));
     lose_next(&town, Fault::LoseAnswer);
     let keep = Choice::KeepCurrent { grace: DAY };

@@ -3,7 +3,7 @@
 use aws::Pace;
 use domain::{
     DeviceKey,
-    identity::{MemberId, MemberStatus, Provider},
+    identity::{MemberId, MemberStatus, NicknameKey, Provider},
 };
 use store::{
     StoreError,
@@ -89,6 +89,10 @@ async fn assert_forgotten(town: &Town, member: MemberId, when: &str) {
     for secret in SECRETS {
         assert!(!kept.contains(secret), "{secret} {when}");
     }
+    for name in ["Courtyard", "Gatehouse"] {
+        let key = NicknameKey::of(name);
+        assert!(!kept.contains(key.as_str()), "{name} {when}");
+    }
     for device in ["old-phone", "new-phone"] {
         let key = DeviceKey::of(&device.parse().unwrap()).to_string();
         assert!(!kept.contains(&key), "{device} {when}");
@@ -118,6 +122,8 @@ async fn between_whichever_steps_the_purge_is_cut_off_the_next_run_ends_the_same
             let in_clear = secret != "guest-secret" && secret != "Courtyard";
             assert_eq!(before.contains(secret), in_clear, "{secret}");
         }
+        let held = NicknameKey::of("Courtyard");
+        assert!(before.contains(held.as_str()));
         purge(&town, steps).await.unwrap();
         purge(&town, PurgeStep::ALL.len()).await.unwrap();
 

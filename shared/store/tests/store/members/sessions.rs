@@ -1,6 +1,12 @@
 //! Sessions, turned and ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::identity::{Provider, Session, SessionsEnded};
 use store::members::Refresh;
@@ -107,6 +113,26 @@ async fn what_is_added_to_a_transaction_may_be_refused_and_then_nothing_is_writt
     assert!(matches!(refused, Err(store::StoreError::BadCursor)));
     let sessions = town.members.sessions(session.member, NOON).await.unwrap();
     assert_eq!(sessions.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_added_to_a_transaction_is_added_to_each_of_its_tries() {
+    let town = Town::start().await;
+    let session = town.sign_in(Provider::Google, "1").await.session;
+    // The first call looks whether the session is there.
+    town.proxy.set(|nth, _| match nth {
+        1 => Fault::Contend,
+        _ => Fault::None,
+    });
+    let asked = AtomicUsize::new(0);
+    let ended = town
+        .members
+        .end_session(session.member, session.id, |transaction| {
+            asked.fetch_add(1, Ordering::SeqCst);
+            Ok(transaction)
+        });
+    assert!(ended.await.unwrap());
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::identity::{MemberId, MemberStatus, Provider};
 use store::members::{Choice, Entrance, Linking, Resolution, TICKET_LIFETIME, Ticket, Unlinking};
 
-use super::{DAY, TERMS, Town, ban, ids, subject};
+use super::{DAY, TERMS, Town, ban, identity, ids, subject};
 use crate::harness::NOON;
 
 const SECRET: &str = "ticket-secret";
@@ -26,10 +26,10 @@ async fn guest_and_member(town: &Town) -> (MemberId, MemberId) {
 
 async fn ticket(town: &Town, current: MemberId) -> Ticket {
     let (apple, challenge) = (subject("001"), town.challenge());
-    let proved = (Provider::Apple, &apple);
+    let proved = identity(Provider::Apple, &apple);
     let made = town
         .members
-        .make_ticket(SECRET, current, proved, Some(&challenge), NOON);
+        .make_ticket(SECRET, current, &proved, Some(&challenge), NOON);
     made.await.unwrap()
 }
 
@@ -150,10 +150,10 @@ async fn no_ticket_is_made_for_an_identity_that_is_nobody_elses_or_by_a_used_cha
     let guest = town.sign_in(Provider::Guest, "g").await.member.member.id;
     let (apple, nobodys, challenge) = (subject("001"), subject("002"), town.challenge());
     let make = async |secret, subject, challenge| {
-        let proved = (Provider::Apple, subject);
+        let proved = identity(Provider::Apple, subject);
         let made = town
             .members
-            .make_ticket(secret, guest, proved, challenge, NOON);
+            .make_ticket(secret, guest, &proved, challenge, NOON);
         made.await.unwrap()
     };
     assert_eq!(make("a", &nobodys, None).await, Ticket::Moved);

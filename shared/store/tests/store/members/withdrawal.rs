@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::identity::{MemberStatus, Provider};
 use store::members::{Cancelling, Choice, Resolution, Withdrawing};
 
-use super::{DAY, Town, subject};
+use super::{DAY, Town, identity, subject};
 use crate::harness::NOON;
 
 #[tokio::test]
@@ -57,8 +57,8 @@ async fn nobody_stays_without_an_identity() {
     let guest = town.sign_in(Provider::Guest, "g").await.member.member.id;
     let member = town.sign_in(Provider::Apple, "001").await.member.member.id;
     let apple = subject("001");
-    let proved = (Provider::Apple, &apple);
-    let made = town.members.make_ticket("t", guest, proved, None, NOON);
+    let proved = identity(Provider::Apple, &apple);
+    let made = town.members.make_ticket("t", guest, &proved, None, NOON);
     made.await.unwrap();
     let keep = Choice::KeepCurrent { grace: DAY };
     let moved = town
