@@ -80,8 +80,7 @@ impl Members {
         let mut tries = Tries::default();
         let mut last = None;
         loop {
-            let kept = self.kept(id).await?;
-            let Some(before) = kept.filter(|kept| kept.record.member.withdrawn_at.is_none()) else {
+            let Some(before) = self.present(id).await? else {
                 return Ok(None);
             };
             if let Some(outcome) = last.take().filter(|_| before.stamp == stamp) {

@@ -1,20 +1,22 @@
 //! Identities: what a member signs in with, at most one of a provider.
 
-use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use domain::{
     Instant,
     identity::{Challenge, MemberId, Provider, Subject},
 };
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{MemberRecord, Members, change::Tries, item::Kept};
+use super::{
+    MemberRecord, Members,
+    change::Tries,
+    identity_items::{IdentityItem, Owner},
+};
 use crate::{
     Stamp, StoreError,
     blobs::sha256,
     keys,
     query::{Range, Read},
-    table::{ABSENT, string},
+    table::string,
     transaction::Transaction,
 };
 
@@ -70,27 +72,6 @@ pub enum Unlinking {
     LastIdentity,
     /// They have none of that provider, or there is no such member.
     NotThere,
-}
-
-/// A member's identity as it is kept with them.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct IdentityItem {
-    provider: Provider,
-    pub(super) subject: Subject,
-    linked_at: Instant,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    secret_sha256: Option<String>,
-    /// In base64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    provider_token: Option<String>,
-    /// Whose write this is; a link ticket names it.
-    pub(super) stamp: Stamp,
-}
-
-/// Whose an identity is.
-#[derive(Serialize, Deserialize)]
-struct Owner {
-    member_id: MemberId,
 }
 
 impl Members {
@@ -223,126 +204,5 @@ impl Members {
             }
             last = Some(unlinked);
         }
-    }
-
-    /// A member's identity of a provider, as it is kept.
-    pub(super) async fn identity(
-        &self,
-        member: MemberId,
-        provider: Provider,
-    ) -> Result<Option<IdentityItem>, StoreError> {
-        let key = keys::member_identity(member, provider);
-        self.table.get(&key, Read::Consistent).await
-    }
-
-    /// Adds an identity that nobody has, to a member who has none of its provider.
-    pub(super) fn put_identity<'t>(
-        &'t self,
-        transaction: Transaction<'t>,
-        member: MemberId,
-        identity: &NewIdentity<'_>,
-        stamp: Stamp,
-        now: Instant,
-    ) -> Result<Transaction<'t>, StoreError> {
-        let item = IdentityItem {
-            provider: identity.provider,
-            subject: identity.subject.clone(),
-            linked_at: now,
-            secret_sha256: identity
-                .guest_secret
-                .map(|secret| sha256(secret.as_bytes())),
-            provider_token: identity.provider_token.map(|token| STANDARD.encode(token)),
-            stamp,
-        };
-        let transaction = self.give_identity(transaction, member, &item)?;
-        let key = keys::identity(identity.provider, identity.subject);
-        let owner = Owner { member_id: member };
-        let owner = self.table.encode(&key, &owner)?;
-        transaction.put_if(owner, ABSENT, [])
-    }
-
-    /// Adds one to those of a member who has none of its provider.
-    fn give_identity<'t>(
-        &'t self,
-        transaction: Transaction<'t>,
-        member: MemberId,
-        item: &IdentityItem,
-    ) -> Result<Transaction<'t>, StoreError> {
-        let key = keys::member_identity(member, item.provider);
-        transaction.put_if(self.table.encode(&key, item)?, ABSENT, [])
-    }
-
-    /// Takes one from those of a member who has it.
-    fn take_identity<'t>(
-        &'t self,
-        transaction: Transaction<'t>,
-        member: MemberId,
-        item: &IdentityItem,
-    ) -> Result<Transaction<'t>, StoreError> {
-        let key = keys::member_identity(member, item.provider);
-        transaction.delete_if(&key, "stamp = :stamp", [(":stamp", string(item.stamp))])
-    }
-
-    /// Moves one from a member to another, who has none of its provider.
-    pub(super) fn move_identity<'t>(
-        &'t self,
-        transaction: Transaction<'t>,
-        from: MemberId,
-        to: MemberId,
-        item: &IdentityItem,
-        stamp: Stamp,
-        now: Instant,
-    ) -> Result<Transaction<'t>, StoreError> {
-        let transaction = self.take_identity(transaction, from, item)?;
-        let moved = IdentityItem {
-            linked_at: now,
-            stamp,
-            ..item.clone()
-        };
-        self.give_identity(transaction, to, &moved)?.update_if(
-            &keys::identity(item.provider, &item.subject),
-            "SET member_id = :to",
-            "member_id = :from",
-            [(":to", string(to)), (":from", string(from))],
-        )
-    }
-
-    /// Keeps the provider's refresh token of a later sign-in, if there is one.
-    pub(super) fn renew_provider_token<'t>(
-        &'t self,
-        transaction: Transaction<'t>,
-        member: MemberId,
-        identity: &NewIdentity<'_>,
-    ) -> Result<Transaction<'t>, StoreError> {
-        let Some(token) = identity.provider_token else {
-            return Ok(transaction);
-        };
-        transaction.update_if(
-            &keys::member_identity(member, identity.provider),
-            "SET provider_token = :token",
-            "subject = :subject",
-            [
-                (":token", string(STANDARD.encode(token))),
-                (":subject", string(identity.subject)),
-            ],
-        )
-    }
-
-    /// A member who was not forgotten.
-    pub(super) async fn present(&self, member: MemberId) -> Result<Option<Kept>, StoreError> {
-        let kept = self.kept(member).await?;
-        Ok(kept.filter(|kept| kept.record.member.withdrawn_at.is_none()))
-    }
-
-    fn linked(&self, item: IdentityItem) -> Result<LinkedIdentity, StoreError> {
-        let token = item.provider_token.map(|token| STANDARD.decode(token));
-        Ok(LinkedIdentity {
-            provider: item.provider,
-            subject: item.subject,
-            linked_at: item.linked_at,
-            provider_token: token
-                .transpose()
-                .map_err(|e| StoreError::corrupt(self.table.name(), e))?,
-        })
     }
 }

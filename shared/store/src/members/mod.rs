@@ -16,6 +16,7 @@ mod change;
 mod events;
 mod exports;
 mod identities;
+mod identity_items;
 mod item;
 mod profile;
 mod purge;
@@ -86,6 +87,12 @@ impl Members {
             let live = session.filter(|session| !record.member.has_ended(session));
             (record, live)
         }))
+    }
+
+    /// A member who was not forgotten.
+    async fn present(&self, id: MemberId) -> Result<Option<Kept>, StoreError> {
+        let kept = self.kept(id).await?;
+        Ok(kept.filter(|kept| kept.record.member.withdrawn_at.is_none()))
     }
 
     async fn kept(&self, id: MemberId) -> Result<Option<Kept>, StoreError> {

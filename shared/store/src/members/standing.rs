@@ -5,7 +5,7 @@ use domain::{
     identity::{Ban, MemberId},
 };
 
-use super::{MemberRecord, Members, change::Plan};
+use super::{MemberRecord, Members, change::Plan, item::Kept};
 use crate::{Stamp, StoreError, transaction::Transaction};
 
 impl Members {
@@ -17,7 +17,7 @@ impl Members {
         stamp: Stamp,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<Option<MemberRecord>, StoreError> {
-        let plan = |_: &_, after: &mut super::item::Kept, transaction| {
+        let plan = |_: &Kept, after: &mut Kept, transaction| {
             after.record.member.ban = Some(ban.clone());
             Ok(Plan::Write(transaction, after.record.clone()))
         };
@@ -33,7 +33,7 @@ impl Members {
         now: Instant,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<Option<MemberRecord>, StoreError> {
-        let plan = |before: &super::item::Kept, after: &mut super::item::Kept, transaction| {
+        let plan = |before: &Kept, after: &mut Kept, transaction| {
             if before.record.member.held_ban(now).is_none() {
                 return Ok(Plan::Nothing(before.record.clone()));
             }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use domain::{
     Instant,
-    identity::{Challenge, MemberId, Provider, Session, SessionTerms, Subject, Withdrawal},
+    identity::{Challenge, MemberId, Provider, SessionTerms, Withdrawal},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    MemberRecord, Members, NewSession,
+    Entered, MemberRecord, Members, NewIdentity, NewSession,
     change::{Tries, UNCHANGED},
+    identity_items::IdentityItem,
     item::Kept,
 };
 use crate::{
@@ -67,17 +68,12 @@ pub enum Resolution {
     /// The identity is the current member's.
     Moved {
         /// The current member.
-        current: MemberRecord,
+        current: Box<MemberRecord>,
         /// The other one; their withdrawal says whether they were left without an identity.
-        other: MemberRecord,
+        other: Box<MemberRecord>,
     },
-    /// They go on as the other member, in this session.
-    Switched {
-        /// The other member.
-        other: MemberRecord,
-        /// Their new session.
-        session: Box<Session>,
-    },
+    /// They go on as the other member, in a new session.
+    Switched(Box<Entered>),
     /// There is no such ticket of this member: unknown, used, too old, or overtaken by events.
     NoTicket,
     /// The current member has another identity of that provider. The ticket is still good.
@@ -105,6 +101,8 @@ struct Found {
     ticket: TicketItem,
     current: Kept,
     other: Kept,
+    /// The identity that was proved, if the other member still has it.
+    identity: Option<IdentityItem>,
 }
 
 impl Members {
@@ -114,10 +112,13 @@ impl Members {
         &self,
         secret: &str,
         current: MemberId,
-        (provider, subject): (Provider, &Subject),
+        identity: &NewIdentity<'_>,
         challenge: Option<&Challenge>,
         now: Instant,
     ) -> Result<Ticket, StoreError> {
+        let NewIdentity {
+            provider, subject, ..
+        } = *identity;
         let mut tries = Tries::default();
         let key = keys::ticket(secret);
         let good_until = now + TICKET_LIFETIME;
@@ -188,6 +189,9 @@ impl Members {
             if found.other.record.member.held_ban(now).is_some() {
                 return Ok(Resolution::OtherBanned);
             }
+            let Some(identity) = &found.identity else {
+                return Ok(Resolution::NoTicket);
+            };
             tries.proceed()?;
             let transaction = Transaction::new(&self.table).update_if(
                 &keys::ticket(secret),
@@ -195,18 +199,17 @@ impl Members {
                 "attribute_not_exists(used)",
                 [(":stamp", string(stamp))],
             )?;
-            let planned = match choice {
+            let (transaction, outcome) = match choice {
                 Choice::KeepCurrent { grace } => {
-                    self.keep_current(transaction, &found, *grace, stamp, now)
-                        .await?
+                    let provider = found.ticket.provider;
+                    if self.identity(current, provider).await?.is_some() {
+                        return Ok(Resolution::OtherOfProvider);
+                    }
+                    self.keep_current(transaction, &found, identity, *grace, stamp, now)?
                 }
                 Choice::UseOther(entrance) => {
-                    Some(self.use_other(transaction, &found, entrance, now)?)
+                    self.use_other(transaction, &found, identity, entrance, now)?
                 }
-            };
-            let (transaction, outcome) = match planned {
-                Some((transaction, outcome)) => (transaction, outcome),
-                None => return self.not_moved(&found.ticket).await,
             };
             let own = transaction.len();
             if tries.commit(&self.table, with(transaction)?, own).await {
@@ -224,38 +227,37 @@ impl Members {
         };
         let current = self.present(ticket.current).await?;
         let other = self.present(ticket.other).await?;
+        let identity = self.identity(ticket.other, ticket.provider).await?;
+        let identity = identity.filter(|identity| identity.stamp == ticket.identity);
         Ok(current.zip(other).map(|(current, other)| Found {
             ticket,
             current,
             other,
+            identity,
         }))
     }
 
-    /// The identity changes hands; `None`: it cannot.
-    async fn keep_current<'t>(
+    /// The identity changes hands.
+    fn keep_current<'t>(
         &'t self,
         transaction: Transaction<'t>,
         found: &Found,
+        identity: &IdentityItem,
         grace: Duration,
         stamp: Stamp,
         now: Instant,
-    ) -> Result<Option<(Transaction<'t>, Resolution)>, StoreError> {
+    ) -> Result<(Transaction<'t>, Resolution), StoreError> {
         let Found {
             ticket,
             current,
             other,
+            ..
         } = found;
-        let item = self.identity(ticket.other, ticket.provider).await?;
-        let taken = self.identity(ticket.current, ticket.provider).await?;
-        let Some(item) = item.filter(|item| item.stamp == ticket.identity && taken.is_none())
-        else {
-            return Ok(None);
-        };
         let (mut gains, mut loses) = (current.next(stamp), other.next(stamp));
         gains.record.identities += 1;
         loses.record.identities = loses.record.identities.saturating_sub(1);
         let (from, to) = (ticket.other, ticket.current);
-        let transaction = self.move_identity(transaction, from, to, &item, stamp, now)?;
+        let transaction = self.move_identity(transaction, from, to, identity, stamp, now)?;
         let pending = loses.record.member.withdrawal.is_some();
         let transaction = if loses.record.identities == 0 && !pending {
             let withdrawal = Withdrawal {
@@ -269,16 +271,17 @@ impl Members {
         let transaction = self.put_member(transaction, current, &gains)?;
         let transaction = self.put_member(transaction, other, &loses)?;
         let outcome = Resolution::Moved {
-            current: gains.record,
-            other: loses.record,
+            current: Box::new(gains.record),
+            other: Box::new(loses.record),
         };
-        Ok(Some((transaction, outcome)))
+        Ok((transaction, outcome))
     }
 
     fn use_other<'t>(
         &'t self,
         transaction: Transaction<'t>,
         found: &Found,
+        identity: &IdentityItem,
         entrance: &Entrance<'_>,
         now: Instant,
     ) -> Result<(Transaction<'t>, Resolution), StoreError> {
@@ -292,23 +295,15 @@ impl Members {
             .check(
                 &keys::member_identity(other.id(), found.ticket.provider),
                 "stamp = :identity",
-                [(":identity", string(found.ticket.identity))],
+                [(":identity", string(identity.stamp))],
             )?;
         let session = entrance.session.begin(&other.record.member, now);
         let transaction = self.put_session(transaction, &session, entrance.terms)?;
-        let outcome = Resolution::Switched {
-            other: other.record.clone(),
-            session: Box::new(session),
+        let entered = Entered {
+            member: other.record.clone(),
+            session,
+            created: false,
         };
-        Ok((transaction, outcome))
-    }
-
-    /// Why an identity cannot change hands.
-    async fn not_moved(&self, ticket: &TicketItem) -> Result<Resolution, StoreError> {
-        let taken = self.identity(ticket.current, ticket.provider).await?;
-        Ok(match taken {
-            Some(_) => Resolution::OtherOfProvider,
-            None => Resolution::NoTicket,
-        })
+        Ok((transaction, Resolution::Switched(Box::new(entered))))
     }
 }

@@ -19,6 +19,7 @@ mod harness;
 mod idempotency;
 mod invoke;
 mod marks;
+mod members;
 mod probe;
 mod processes;
 mod publishing;
