@@ -1,4 +1,4 @@
-//! What is true: content, targeting, allocation, tracking. No I/O, no clock, no randomness of its own.
+//! What is true: content, targeting, allocation, tracking, identity. No I/O, no clock, no randomness of its own.
 //!
 //! Everything here is a value or a function of values. Whoever calls brings the time (an
 //! [`Instant`]) and the randomness (a [`rand::Rng`]), so a rule can be tried at any moment of any
@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod identity;
 pub mod ids;
 pub mod instant;
+pub mod keyring;
 pub mod learning;
 pub mod marks;
 pub mod network;

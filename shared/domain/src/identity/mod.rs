@@ -1,5 +1,30 @@
-//! Who somebody is: the providers that vouch for a member.
+//! Who is this: members, the identities they sign in with, their sessions, and the tokens that stand
+//! for both.
 
+mod access;
+mod challenge;
+mod consents;
+mod member;
+mod nickname;
 mod provider;
+mod refresh_token;
+mod session;
 
-pub use provider::Provider;
+use crate::RandomId;
+
+pub use self::{
+    access::AccessClaims,
+    challenge::{Challenge, ChallengeRefused},
+    consents::{Consents, Marketing, TermsAgreed},
+    member::{Ban, Member, MemberStatus, SessionsEnded, Withdrawal},
+    nickname::{Nickname, NicknameFault, NicknameKey},
+    provider::{Provider, Subject},
+    refresh_token::{RefreshToken, RefreshTokenRefused},
+    session::{Presented, Session, SessionDevice, SessionTerms},
+};
+
+/// A member's id.
+pub type MemberId = RandomId;
+
+/// A session's id.
+pub type SessionId = RandomId;

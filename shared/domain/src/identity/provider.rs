@@ -1,7 +1,7 @@
-//! Who vouches for an identity.
+//! Who vouches for a member.
 
 closed_set! {
-    /// Where somebody signs in.
+    /// Whose word a member signs in with.
     pub enum Provider {
         /// Sign in with Apple.
         Apple = "apple",
@@ -11,11 +11,32 @@ closed_set! {
         Kakao = "kakao",
         /// Naver.
         Naver = "naver",
-        /// Facebook, by its classic login or by Limited Login.
+        /// Facebook, by its login or its Limited Login.
         Facebook = "facebook",
         /// LINE.
         Line = "line",
-        /// Nobody but us: a secret that the device keeps.
+        /// Nobody but the device, by a secret of ours.
         Guest = "guest",
+    }
+}
+
+impl Provider {
+    /// Whether the provider's SDK puts a nonce of ours into its id tokens, so that one which comes
+    /// without a challenge could be a copy of another's.
+    pub const fn binds_nonce(self) -> bool {
+        match self {
+            Self::Apple | Self::Google | Self::Kakao | Self::Facebook | Self::Line => true,
+            Self::Naver | Self::Guest => false,
+        }
+    }
+}
+
+text_type! {
+    /// A provider's own id of a user: stable, and never an e-mail address.
+    pub struct Subject {
+        expected: "1 to 255 ASCII characters without spaces",
+        length: 1..=255,
+        pattern: "^[!-~]*$",
+        accept: |text| text.bytes().all(|b| b.is_ascii_graphic()),
     }
 }

@@ -19,13 +19,10 @@
 //!
 //! written in base64url without padding (RFC 4648, section 5): 123 characters, with a lease 134.
 
-mod keys;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 
-pub use keys::{BadKeys, Key, Keys};
+pub use crate::keyring::{BadKeys, Key, Keys};
 
 use crate::{DeviceKey, Instant, RandomId, content::campaigns::Pricing};
 
@@ -120,7 +117,7 @@ pub fn sign(keys: &Keys, token: &Token) -> String {
     if let Some(lease) = token.lease {
         bytes.extend(lease.to_be_bytes());
     }
-    let signature = mac(key, &bytes).finalize().into_bytes();
+    let signature = key.mac(&bytes).finalize().into_bytes();
     bytes.extend(signature.iter().take(SIGNATURE));
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -140,23 +137,13 @@ pub fn verify(keys: &Keys, text: &str, now: Instant) -> Result<Verified, TokenRe
     };
     let token = read(rest).ok_or(Invalid)?;
     let key = keys.by_id(*key_id).ok_or(UnknownKey(*key_id))?;
-    mac(key, signed)
+    key.mac(signed)
         .verify_truncated_left(signature)
         .map_err(|_| Invalid)?;
     Ok(Verified {
         token,
         expired: token.expires_at <= now,
     })
-}
-
-fn mac(key: &Key, bytes: &[u8]) -> Hmac<Sha256> {
-    // A key shorter than SHA-256's block is filled up with zeros (RFC 2104, section 2).
-    let mut block = [0; 64];
-    block
-        .iter_mut()
-        .zip(key.bytes())
-        .for_each(|(to, from)| *to = *from);
-    Hmac::<Sha256>::new(&block.into()).chain_update(bytes)
 }
 
 fn read(bytes: &[u8]) -> Option<Token> {

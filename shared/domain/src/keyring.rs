@@ -1,9 +1,14 @@
-//! The keys that sign tracking tokens, as they lie in the secret.
+//! Keys of HMAC-SHA-256 as they lie in a secret: the current one, and those before it.
+//!
+//! Who signs what under them says so in what is signed: a text is never believed to be another kind
+//! of text because the key is the same.
 
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
+use sha2::Sha256;
 
 /// The key that signs, and those that signed before and are still believed: so a key can be replaced
 /// without a token in flight becoming invalid.
@@ -90,11 +95,13 @@ impl Keys {
         }
     }
 
-    pub(super) fn current(&self) -> &Key {
+    /// The key that signs.
+    pub fn current(&self) -> &Key {
         &self.current
     }
 
-    pub(super) fn by_id(&self, id: u8) -> Option<&Key> {
+    /// The key of that id, where it is still believed.
+    pub fn by_id(&self, id: u8) -> Option<&Key> {
         std::iter::once(&self.current)
             .chain(&self.previous)
             .find(|key| key.id == id)
@@ -102,12 +109,20 @@ impl Keys {
 }
 
 impl Key {
-    pub(super) const fn id(&self) -> u8 {
+    /// Its id, 0 to 255.
+    pub const fn id(&self) -> u8 {
         self.id
     }
 
-    pub(super) const fn bytes(&self) -> &[u8; 32] {
-        &self.bytes
+    /// HMAC-SHA-256 of `bytes` (RFC 2104), to be finished or to be compared in constant time.
+    pub fn mac(&self, bytes: &[u8]) -> Hmac<Sha256> {
+        // A key shorter than SHA-256's block is filled up with zeros (RFC 2104, section 2).
+        let mut block = [0; 64];
+        block
+            .iter_mut()
+            .zip(&self.bytes)
+            .for_each(|(to, from)| *to = *from);
+        Hmac::<Sha256>::new(&block.into()).chain_update(bytes)
     }
 }
 
