@@ -57,7 +57,10 @@ async fn a_good_access_token_names_who_it_is() {
     let world = World::new().await;
     for provider in TAKING {
         let identity = told(&world, provider, good(provider)).await.unwrap();
-        assert_eq!((identity.provider, &*identity.subject), (provider, "42"));
+        assert_eq!(
+            (identity.provider, identity.subject.as_str()),
+            (provider, "42")
+        );
     }
     for provider in [Provider::Kakao, Provider::Naver] {
         let (info, user) = paths(provider);

@@ -1,6 +1,9 @@
 //! What providers tell of accounts, and how we let go of them.
 
-use domain::{Instant, identity::Provider};
+use domain::{
+    Instant,
+    identity::{Provider, Subject},
+};
 use serde_json::{Value, json};
 use upstream::{
     ProviderError,
@@ -44,7 +47,7 @@ async fn apples_events_are_read_from_the_json_in_the_string() {
         let expected = AccountEvent {
             provider: Provider::Apple,
             kind,
-            subject: "somebody".to_owned(),
+            subject: "somebody".parse().unwrap(),
             at: Instant::from_seconds(1_799_999_990),
             id: Some("event-1".to_owned()),
         };
@@ -103,7 +106,10 @@ async fn kakaos_events_are_proved_by_the_admin_key() {
         ),
     ] {
         let told = world.providers.kakao_event(proof, form, NOW).await.unwrap();
-        assert_eq!((told.kind, &*told.subject, told.at), (kind, "42", NOW));
+        assert_eq!(
+            (told.kind, told.subject.as_str(), told.at),
+            (kind, "42", NOW)
+        );
     }
     let form = "app_id=123&user_id=42";
     for bad in [
@@ -139,6 +145,10 @@ fn field(seen: &Seen, name: &str) -> String {
     found.next().unwrap().to_owned()
 }
 
+fn subject(text: &str) -> Subject {
+    text.parse().unwrap()
+}
+
 fn grant() -> Grant {
     Grant {
         client_id: "com.example.web".to_owned(),
@@ -153,7 +163,7 @@ async fn apples_grant_is_given_back_with_our_own_signature() {
     world.stand_in.set_secret("apple-secret", &key.pem());
     let grant = grant();
     let unlink = Unlink {
-        subject: "somebody",
+        subject: &subject("somebody"),
         grant: Some(&grant),
     };
     let over = r#"{"error": "invalid_grant"}"#.to_owned();
@@ -190,7 +200,7 @@ async fn apples_grant_is_given_back_with_our_own_signature() {
         assert!(is_unavailable(&told), "{told:?}");
     }
     let nothing = Unlink {
-        subject: "somebody",
+        subject: &subject("somebody"),
         grant: None,
     };
     let told = world.providers.unlink(Provider::Apple, &nothing, NOW).await;
@@ -205,7 +215,7 @@ async fn an_authorization_code_is_exchanged_for_the_grant_of_its_own_user_only()
     world.stand_in.set_secret("apple-secret", &ours.pem());
     let identity = Identity {
         provider: Provider::Apple,
-        subject: "somebody".to_owned(),
+        subject: "somebody".parse().unwrap(),
         client_id: Some("com.example.app".to_owned()),
     };
     let granted = |subject: &str| {
@@ -238,7 +248,7 @@ async fn an_authorization_code_is_exchanged_for_the_grant_of_its_own_user_only()
 async fn kakao_and_facebook_let_go_by_our_own_key_as_often_as_they_are_asked() {
     let world = World::new().await;
     let unlink = Unlink {
-        subject: "42",
+        subject: &subject("42"),
         grant: None,
     };
     for (provider, path, already) in [
@@ -287,7 +297,7 @@ async fn kakao_and_facebook_let_go_by_our_own_key_as_often_as_they_are_asked() {
         assert_eq!(told, Ok(Unlinked::NotPossible));
     }
     let elsewhere = Unlink {
-        subject: "../me",
+        subject: &subject("../me"),
         grant: None,
     };
     let told = world

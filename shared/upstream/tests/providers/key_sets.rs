@@ -107,7 +107,8 @@ async fn a_cold_process_says_503_while_there_are_no_keys_and_heals_within_ten_se
             "{what}: {}",
             world.fetches()
         );
-        assert!(world.stand_in.sent_bytes() < 8 << 20, "{what}");
+        // What the system's buffers take of some tries is less than one set would be.
+        assert!(world.stand_in.sent_bytes() < 64 << 20, "{what}");
         world.publish(KEYS, &[&issuer]);
         let mut healed = None;
         for seconds in 7..17 {

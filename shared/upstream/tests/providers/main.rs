@@ -1,8 +1,14 @@
 //! Sign-in providers on loopback, with fresh keys, that also misbehave.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod access_tokens;
 mod accounts;
+mod discretion;
 mod harness;
 mod issuer;
 mod key_sets;

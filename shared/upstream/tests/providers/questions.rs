@@ -49,7 +49,7 @@ async fn every_misbehaviour_ends_at_the_deadline_with_its_name() {
     }
     assert!(trap.seen().is_empty());
     assert!(
-        stand_in.sent_bytes() < 16 << 20,
+        stand_in.sent_bytes() < 64 << 20,
         "{}",
         stand_in.sent_bytes()
     );
@@ -60,6 +60,34 @@ async fn who_is_not_there_is_unreachable() {
     let question = Question::get("http://127.0.0.1:1/x", &[]);
     let told = Https::new(DEADLINE).ask(&question, LIMIT, NOW).await;
     assert_eq!(told.unwrap_err(), Failure::Unreachable);
+}
+
+#[tokio::test]
+async fn nobody_is_believed_without_a_certificate() {
+    let stand_in = StandIn::start().await;
+    let url = stand_in.url.replace("http:", "https:");
+    let question = Question::get(&format!("{url}/x"), &[]);
+    let told = Https::new(DEADLINE).ask(&question, LIMIT, NOW).await;
+    assert!(
+        matches!(told, Err(Failure::Unreachable | Failure::TimedOut)),
+        "{told:?}"
+    );
+    assert!(stand_in.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_between_questions_and_not_over_a_freeze() {
+    let stand_in = StandIn::start().await;
+    stand_in.set("/x", Reply::ok("{}"));
+    let question = Question::get(&format!("{}/x", stand_in.url), &[]);
+    let https = Https::new(DEADLINE);
+    for (seconds, connections) in [(0, 1), (10, 1), (20, 1), (31, 2), (31, 2)] {
+        let now = NOW + Duration::from_secs(seconds);
+        https.ask(&question, LIMIT, now).await.unwrap();
+        // The connection goes back to its pool beside.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(stand_in.connections(), connections, "after {seconds} s");
+    }
 }
 
 #[tokio::test]

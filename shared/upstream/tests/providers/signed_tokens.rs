@@ -137,7 +137,7 @@ async fn a_good_token_of_each_provider_names_who_it_is() {
         let audience = claims_of(provider)["aud"].as_str().unwrap().to_owned();
         let expected = Identity {
             provider,
-            subject: "somebody".to_owned(),
+            subject: "somebody".parse().unwrap(),
             client_id: Some(audience),
         };
         assert_eq!(told, Ok(expected), "{provider}");

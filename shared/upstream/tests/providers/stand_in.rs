@@ -67,6 +67,7 @@ struct State {
     replies: HashMap<String, Reply>,
     seen: Vec<Seen>,
     sent_bytes: usize,
+    connections: usize,
 }
 
 impl StandIn {
@@ -80,6 +81,7 @@ impl StandIn {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&state);
+                state.lock().unwrap().connections += 1;
                 tokio::spawn(async move { serve(stream, &state).await });
             }
         });
@@ -110,6 +112,10 @@ impl StandIn {
     pub(crate) fn last(&self, path: &str) -> Seen {
         let seen = self.seen();
         seen.into_iter().rfind(|seen| seen.path == path).unwrap()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.state.lock().unwrap().connections
     }
 
     pub(crate) fn sent_bytes(&self) -> usize {
@@ -166,7 +172,7 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
 }
 
 async fn flood(stream: &mut TcpStream, state: &Mutex<State>, count: usize) -> io::Result<()> {
-    let chunk = [b' '; 16 * 1024];
+    let chunk = vec![b' '; 16 * 1024];
     let mut left = count;
     while left > 0 {
         let sent = left.min(chunk.len());
