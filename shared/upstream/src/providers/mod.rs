@@ -22,6 +22,7 @@ mod google;
 mod kakao;
 mod line;
 mod naver;
+mod production;
 mod secrets;
 mod settings;
 mod signed;
