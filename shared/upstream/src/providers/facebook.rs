@@ -168,7 +168,8 @@ impl Facebook {
         };
         let user = user.as_str();
         // It becomes part of a path.
-        if !user.bytes().all(|byte| byte.is_ascii_digit()) {
+        let is_segment = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if !user.bytes().all(is_segment) {
             return Ok(Unlinked::NotPossible);
         }
         let url = self.api.at(&format!("/{user}/permissions"));
