@@ -1,6 +1,9 @@
 //! What providers tell of accounts, unasked.
 
-use domain::{Instant, identity::Provider};
+use domain::{
+    Instant,
+    identity::{Provider, Subject},
+};
 
 /// Something happened to an account at its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +13,7 @@ pub struct AccountEvent {
     /// What happened.
     pub kind: AccountEventKind,
     /// To whom, by the provider's name for them.
-    pub subject: String,
+    pub subject: Subject,
     /// When; where the provider does not say, when we heard of it.
     pub at: Instant,
     /// The provider's name for the event, by which a replay can be known, where it has one.

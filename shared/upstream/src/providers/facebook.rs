@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
-use domain::{Instant, identity::Provider};
+use domain::{
+    Instant,
+    identity::{Provider, Subject},
+};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jose::Algorithm;
 use serde::Deserialize;
@@ -155,12 +158,18 @@ impl Facebook {
         })
     }
 
-    pub(super) async fn unlink(&self, user: &str, now: Instant) -> Result<Unlinked, ProviderError> {
+    pub(super) async fn unlink(
+        &self,
+        user: &Subject,
+        now: Instant,
+    ) -> Result<Unlinked, ProviderError> {
         let Some(ours) = self.credentials(now).await? else {
             return Ok(Unlinked::NotPossible);
         };
+        let user = user.as_str();
         // It becomes part of a path.
-        if !user.bytes().all(|byte| byte.is_ascii_digit()) {
+        let is_segment = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if !user.bytes().all(is_segment) {
             return Ok(Unlinked::NotPossible);
         }
         let url = self.api.at(&format!("/{user}/permissions"));

@@ -2,7 +2,10 @@
 //!
 //! <https://developers.kakao.com/docs/latest/en/kakaologin/rest-api>
 
-use domain::{Instant, identity::Provider};
+use domain::{
+    Instant,
+    identity::{Provider, Subject},
+};
 use jose::Algorithm;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
@@ -120,7 +123,7 @@ impl Kakao {
         }
         Ok(Identity {
             provider: Provider::Kakao,
-            subject: user.id.to_string(),
+            subject: subject(&user.id.to_string())?,
             client_id: None,
         })
     }
@@ -138,14 +141,17 @@ impl Kakao {
 
     pub(super) async fn unlink(
         &self,
-        subject: &str,
+        subject: &Subject,
         now: Instant,
     ) -> Result<Unlinked, ProviderError> {
         let Some(admin_key) = &self.admin_key else {
             return Ok(Unlinked::NotPossible);
         };
         let admin_key = admin_key.get(now).await?;
-        let form = [("target_id_type", "user_id"), ("target_id", subject)];
+        let form = [
+            ("target_id_type", "user_id"),
+            ("target_id", subject.as_str()),
+        ];
         let question = Question::post(&self.api.at("/v1/user/unlink"), &form);
         let question = question.authorized("KakaoAK", &admin_key);
         match self.api.order(&question, now).await? {

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use domain::{Instant, identity::Provider};
+use domain::{
+    Instant,
+    identity::{Provider, Subject},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::https::Https;
@@ -19,6 +22,7 @@ mod google;
 mod kakao;
 mod line;
 mod naver;
+mod production;
 mod secrets;
 mod settings;
 mod signed;
@@ -51,7 +55,7 @@ pub struct Identity {
     /// The provider.
     pub provider: Provider,
     /// Its own name for them: the only thing that an account may be found by.
-    pub subject: String,
+    pub subject: Subject,
     /// Which of our ids at the provider the token was made for, where it says.
     pub client_id: Option<String>,
 }
@@ -68,7 +72,7 @@ pub struct Grant {
 /// Whose connection with the provider is to end.
 pub struct Unlink<'a> {
     /// The provider's name for them.
-    pub subject: &'a str,
+    pub subject: &'a Subject,
     /// What Apple gave at sign-in, where it was kept.
     pub grant: Option<&'a Grant>,
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use domain::{Instant, identity::Provider};
+use domain::{
+    Instant,
+    identity::{Provider, Subject},
+};
 use jose::{Algorithm, Claims, Expected, KeySet, Refused};
 use subtle::ConstantTimeEq as _;
 
@@ -15,9 +18,6 @@ const SKEW: Duration = Duration::from_secs(60);
 
 /// A token is accepted this long after it was issued.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
-
-/// The longest subject that is taken, in characters.
-const MAX_SUBJECT: usize = 255;
 
 /// What one provider's tokens must be.
 pub(super) struct SignedTokens {
@@ -133,11 +133,7 @@ pub(super) fn check_nonce(claims: &Claims, nonce: Option<&str>) -> Result<(), Pr
     }
 }
 
-/// A provider's name for somebody: 1 to 255 printable characters.
-pub(super) fn subject(text: &str) -> Result<String, ProviderError> {
-    let fits = !text.is_empty() && text.len() <= MAX_SUBJECT;
-    match fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(text.to_owned()),
-        false => Err(ProviderError::INVALID),
-    }
+/// A provider's name for somebody, which it gave us as text.
+pub(super) fn subject(text: &str) -> Result<Subject, ProviderError> {
+    text.parse().map_err(|_| ProviderError::INVALID)
 }

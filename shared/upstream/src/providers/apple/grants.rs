@@ -116,7 +116,7 @@ impl Apple {
         };
         // The code may be somebody else's: their grant must not become this member's.
         let claims = self.tokens.claims(&granted.id_token, now).await?;
-        if claims.subject()? != identity.subject {
+        if claims.subject()? != identity.subject.as_str() {
             return Err(ProviderError::INVALID);
         }
         Ok(Some(Grant {

@@ -1,0 +1,308 @@
+//! What providers tell of accounts, and how we let go of them.
+
+use domain::{
+    Instant,
+    identity::{Provider, Subject},
+};
+use serde_json::{Value, json};
+use upstream::{
+    ProviderError,
+    providers::{AccountEvent, AccountEventKind, Grant, Identity, TokenFault, Unlink, Unlinked},
+};
+
+use crate::{
+    harness::{NOW, World, claims_of, is_unavailable, providers, with},
+    issuer::{Issuer, key_set},
+    stand_in::{Reply, Seen},
+};
+
+fn apples_event(kind: &str) -> Value {
+    let event = json!({
+        "type": kind, "sub": "somebody", "event_time": 1_799_999_990, "email": "a@example.com",
+    });
+    json!({
+        "iss": "https://appleid.apple.com",
+        "aud": "com.example.app",
+        "iat": NOW.as_seconds() - 5,
+        "jti": "event-1",
+        "events": event.to_string(),
+    })
+}
+
+#[tokio::test]
+async fn apples_events_are_read_from_the_json_in_the_string() {
+    let world = World::new().await;
+    let issuer = Issuer::rs256("k1");
+    world.publish("/apple/keys", &[&issuer]);
+    for (name, kind) in [
+        ("consent-revoked", AccountEventKind::ConsentRevoked),
+        ("account-delete", AccountEventKind::AccountDeleted),
+        ("account-deleted", AccountEventKind::AccountDeleted),
+        ("email-enabled", AccountEventKind::EmailEnabled),
+        ("email-disabled", AccountEventKind::EmailDisabled),
+        ("something-new", AccountEventKind::Other),
+    ] {
+        let payload = issuer.token(&apples_event(name));
+        let told = world.providers.apple_event(&payload, NOW).await;
+        let expected = AccountEvent {
+            provider: Provider::Apple,
+            kind,
+            subject: "somebody".parse().unwrap(),
+            at: Instant::from_seconds(1_799_999_990),
+            id: Some("event-1".to_owned()),
+        };
+        assert_eq!(told, Ok(expected));
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_apples_or_not_for_us_is_refused() {
+    let world = World::new().await;
+    let issuer = Issuer::rs256("k1");
+    world.publish("/apple/keys", &[&issuer]);
+    let event = || apples_event("account-delete");
+    let now = NOW.as_seconds();
+    for (claims, fault) in [
+        (with(event(), "aud", "another"), TokenFault::Audience),
+        (
+            with(event(), "iss", "https://evil.example"),
+            TokenFault::Issuer,
+        ),
+        (with(event(), "exp", now - 60), TokenFault::Expired),
+        (with(event(), "iat", now - 3_661), TokenFault::Expired),
+        (with(event(), "iat", now + 61), TokenFault::Invalid),
+        (with(event(), "iat", Value::Null), TokenFault::Invalid),
+        (
+            with(event(), "events", json!({ "type": "account-delete" })),
+            TokenFault::Invalid,
+        ),
+        (with(event(), "events", "{}"), TokenFault::Invalid),
+        (with(event(), "events", "<html>"), TokenFault::Invalid),
+    ] {
+        let told = world
+            .providers
+            .apple_event(&issuer.token(&claims), NOW)
+            .await;
+        assert_eq!(told, Err(ProviderError::Token(fault)), "{claims}");
+    }
+    let forged = Issuer::rs256("k1").token(&event());
+    let told = world.providers.apple_event(&forged, NOW).await;
+    assert_eq!(told, Err(ProviderError::Token(TokenFault::Invalid)));
+}
+
+#[tokio::test]
+async fn kakaos_events_are_proved_by_the_admin_key() {
+    let world = World::new().await;
+    let proof = "KakaoAK kakao-admin-key";
+    for (form, kind) in [
+        (
+            "app_id=123&user_id=42&referrer_type=UNLINK_FROM_APPS",
+            AccountEventKind::ConsentRevoked,
+        ),
+        ("app_id=123&user_id=42", AccountEventKind::ConsentRevoked),
+        (
+            "app_id=123&user_id=42&referrer_type=ACCOUNT_DELETE",
+            AccountEventKind::AccountDeleted,
+        ),
+    ] {
+        let told = world.providers.kakao_event(proof, form, NOW).await.unwrap();
+        assert_eq!(
+            (told.kind, told.subject.as_str(), told.at),
+            (kind, "42", NOW)
+        );
+    }
+    let form = "app_id=123&user_id=42";
+    for bad in [
+        "",
+        "KakaoAK",
+        "KakaoAK kakao-admin-ke",
+        "Bearer kakao-admin-key",
+        "kakao-admin-key",
+    ] {
+        let told = world.providers.kakao_event(bad, form, NOW).await;
+        assert_eq!(
+            told,
+            Err(ProviderError::Token(TokenFault::Invalid)),
+            "{bad}"
+        );
+    }
+    for (bad, fault) in [
+        ("app_id=124&user_id=42", TokenFault::Audience),
+        ("user_id=42", TokenFault::Invalid),
+        ("app_id=123&user_id=", TokenFault::Invalid),
+        ("", TokenFault::Invalid),
+    ] {
+        let told = world.providers.kakao_event(proof, bad, NOW).await;
+        assert_eq!(told, Err(ProviderError::Token(fault)), "{bad}");
+    }
+}
+
+fn field(seen: &Seen, name: &str) -> String {
+    let pairs = seen.body.split('&').filter_map(|pair| pair.split_once('='));
+    let mut found = pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
+    found.next().unwrap().to_owned()
+}
+
+fn subject(text: &str) -> Subject {
+    text.parse().unwrap()
+}
+
+fn grant() -> Grant {
+    Grant {
+        client_id: "com.example.web".to_owned(),
+        refresh_token: "refresh".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn apples_grant_is_given_back_with_our_own_signature() {
+    let world = World::new().await;
+    let key = Issuer::es256("KEY");
+    world.stand_in.set_secret("apple-secret", &key.pem());
+    let grant = grant();
+    let unlink = Unlink {
+        subject: &subject("somebody"),
+        grant: Some(&grant),
+    };
+    let over = r#"{"error": "invalid_grant"}"#.to_owned();
+    for reply in [Reply::ok(""), Reply::Say(400, over)] {
+        world.stand_in.set("/apple/revoke", reply);
+        let told = world.providers.unlink(Provider::Apple, &unlink, NOW).await;
+        assert_eq!(told, Ok(Unlinked::Done), "again is no error");
+    }
+    let seen = world.stand_in.last("/apple/revoke");
+    assert_eq!(field(&seen, "client_id"), "com.example.web");
+    assert_eq!(field(&seen, "token"), "refresh");
+    let keys = jose::KeySet::parse(key_set(&[&key]).to_string().as_bytes()).unwrap();
+    let secret = field(&seen, "client_secret");
+    let verified = jose::verify(&secret, &keys, &[jose::Algorithm::Es256]).unwrap();
+    assert_eq!(verified.kid.as_deref(), Some("KEY"));
+    let said: Value = serde_json::from_slice(&verified.payload).unwrap();
+    let now = NOW.as_seconds();
+    assert_eq!(
+        said,
+        json!({
+            "iss": "TEAM", "iat": now, "exp": now + 300, "sub": "com.example.web",
+            "aud": "https://appleid.apple.com",
+        })
+    );
+
+    let ours = r#"{"error": "invalid_client"}"#.to_owned();
+    for reply in [
+        Reply::Say(400, ours),
+        Reply::Say(500, String::new()),
+        Reply::HangUp,
+    ] {
+        world.stand_in.set("/apple/revoke", reply);
+        let told = world.providers.unlink(Provider::Apple, &unlink, NOW).await;
+        assert!(is_unavailable(&told), "{told:?}");
+    }
+    let nothing = Unlink {
+        subject: &subject("somebody"),
+        grant: None,
+    };
+    let told = world.providers.unlink(Provider::Apple, &nothing, NOW).await;
+    assert_eq!(told, Ok(Unlinked::NotPossible));
+}
+
+#[tokio::test]
+async fn an_authorization_code_is_exchanged_for_the_grant_of_its_own_user_only() {
+    let world = World::new().await;
+    let (apple, ours) = (Issuer::rs256("k1"), Issuer::es256("KEY"));
+    world.publish("/apple/keys", &[&apple]);
+    world.stand_in.set_secret("apple-secret", &ours.pem());
+    let identity = Identity {
+        provider: Provider::Apple,
+        subject: "somebody".parse().unwrap(),
+        client_id: Some("com.example.app".to_owned()),
+    };
+    let granted = |subject: &str| {
+        let id_token = apple.token(&with(claims_of(Provider::Apple), "sub", subject));
+        Reply::ok(json!({ "refresh_token": "refresh", "id_token": id_token, "access_token": "a" }))
+    };
+    let exchange = || world.providers.exchange_apple_code("code", &identity, NOW);
+
+    world.stand_in.set("/apple/token", granted("somebody"));
+    let grant = exchange().await.unwrap().unwrap();
+    assert_eq!(grant.refresh_token, "refresh");
+    assert_eq!(grant.client_id, "com.example.app");
+    let seen = world.stand_in.last("/apple/token");
+    assert_eq!(field(&seen, "code"), "code");
+    assert_eq!(field(&seen, "grant_type"), "authorization_code");
+
+    world.stand_in.set("/apple/token", granted("else"));
+    assert!(exchange().await.is_err(), "somebody else's");
+    let over = r#"{"error": "invalid_grant"}"#.to_owned();
+    world.stand_in.set("/apple/token", Reply::Say(400, over));
+    let told = exchange().await.err();
+    assert_eq!(told, Some(ProviderError::Token(TokenFault::Invalid)));
+
+    let keyless = providers(&world.stand_in, &[("APPLE_KEY_SECRET", "")]);
+    let told = keyless.exchange_apple_code("code", &identity, NOW).await;
+    assert!(told.is_ok_and(|grant| grant.is_none()));
+}
+
+#[tokio::test]
+async fn kakao_and_facebook_let_go_by_our_own_key_as_often_as_they_are_asked() {
+    let world = World::new().await;
+    let unlink = Unlink {
+        subject: &subject("42"),
+        grant: None,
+    };
+    for (provider, path, already) in [
+        (
+            Provider::Kakao,
+            "/kakao/v1/user/unlink",
+            json!({ "code": -101, "msg": "NotRegistered" }),
+        ),
+        (
+            Provider::Facebook,
+            "/facebook/42/permissions",
+            json!({ "error": { "code": 100 } }),
+        ),
+    ] {
+        for reply in [Reply::ok("{}"), Reply::Say(400, already.to_string())] {
+            world.stand_in.set(path, reply);
+            let told = world.providers.unlink(provider, &unlink, NOW).await;
+            assert_eq!(told, Ok(Unlinked::Done), "{provider}");
+        }
+        for reply in [
+            Reply::Say(401, "{}".to_owned()),
+            Reply::Say(503, "{}".to_owned()),
+        ] {
+            world.stand_in.set(path, reply);
+            let told = world.providers.unlink(provider, &unlink, NOW).await;
+            assert!(is_unavailable(&told), "{provider}");
+        }
+    }
+    let seen = world.stand_in.last("/kakao/v1/user/unlink");
+    assert_eq!(
+        seen.header("authorization"),
+        Some("KakaoAK kakao-admin-key")
+    );
+    assert_eq!(seen.body, "target_id_type=user_id&target_id=42");
+    let seen = world.stand_in.last("/facebook/42/permissions");
+    assert_eq!(seen.method, "DELETE");
+    assert_eq!(seen.query, "access_token=client%7Cfacebook-app-secret");
+
+    for provider in [
+        Provider::Google,
+        Provider::Naver,
+        Provider::Line,
+        Provider::Guest,
+    ] {
+        let told = world.providers.unlink(provider, &unlink, NOW).await;
+        assert_eq!(told, Ok(Unlinked::NotPossible));
+    }
+    let elsewhere = Unlink {
+        subject: &subject("../me"),
+        grant: None,
+    };
+    let told = world
+        .providers
+        .unlink(Provider::Facebook, &elsewhere, NOW)
+        .await;
+    assert_eq!(told, Ok(Unlinked::NotPossible));
+}
