@@ -16,8 +16,9 @@ use crate::{
 };
 
 /// The layers from the bottom up. A crate depends on layers below its own, never on its neighbours.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["shared/domain"],
+    &["shared/jose"],
     &["shared/kit", "bench/peers"],
     &["shared/aws"],
     &["shared/store", "shared/upstream"],
