@@ -41,6 +41,8 @@ kit::settings! {
         content_table: ResourceName = "CONTENT_TABLE", example "madang-dev-content";
         /// The bucket of compiled content.
         blobs_bucket: ResourceName = "BLOBS_BUCKET", example "madang-dev-blobs-000000000000";
+        /// Where members are kept.
+        members_table: ResourceName = "MEMBERS_TABLE", example "madang-dev-members";
         /// Where service keys are kept.
         operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
         /// Where devices are kept.
@@ -76,6 +78,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let database = Database::connect(&aws, Pace::PROBE);
     let names = [
         &settings.content_table,
+        &settings.members_table,
         &settings.operators_table,
         &settings.devices_table,
         &settings.marks_table,

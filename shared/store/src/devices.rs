@@ -170,7 +170,12 @@ impl Devices {
     ///
     /// An impression that is counted later begins its counters anew.
     pub async fn erase(&self, id: &DeviceId) -> Result<bool, StoreError> {
-        let pk = keys::device(DeviceKey::of(id));
+        self.erase_key(DeviceKey::of(id)).await
+    }
+
+    /// The same, for whoever knows a device by its key only.
+    pub async fn erase_key(&self, device: DeviceKey) -> Result<bool, StoreError> {
+        let pk = keys::device(device);
         let range = Range::all(pk.clone(), Read::Consistent);
         let found: Vec<SortKey> = self.table.query_all(&range).await?;
         let keys: Vec<Key> = found

@@ -11,6 +11,17 @@
 //! | Content | `publication#<kind>` | `<publication id>` | a request to publish and what came of it | – |
 //! | Content | `pending` | `<publication id>#<kind>` | a publication that is still to be run | – |
 //! | Operators | `service-key#<id>` | `key` | a service key's hashes and scopes | – |
+//! | Members | `member#<member>` | `member` | a member, or what is left of one | – |
+//! | Members | `member#<member>` | `identity#<provider>` | what they sign in with | – |
+//! | Members | `member#<member>` | `session#<session>` | a session | when it is over by itself |
+//! | Members | `member#<member>` | `device#<device>` | a device that they signed in on | – |
+//! | Members | `member#<member>` | `export#<export>` | that they asked for their data | when they can no more have it |
+//! | Members | `identity#<provider>#<sha-256 of subject>` | `identity` | whose identity it is | – |
+//! | Members | `device#<device>` | `member#<member>` | who signed in on a device | when their session there is surely over |
+//! | Members | `nickname#<first character of its key>` | `<key>` | whose nickname it is, or was | when it is held no more |
+//! | Members | `challenge#<serial>` | `used` | that a challenge was used | when it has lapsed anyway |
+//! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
+//! | Members | `withdrawals` | `<purge at>#<member>` | who is to be forgotten, and when | – |
 //! | Devices | `device#<device>` | `profile` | what targeting knows of a device | when nobody has put it for long |
 //! | Devices | `device#<device>` | `content-config` | what its user wants to see | when nobody has put it for long |
 //! | Devices | `device#<device>` | `cap#<scope><key>#<day>@<zone>` | what it was shown in a zone's day | two days after the last showing |
@@ -43,12 +54,13 @@
 //! its partition must sort before or after them.
 
 use domain::{
-    Day, DeviceKey, Id, RandomId,
+    Day, DeviceKey, Id, Instant, RandomId,
     caps::{Counter, Span},
     content::{Kind, campaigns::CapScope},
+    identity::{MemberId, Provider, SessionId, Subject},
 };
 
-use crate::Stamp;
+use crate::{Stamp, blobs::sha256};
 
 /// The two halves of an item's key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +108,76 @@ pub(crate) fn pending(kind: Kind, id: RandomId) -> Key {
 
 pub(crate) fn service_key(id: &Id) -> Key {
     key(format!("service-key#{}", id.as_str()), "key")
+}
+
+pub(crate) fn member(id: MemberId) -> String {
+    format!("{MEMBER}{id}")
+}
+
+pub(crate) fn member_record(id: MemberId) -> Key {
+    key(member(id), "member")
+}
+
+pub(crate) fn member_identity(id: MemberId, provider: Provider) -> Key {
+    key(member(id), format!("{}{provider}", MEMBER_IDENTITIES.0))
+}
+
+pub(crate) fn session(of: MemberId, id: SessionId) -> Key {
+    key(member(of), format!("{}{id}", SESSIONS.0))
+}
+
+pub(crate) fn member_device(id: MemberId, device: DeviceKey) -> Key {
+    key(member(id), format!("{}{device}", MEMBER_DEVICES.0))
+}
+
+pub(crate) fn export(of: MemberId, id: RandomId) -> Key {
+    key(member(of), format!("{}{id}", EXPORTS.0))
+}
+
+/// The least and the greatest sort key of each kind of what a member has several of.
+pub(crate) const MEMBER_IDENTITIES: (&str, &str) = ("identity#", "identity$");
+pub(crate) const SESSIONS: (&str, &str) = ("session#", "session$");
+pub(crate) const MEMBER_DEVICES: (&str, &str) = ("device#", "device$");
+pub(crate) const EXPORTS: (&str, &str) = ("export#", "export$");
+
+pub(crate) fn identity(provider: Provider, subject: &Subject) -> Key {
+    let hash = sha256(subject.as_bytes());
+    key(format!("identity#{provider}#{hash}"), "identity")
+}
+
+pub(crate) fn device_member(device_key: DeviceKey, id: MemberId) -> Key {
+    key(device(device_key), member(id))
+}
+
+/// The member that a sort key of [`device_member`] names.
+pub(crate) fn member_of(sk: &str) -> Option<MemberId> {
+    sk.strip_prefix(MEMBER)?.parse().ok()
+}
+
+const MEMBER: &str = "member#";
+
+/// The nicknames whose keys begin as this one does.
+pub(crate) fn nicknames(nickname_key: &str) -> String {
+    let first: String = nickname_key.chars().take(1).collect();
+    format!("nickname#{first}")
+}
+
+pub(crate) fn nickname(nickname_key: &str) -> Key {
+    key(nicknames(nickname_key), nickname_key)
+}
+
+pub(crate) fn challenge(serial: RandomId) -> Key {
+    key(format!("challenge#{serial}"), "used")
+}
+
+pub(crate) fn ticket(secret: &str) -> Key {
+    key(format!("ticket#{}", sha256(secret.as_bytes())), "link")
+}
+
+pub(crate) const WITHDRAWALS: &str = "withdrawals";
+
+pub(crate) fn withdrawal(purge_at: Instant, id: MemberId) -> Key {
+    key(WITHDRAWALS, format!("{purge_at}#{id}"))
 }
 
 pub(crate) fn device(device: DeviceKey) -> String {

@@ -17,6 +17,7 @@ pub mod error;
 pub mod idempotency;
 pub mod invoke;
 pub mod marks;
+pub mod members;
 pub mod page;
 pub mod probe;
 pub mod published;
@@ -40,6 +41,7 @@ pub use crate::{
     idempotency::Requests,
     invoke::Worker,
     marks::Marks,
+    members::Members,
     page::Page,
     probe::probe,
     published::{Publications, Publisher, Reader, Versions},
@@ -48,4 +50,5 @@ pub use crate::{
     stamp::Stamp,
     table::{Database, Table},
     tallies::Tallies,
+    transaction::Transaction,
 };

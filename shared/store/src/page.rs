@@ -31,8 +31,24 @@ pub(crate) fn key_of(list: &str, cursor: &str) -> Result<String, StoreError> {
     }
 }
 
+/// The same as [`cursor`], for keys that are any text.
+pub(crate) fn cursor_of_text(list: &str, key: &str) -> String {
+    cursor(&text(list), &text(key))
+}
+
+/// The key that a cursor of [`cursor_of_text`] goes on after.
+pub(crate) fn text_of(list: &str, cursor: &str) -> Result<String, StoreError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(key_of(&text(list), cursor)?);
+    let bytes = bytes.map_err(|_| StoreError::BadCursor)?;
+    String::from_utf8(bytes).map_err(|_| StoreError::BadCursor)
+}
+
+fn text(text: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(text)
+}
+
 fn is_key(text: &str) -> bool {
-    (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 #[cfg(test)]

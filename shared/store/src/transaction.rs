@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
+        AttributeValue, CancellationReason, ConditionCheck, Delete, Put,
+        ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
 
@@ -18,7 +18,10 @@ use crate::{
 };
 
 /// Writes that happen together or not at all.
-pub(crate) struct Transaction<'a> {
+///
+/// A method of this crate that ends in one may take a function that adds what belongs with its
+/// writes, an audit record for one; whoever has nothing to add gives `Ok`.
+pub struct Transaction<'a> {
     /// The table of the next writes.
     table: &'a Table,
     writes: Vec<TransactWriteItem>,
@@ -45,6 +48,30 @@ impl<'a> Transaction<'a> {
     /// The writes that follow are to another table of the same database.
     pub(crate) fn on(self, table: &'a Table) -> Self {
         Self { table, ..self }
+    }
+
+    /// How many writes there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Nothing is written under `key`, and everything else only where `condition` holds of it.
+    pub(crate) fn check(
+        mut self,
+        key: &Key,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(self.table.name())
+            .set_key(Some(key_item(key)))
+            .condition_expression(condition)
+            .set_expression_attribute_values(given(values))
+            .build()
+            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
+        self.writes
+            .push(TransactWriteItem::builder().condition_check(check).build());
+        Ok(self)
     }
 
     pub(crate) fn put(self, item: Item) -> Result<Self, StoreError> {

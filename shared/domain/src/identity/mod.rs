@@ -1,6 +1,8 @@
 //! Who is this: members, the identities they sign in with, their sessions, and the tokens that stand
 //! for both.
 
+pub mod nickname;
+
 mod access;
 mod challenge;
 mod consents;
@@ -16,6 +18,7 @@ pub use self::{
     challenge::{Challenge, ChallengeRefused},
     consents::{Consents, Marketing, TermsAgreed},
     member::{Ban, Member, MemberStatus, SessionsEnded, Withdrawal},
+    nickname::{Nickname, NicknameFault, NicknameKey},
     provider::{Provider, Subject},
     refresh_token::{RefreshToken, RefreshTokenRefused},
     session::{Presented, Session, SessionDevice, SessionTerms},

@@ -1,0 +1,96 @@
+//! Members: who they are, what they sign in with, their sessions, and how all of it is forgotten.
+//!
+//! Nothing is kept of a token, and of a secret only its hash. A member's item counts its changes;
+//! every write about a member is conditional on that count, or on an item that the change would
+//! have taken away, so that two that happen at once are as two that happen one after the other.
+//!
+//! Whoever changes a member names the write with a [`Stamp`]: a write whose answer was lost is known
+//! again by it. Where a method takes `with`, it adds writes to the method's transaction (an audit
+//! record), and is called again for each try; `Ok` adds nothing. If it is one of those writes whose
+//! condition does not hold, the method ends in [`StoreError::Conflict`], and nothing was written.
+//!
+//! Actions on the Members table: GetItem; for lists Query; for changes PutItem, UpdateItem,
+//! DeleteItem and ConditionCheckItem; for the purge also BatchWriteItem.
+
+mod change;
+mod exports;
+mod identities;
+mod item;
+mod profile;
+mod purge;
+mod search;
+mod sessions;
+mod sign_in;
+mod standing;
+mod tickets;
+mod withdrawal;
+
+use domain::{
+    Instant,
+    identity::{Member, MemberId, Session, SessionId},
+};
+use futures_util::future;
+
+use self::item::Kept;
+pub use self::{
+    exports::{Document, Export},
+    identities::{LinkedIdentity, Linking, NewIdentity, Unlinking},
+    profile::{Availability, NICKNAME_HELD, NICKNAME_KEPT, ProfileChange, Updating},
+    purge::{Due, Purge, PurgeStep, Remains},
+    sessions::Refresh,
+    sign_in::{Entered, NewSession, Newcomer, SignIn, SignedIn},
+    tickets::{Choice, Entrance, Resolution, TICKET_LIFETIME, Ticket},
+    withdrawal::{Cancelling, Withdrawing},
+};
+use crate::{StoreError, Table, keys, query::Read};
+
+/// A member and what the store knows of them beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemberRecord {
+    /// The member.
+    pub member: Member,
+    /// What they are called, as they write it.
+    pub nickname: Option<String>,
+    /// Since when.
+    pub nickname_changed_at: Option<Instant>,
+    /// How many identities they can sign in with.
+    pub identities: u32,
+}
+
+/// The Members table.
+#[derive(Debug, Clone)]
+pub struct Members {
+    table: Table,
+}
+
+impl Members {
+    /// Takes the Members table.
+    pub fn new(members: Table) -> Self {
+        Self { table: members }
+    }
+
+    /// A member as they are now, be it that only a tombstone is left of them.
+    pub async fn member(&self, id: MemberId) -> Result<Option<MemberRecord>, StoreError> {
+        Ok(self.kept(id).await?.map(|kept| kept.record))
+    }
+
+    /// A member and one of their sessions as they are now. A session that is over is none.
+    pub async fn standing(
+        &self,
+        id: MemberId,
+        session: SessionId,
+    ) -> Result<Option<(MemberRecord, Option<Session>)>, StoreError> {
+        let (kept, session) = future::try_join(self.kept(id), self.session(id, session)).await?;
+        Ok(kept.map(|Kept { record, .. }| {
+            let live = session.filter(|session| !record.member.has_ended(session));
+            (record, live)
+        }))
+    }
+
+    async fn kept(&self, id: MemberId) -> Result<Option<Kept>, StoreError> {
+        let key = keys::member_record(id);
+        let item = self.table.get(&key, Read::Consistent).await?;
+        item.map(|item| Kept::read(&self.table, id, item))
+            .transpose()
+    }
+}

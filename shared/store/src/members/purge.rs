@@ -1,0 +1,241 @@
+//! The purge: members whose grace is over are forgotten, in steps that can each be run again.
+//!
+//! 1. [`begin_purge`](Members::begin_purge) closes the member for good: no sign-in, no refresh, no
+//!    change, no coming back.
+//! 2. [`remains`](Members::remains) tells what others are to be told of: providers that hold a link
+//!    to the member, devices of which other tables keep something.
+//! 3. [`purge_step`](Members::purge_step) for every one of [`PurgeStep::ALL`], in order. The last
+//!    takes the member from those who are due; whatever was cut off before is found again there.
+//!
+//! A link ticket names members by their ids and lapses by itself within minutes; it is left alone.
+
+use domain::{DeviceKey, Instant, RandomId, identity::MemberId};
+use serde::Deserialize;
+
+use super::{LinkedIdentity, Members, change::Tries, withdrawal::DueItem};
+use crate::{
+    Stamp, StoreError, keys,
+    keys::Key,
+    query::{Range, Read},
+    table::string,
+    transaction::Transaction,
+};
+
+/// Somebody who is to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The member.
+    pub member: MemberId,
+    /// When their grace ended.
+    pub purge_at: Instant,
+}
+
+/// A member who is closed for good. Only [`Members::begin_purge`] makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purge {
+    due: Due,
+    pseudonym: RandomId,
+}
+
+/// What is left of a member while they are being forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// What they signed in with.
+    pub identities: Vec<LinkedIdentity>,
+    /// Where they signed in.
+    pub devices: Vec<DeviceKey>,
+}
+
+/// A part of what is kept of a member. Each can be purged again with the same end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PurgeStep {
+    /// Their sessions.
+    Sessions,
+    /// On which devices they were.
+    Devices,
+    /// What they signed in with.
+    Identities,
+    /// That they asked for their data.
+    Exports,
+    /// What they are called, and were lately.
+    Nicknames,
+    /// Everything else, but a tombstone without a name.
+    Profile,
+    /// That they are due.
+    Due,
+}
+
+impl Purge {
+    /// Who is being forgotten.
+    pub const fn member(&self) -> MemberId {
+        self.due.member
+    }
+
+    /// What stands for them from now on in what must be kept.
+    pub const fn pseudonym(&self) -> RandomId {
+        self.pseudonym
+    }
+}
+
+impl PurgeStep {
+    /// In the order in which they are to be taken.
+    pub const ALL: &'static [Self] = &[
+        Self::Sessions,
+        Self::Devices,
+        Self::Identities,
+        Self::Exports,
+        Self::Nicknames,
+        Self::Profile,
+        Self::Due,
+    ];
+}
+
+#[derive(Deserialize)]
+struct Sorted {
+    sk: String,
+}
+
+impl Members {
+    /// Whose grace is over at `now`, the longest first.
+    pub async fn due(&self, now: Instant, limit: usize) -> Result<Vec<Due>, StoreError> {
+        let range = Range {
+            // Moments in one format sort as text; after this one come its own members.
+            between: Some(("0".to_owned(), format!("{now}$"))),
+            ..Range::all(keys::WITHDRAWALS, Read::Consistent)
+        };
+        let (items, _) = self.table.query(&range, limit).await?;
+        let due = |item| {
+            let DueItem { member, purge_at } = self.table.decode(item)?;
+            Ok(Due { member, purge_at })
+        };
+        items.into_iter().map(due).collect()
+    }
+
+    /// Closes a member who is due for good. The pseudonym that a run before gave them stands; `None`:
+    /// they came back.
+    pub async fn begin_purge(
+        &self,
+        due: &Due,
+        pseudonym: RandomId,
+        stamp: Stamp,
+        now: Instant,
+    ) -> Result<Option<Purge>, StoreError> {
+        let purge = |pseudonym| Purge {
+            due: *due,
+            pseudonym,
+        };
+        let mut tries = Tries::default();
+        loop {
+            let Some(before) = self.kept(due.member).await? else {
+                return Ok(None);
+            };
+            if before.record.member.withdrawn_at.is_some() {
+                return Ok(before.pseudonym.map(purge));
+            }
+            let withdrawal = before.record.member.withdrawal;
+            let is_due = withdrawal.is_some_and(|withdrawal| {
+                withdrawal.purge_at == due.purge_at && due.purge_at <= now
+            });
+            if !is_due {
+                return Ok(None);
+            }
+            tries.proceed()?;
+            let mut after = before.next(stamp);
+            after.record.member.withdrawn_at = Some(now);
+            after.pseudonym = Some(pseudonym);
+            let transaction = Transaction::new(&self.table);
+            let transaction = self.put_member(transaction, &before, &after)?;
+            if tries.commit(&self.table, transaction, 1).await {
+                return Ok(Some(purge(pseudonym)));
+            }
+        }
+    }
+
+    /// What is left of a member who is being forgotten, for whom others must be told.
+    pub async fn remains(&self, purge: &Purge) -> Result<Remains, StoreError> {
+        let member = purge.member();
+        Ok(Remains {
+            identities: self.identities(member).await?,
+            devices: self.devices(member).await?,
+        })
+    }
+
+    /// Purges a part of a member.
+    pub async fn purge_step(&self, purge: &Purge, step: PurgeStep) -> Result<(), StoreError> {
+        let member = purge.member();
+        match step {
+            PurgeStep::Sessions => self.purge_range(member, keys::SESSIONS).await,
+            PurgeStep::Devices => {
+                let devices = self.devices(member).await?;
+                let of_devices = devices
+                    .iter()
+                    .map(|device| keys::device_member(*device, member));
+                self.table.delete_all(of_devices.collect()).await?;
+                self.purge_range(member, keys::MEMBER_DEVICES).await
+            }
+            PurgeStep::Identities => self.purge_identities(member).await,
+            PurgeStep::Exports => self.purge_range(member, keys::EXPORTS).await,
+            PurgeStep::Nicknames => self.purge_nicknames(member).await,
+            PurgeStep::Profile => self.purge_profile(member).await,
+            PurgeStep::Due => {
+                let key = keys::withdrawal(purge.due.purge_at, member);
+                self.table.delete_all(vec![key]).await
+            }
+        }
+    }
+
+    async fn purge_range(
+        &self,
+        member: MemberId,
+        (least, greatest): (&str, &str),
+    ) -> Result<(), StoreError> {
+        let pk = keys::member(member);
+        let range = Range {
+            between: Some((least.to_owned(), greatest.to_owned())),
+            ..Range::all(pk.clone(), Read::Consistent)
+        };
+        let found: Vec<Sorted> = self.table.query_all(&range).await?;
+        let key = |Sorted { sk }| Key { pk: pk.clone(), sk };
+        self.table
+            .delete_all(found.into_iter().map(key).collect())
+            .await
+    }
+
+    /// An identity is taken from the member last: its subject is needed to find whose it is.
+    async fn purge_identities(&self, member: MemberId) -> Result<(), StoreError> {
+        for identity in self.identities(member).await? {
+            let key = keys::identity(identity.provider, &identity.subject);
+            self.delete_own(&key, member).await?;
+        }
+        self.purge_range(member, keys::MEMBER_IDENTITIES).await
+    }
+
+    /// No name is held for somebody who was forgotten.
+    async fn purge_nicknames(&self, member: MemberId) -> Result<(), StoreError> {
+        let Some(kept) = self.kept(member).await? else {
+            return Ok(());
+        };
+        let released = kept.released.into_iter().map(|released| released.key);
+        for name in kept.nickname_key.into_iter().chain(released) {
+            self.delete_own(&keys::nickname(&name), member).await?;
+        }
+        Ok(())
+    }
+
+    async fn purge_profile(&self, member: MemberId) -> Result<(), StoreError> {
+        let Some(kept) = self.kept(member).await? else {
+            return Ok(());
+        };
+        self.table.put(kept.tombstone().write(&self.table)?).await?;
+        Ok(())
+    }
+
+    /// Deletes an item that is the member's, and leaves another's alone.
+    async fn delete_own(&self, key: &Key, member: MemberId) -> Result<(), StoreError> {
+        let own = [(":member", string(member))];
+        match self.table.delete_if(key, "member_id = :member", own).await {
+            Err(error) if !error.is_conflict() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! How operators find members.
+
+use domain::{
+    DeviceKey, Instant,
+    identity::{MemberId, NicknameKey},
+};
+use futures_util::future;
+use serde::Deserialize;
+
+use super::{MemberRecord, Members};
+use crate::{
+    Page, StoreError, keys, page,
+    query::{Range, Read},
+    table::{EXPIRES_AT, is_over},
+};
+
+#[derive(Deserialize)]
+struct Named {
+    sk: String,
+    member_id: MemberId,
+}
+
+impl Members {
+    /// Members whose nickname's key begins so ([`NicknameKey::of`] the beginning that is sought), by
+    /// that key. Nicknames that are only held for their former owners are left out, so that a page
+    /// may be shorter than the limit. [`StoreError::BadCursor`] for a cursor of another list.
+    pub async fn by_nickname(
+        &self,
+        beginning: &NicknameKey,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<MemberRecord>, StoreError> {
+        let beginning = beginning.as_str();
+        if beginning.is_empty() {
+            return Ok(Page {
+                items: Vec::new(),
+                next_cursor: None,
+            });
+        }
+        let list = format!("nicknames {beginning}");
+        let after = cursor
+            .map(|cursor| page::text_of(&list, cursor))
+            .transpose()?;
+        let range = Range {
+            between: Some((beginning.to_owned(), format!("{beginning}{}", char::MAX))),
+            after,
+            ..Range::all(keys::nicknames(beginning), Read::Consistent)
+        };
+        let (items, more) = self.table.query(&range, limit).await?;
+        let mut found = Vec::new();
+        let mut last = None;
+        for item in items {
+            let held = item.contains_key(EXPIRES_AT);
+            let named: Named = self.table.decode(item)?;
+            last = Some(named.sk);
+            if !held {
+                found.push(self.member(named.member_id));
+            }
+        }
+        let records = future::try_join_all(found).await?;
+        let next = last.filter(|_| more);
+        Ok(Page {
+            items: records.into_iter().flatten().collect(),
+            next_cursor: next.map(|sk| page::cursor_of_text(&list, &sk)),
+        })
+    }
+
+    /// Who signed in on a device, in as far as a session of theirs there could still live.
+    pub async fn by_device(
+        &self,
+        device: DeviceKey,
+        now: Instant,
+    ) -> Result<Vec<MemberId>, StoreError> {
+        #[derive(Deserialize)]
+        struct Sorted {
+            sk: String,
+        }
+
+        let range = Range::all(keys::device(device), Read::Consistent);
+        let (items, _) = self.table.query(&range, usize::MAX).await?;
+        let mut members = Vec::new();
+        for item in items.into_iter().filter(|item| !is_over(item, now)) {
+            let Sorted { sk } = self.table.decode(item)?;
+            members.extend(keys::member_of(&sk));
+        }
+        Ok(members)
+    }
+}
