@@ -97,7 +97,7 @@ impl Api {
         }
     }
 
-    /// Who knows the service keys.
+    /// Who knows the callers.
     #[must_use]
     pub fn authority(mut self, authority: Arc<dyn Authority>) -> Self {
         self.authority = Some(authority);

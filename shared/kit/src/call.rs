@@ -3,7 +3,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use domain::{DeviceId, Instant};
+use domain::{
+    DeviceId, DeviceKey, Instant, Locale,
+    identity::{MemberId, SessionId},
+};
 use http::HeaderMap;
 use rand::rngs::StdRng;
 
@@ -38,6 +41,8 @@ pub struct Facts {
     pub path: String,
     /// The query string as it was sent.
     pub query: String,
+    /// The language that the caller likes best, by `Accept-Language`.
+    pub locale: Option<Locale>,
 }
 
 /// Who the caller proved to be.
@@ -52,21 +57,31 @@ pub enum Principal {
         /// What it may do; `*` is everything.
         scopes: Vec<String>,
     },
+    /// A member, by an access token.
+    Member {
+        /// The member's id.
+        id: MemberId,
+        /// The session that the token was issued to.
+        session: SessionId,
+        /// The device that the session is bound to.
+        device: DeviceKey,
+    },
 }
 
 impl Principal {
-    /// A short name for logs and authorship: `service:ops`.
+    /// A short name for logs, limits and authorship: `service:ops`, `member:<id>`.
     pub fn name(&self) -> String {
         match self {
             Self::Anonymous => "anonymous".to_owned(),
             Self::Service { id, .. } => format!("service:{id}"),
+            Self::Member { id, .. } => format!("member:{id}"),
         }
     }
 
     /// Whether it may do what `scope` names.
     pub fn holds(&self, scope: &str) -> bool {
         match self {
-            Self::Anonymous => false,
+            Self::Anonymous | Self::Member { .. } => false,
             Self::Service { scopes, .. } => scopes.iter().any(|held| held == "*" || held == scope),
         }
     }
@@ -76,9 +91,31 @@ impl Principal {
         match self {
             held if held.holds(scope) => Ok(()),
             Self::Anonymous => Err(authentication::challenge(Problem::new(Code::TokenMissing))),
-            Self::Service { .. } => {
+            Self::Service { .. } | Self::Member { .. } => {
                 Err(Problem::new(Code::Forbidden).detail(format!("the scope `{scope}` is needed")))
             }
+        }
+    }
+
+    /// Refuses a member whose session is bound to another device than `device`: 403. What a service
+    /// key may do is a matter of its scopes.
+    pub fn acts_for(&self, device: &DeviceId) -> Result<(), Problem> {
+        match self {
+            Self::Service { .. } => Ok(()),
+            Self::Member { device: bound, .. } if *bound == DeviceKey::of(device) => Ok(()),
+            Self::Member { .. } => {
+                Err(Problem::new(Code::Forbidden).detail("the session is bound to another device"))
+            }
+            Self::Anonymous => Err(authentication::challenge(Problem::new(Code::TokenMissing))),
+        }
+    }
+
+    /// Who they are, on a route that only members may call.
+    pub fn member(&self) -> Result<(MemberId, SessionId), Problem> {
+        match self {
+            Self::Member { id, session, .. } => Ok((*id, *session)),
+            Self::Service { .. } => Err(Problem::new(Code::Forbidden).detail("members only")),
+            Self::Anonymous => Err(authentication::challenge(Problem::new(Code::TokenMissing))),
         }
     }
 }
@@ -154,5 +191,23 @@ mod tests {
         assert_eq!(refused(key(&["content:read", "content:write"])), None);
         assert_eq!(refused(key(&["content:read"])), Some(Code::Forbidden));
         assert_eq!(refused(Principal::Anonymous), Some(Code::TokenMissing));
+        assert_eq!(refused(member("phone-1")), Some(Code::Forbidden));
+    }
+
+    #[test]
+    fn a_member_acts_for_the_device_that_the_session_is_bound_to() {
+        let device: DeviceId = "phone-1".parse().unwrap();
+        let refused = |who: Principal| who.acts_for(&device).err().map(|problem| problem.code);
+        assert_eq!(refused(member("phone-1")), None);
+        assert_eq!(refused(member("phone-2")), Some(Code::Forbidden));
+        assert_eq!(refused(Principal::Anonymous), Some(Code::TokenMissing));
+    }
+
+    fn member(device: &str) -> Principal {
+        Principal::Member {
+            id: MemberId::from_bytes([1; 16]),
+            session: SessionId::from_bytes([2; 16]),
+            device: DeviceKey::of(&device.parse().unwrap()),
+        }
     }
 }

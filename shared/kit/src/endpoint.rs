@@ -14,6 +14,8 @@ pub enum Method {
     Post,
     /// Writes the whole of a resource.
     Put,
+    /// Changes some of a resource.
+    Patch,
     /// Takes a resource away.
     Delete,
     /// Whatever no route took (`$default`).
@@ -27,6 +29,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Any => "ANY",
         }
@@ -41,7 +44,12 @@ pub enum Caller {
     /// Anyone; whoever proves to be an operator, or sends a service key with this scope, may ask for
     /// more.
     PublicOrOperator(&'static str),
-    /// An access token of a session bound to the device, or a service key with this scope.
+    /// A member: an access token.
+    Member,
+    /// An access token of a session bound to the device in the path, or a service key with this
+    /// scope. A route without a device in its path asks [`Principal::acts_for`] itself.
+    ///
+    /// [`Principal::acts_for`]: crate::Principal::acts_for
     Device(&'static str),
     /// An operator's session, or a service key with this scope.
     Operator(&'static str),
@@ -54,8 +62,8 @@ pub enum Rate {
     Unlimited,
     /// The address's share, counted in this process: no database write.
     Address,
-    /// The address's share, and so many calls a minute for the device in the path or the key that
-    /// calls, counted in the database.
+    /// The address's share, and so many calls a minute for the device in the path or the member or
+    /// key that calls, counted in the database.
     Caller {
         /// Calls a minute.
         per_minute: u32,

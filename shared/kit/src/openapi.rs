@@ -49,6 +49,12 @@ pub fn document<'a>(functions: impl IntoIterator<Item = &'a Function>, version: 
         "components": {
             "schemas": definitions(&mut generator),
             "securitySchemes": {
+                "accessToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A member's access token, as sign-in and refresh give it.",
+                },
                 "serviceKey": {
                     "type": "http",
                     "scheme": "bearer",
@@ -93,7 +99,14 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
         Caller::PublicOrOperator(_) => {
             set(&mut described, "security", json!([{}, {"serviceKey": []}]));
         }
-        Caller::Device(_) | Caller::Operator(_) => {
+        Caller::Member => {
+            set(&mut described, "security", json!([{"accessToken": []}]));
+        }
+        Caller::Device(_) => {
+            let either = json!([{"accessToken": []}, {"serviceKey": []}]);
+            set(&mut described, "security", either);
+        }
+        Caller::Operator(_) => {
             set(&mut described, "security", json!([{"serviceKey": []}]));
         }
     }
@@ -232,15 +245,7 @@ pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
             Code::BodyTooDeep,
         ]);
     }
-    if endpoint.caller != Caller::Public {
-        codes.extend([
-            Code::TokenMissing,
-            Code::TokenInvalid,
-            Code::ServiceKeyInvalid,
-            Code::Forbidden,
-            Code::Unavailable,
-        ]);
-    }
+    codes.extend(refusals_of_callers(endpoint.caller));
     if endpoint.rate != Rate::Unlimited {
         codes.insert(Code::RateLimited);
     }
@@ -252,4 +257,22 @@ pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
         ]);
     }
     codes
+}
+
+/// What whoever is not the caller that the route wants is told.
+fn refusals_of_callers(caller: Caller) -> Vec<Code> {
+    let any = [Code::TokenMissing, Code::TokenInvalid, Code::Unavailable];
+    let member = [
+        Code::TokenExpired,
+        Code::TokenAudience,
+        Code::TokenIssuer,
+        Code::MemberBanned,
+    ];
+    let key = [Code::ServiceKeyInvalid, Code::Forbidden];
+    match caller {
+        Caller::Public => Vec::new(),
+        Caller::Member => [&any[..], &member].concat(),
+        Caller::Device(_) => [&any[..], &member, &key].concat(),
+        Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
+    }
 }

@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 
-use domain::Fault;
+use domain::{Fault, Instant, Locale, Localized};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -51,26 +52,38 @@ codes! {
     InvalidCursor "invalid_cursor" 400 "The cursor was not given out by this route.";
     TokenMissing "token_missing" 401 "The route needs an Authorization header.";
     TokenInvalid "token_invalid" 401 "The token is not one of ours.";
-    TokenExpired "token_expired" 401 "The token is over, or was issued too long ago.";
+    TokenExpired "token_expired" 401 "The token was good until a while ago.";
     TokenAudience "token_audience" 401 "The token was made for another app.";
-    TokenIssuer "token_issuer" 401 "The token names another issuer.";
-    TokenNonce "token_nonce" 401 "The token was made for another nonce.";
-    ChallengeUsed "challenge_used" 401 "The challenge was used before, or is over.";
+    TokenIssuer "token_issuer" 401 "The token was made by somebody else than its issuer should be.";
+    TokenNonce "token_nonce" 401 "The token does not carry the nonce of the challenge.";
+    ChallengeUsed "challenge_used" 401 "The challenge was used, has lapsed, or is none.";
+    RefreshTokenReused "refresh_token_reused" 401 "The refresh token was replaced before; its session is over.";
     ServiceKeyInvalid "service_key_invalid" 401 "The service key is unknown or revoked.";
     Forbidden "forbidden" 403 "The caller may not do this.";
+    MemberBanned "member_banned" 403 "The member is banned.";
+    WithdrawalPending "withdrawal_pending" 403 "The member is about to withdraw.";
+    GuardianConsentRequired "guardian_consent_required" 403 "A guardian has to agree first.";
     NotFound "not_found" 404 "There is nothing here.";
     TrackingTokenInvalid "tracking_token_invalid" 404 "The tracking token is forged, altered or expired.";
     ContentKindUnknown "content_kind_unknown" 404 "There is no content of this kind.";
     MethodNotAllowed "method_not_allowed" 405 "The path exists, but not with this method.";
     ProfileExists "profile_exists" 409 "The device has a profile already.";
+    IdentityInUse "identity_in_use" 409 "Another member signs in with this identity.";
+    ProviderAlreadyLinked "provider_already_linked" 409 "The member has an identity of this provider already.";
+    LastIdentity "last_identity" 409 "It is the only identity that the member signs in with.";
+    LinkTicketInvalid "link_ticket_invalid" 409 "The link ticket was used, has lapsed, or is not this member's.";
+    NicknameTaken "nickname_taken" 409 "The nickname, or one that looks like it, is taken.";
+    NicknameChangeTooSoon "nickname_change_too_soon" 409 "The nickname was changed too lately.";
+    WithdrawalNotPending "withdrawal_not_pending" 409 "There is no withdrawal under way.";
     IdempotencyInFlight "idempotency_in_flight" 409 "A request with this idempotency key is still being worked on.";
     VersionConflict "version_conflict" 412 "The resource has changed since it was read.";
     BodyTooLarge "body_too_large" 413 "The body is larger than the route takes.";
     UnsupportedMediaType "unsupported_media_type" 415 "The route does not take this content type.";
     ValidationFailed "validation_failed" 422 "The body is JSON, but not what the route takes.";
     BodyTooDeep "body_too_deep" 422 "The body is nested more than 32 levels deep.";
+    NicknameInvalid "nickname_invalid" 422 "The nickname is not one that members may have.";
+    ProviderDisabled "provider_disabled" 422 "This app does not sign in with the provider.";
     IdempotencyKeyReused "idempotency_key_reused" 422 "The idempotency key was used with another body.";
-    ProviderDisabled "provider_disabled" 422 "The sign-in provider is not switched on here.";
     PreconditionRequired "precondition_required" 428 "The route needs If-Match or If-None-Match.";
     RateLimited "rate_limited" 429 "There were too many requests.";
     Internal "internal" 500 "Something broke on our side.";
@@ -89,6 +102,15 @@ pub struct Problem {
     pub errors: Vec<Fault>,
     /// Headers that belong to the refusal, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    members: Vec<(&'static str, Member)>,
+}
+
+/// What an extension member holds.
+#[derive(Debug)]
+enum Member {
+    Value(Value),
+    /// A text in the language that the caller reads.
+    Text(Localized),
 }
 
 impl Problem {
@@ -99,6 +121,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             headers: Vec::new(),
+            members: Vec::new(),
         }
     }
 
@@ -123,6 +146,30 @@ impl Problem {
         self
     }
 
+    /// Adds an extension member (RFC 9457, section 3.2): one of [`Members`].
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.members.push((name, Member::Value(value)));
+        self
+    }
+
+    /// Adds an extension member that is a text, told in the caller's language.
+    #[must_use]
+    pub fn with_text(mut self, name: &'static str, text: Localized) -> Self {
+        self.members.push((name, Member::Text(text)));
+        self
+    }
+
+    /// The member is banned: 403, with what they are to be told, and until when where it ends.
+    pub fn banned(message: Localized, ends_at: Option<Instant>) -> Self {
+        let problem = Self::new(Code::MemberBanned).with_text("message", message);
+        match ends_at {
+            Some(ends_at) => problem.with("ends_at", ends_at),
+            None => problem,
+        }
+    }
+
     /// A dependency does not answer: 503 with `Retry-After`.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Unavailable)
@@ -142,29 +189,42 @@ impl Problem {
         Self::new(Code::Internal)
     }
 
-    /// What there is to say where nothing was said: how many faults, or what the code means.
-    fn told(&self) -> Cow<'static, str> {
-        match self.errors.len() {
-            0 => Cow::Borrowed(self.code.title()),
-            1 => Cow::Borrowed("one fault was found: see errors"),
-            many => Cow::Owned(format!("{many} faults were found: see errors")),
-        }
+    /// What happened; where nothing was said, how many faults there are or what the code means.
+    fn take_detail(&mut self) -> Cow<'static, str> {
+        self.detail
+            .take()
+            .unwrap_or_else(|| match self.errors.len() {
+                0 => Cow::Borrowed(self.code.title()),
+                1 => Cow::Borrowed("one fault was found: see errors"),
+                many => Cow::Owned(format!("{many} faults were found: see errors")),
+            })
     }
 
-    /// The answer to the caller of the request `request_id`.
-    pub(crate) fn into_response(self, trace_id: &str, request_id: &str) -> crate::Response {
+    /// The answer to the caller of the request `request_id`, who reads `locale`.
+    pub(crate) fn into_response(
+        mut self,
+        trace_id: &str,
+        request_id: &str,
+        locale: Option<&Locale>,
+    ) -> crate::Response {
+        let told = |member| match member {
+            Member::Value(value) => value,
+            Member::Text(text) => Value::from(text.choose(locale)),
+        };
+        let detail = self.take_detail();
+        let members = std::mem::take(&mut self.members).into_iter();
         let document = Document {
             kind: format!("urn:madang:problem:{}", self.code.as_str()),
             title: self.code.title(),
             status: self.code.status(),
-            detail: self
-                .detail
-                .as_deref()
-                .map_or_else(|| self.told(), Cow::Borrowed),
+            detail,
             instance: format!("urn:madang:request:{request_id}"),
             code: self.code.as_str(),
             trace_id,
             errors: &self.errors,
+            members: members
+                .map(|(name, member)| (name.to_owned(), told(member)))
+                .collect(),
         };
         // Strings and numbers only: serialising them cannot fail.
         let body = serde_json::to_string(&document).unwrap_or_default();
@@ -207,6 +267,23 @@ pub struct Document<'a> {
     /// Every fault of the input, where that is what was wrong.
     #[serde(default, skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(flatten)]
+    #[schemars(with = "Members")]
+    members: Map<String, Value>,
+}
+
+/// The extension members that some codes carry.
+#[derive(Debug, JsonSchema)]
+#[schemars(inline)]
+pub struct Members {
+    /// `member_banned`: what the member is told, in the language of `Accept-Language`.
+    pub message: Option<String>,
+    /// `member_banned`: until when; without it, for good.
+    pub ends_at: Option<Instant>,
+    /// `identity_in_use`: what resolves it, once.
+    pub link_ticket: Option<String>,
+    /// `identity_in_use`: what may be told of the other member.
+    pub other: Option<Map<String, Value>>,
 }
 
 /// An error with its sources, on one line: how errors are logged.
@@ -240,5 +317,24 @@ mod tests {
             assert!(seen.insert(name), "{name} twice");
         }
         assert!(Code::ALL.is_sorted_by_key(|code| code.status()));
+    }
+
+    #[test]
+    fn a_ban_is_told_in_the_language_that_the_caller_reads() {
+        let message: Localized =
+            serde_json::from_str(r#"{"default":"Cheating","ko":"부정행위"}"#).unwrap();
+        let told = |locale: Option<&str>, ends_at| {
+            let locale: Option<Locale> = locale.map(|tag| tag.parse().unwrap());
+            let problem = Problem::banned(message.clone(), ends_at);
+            let response = problem.into_response("t", "r", locale.as_ref());
+            serde_json::from_slice::<Value>(response.body()).unwrap()
+        };
+        let for_a_while = told(Some("ko-KR"), Some(Instant::from_seconds(0)));
+        assert_eq!(for_a_while["code"], "member_banned");
+        assert_eq!(for_a_while["message"], "부정행위");
+        assert_eq!(for_a_while["ends_at"], "1970-01-01T00:00:00.000Z");
+        let for_good = told(Some("ja"), None);
+        assert_eq!(for_good["message"], "Cheating");
+        assert_eq!(for_good.get("ends_at"), None);
     }
 }

@@ -13,10 +13,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use domain::{DeviceKey, Instant, RandomId};
 use garde::Validate;
 use kit::{
-    Api, Call, Endpoint, Function, Method, Nothing, Problem, Rate, Reply, Runtime, Vars,
-    extract::Json as Body,
+    Api, BoxFuture, Call, Caller, Code, Endpoint, Function, Method, Nothing, Principal, Problem,
+    Rate, Reply, Runtime, Vars, extract::Json as Body, middleware::Authority,
 };
 use lambda_runtime::Context;
 use schemars::JsonSchema;
@@ -326,4 +327,115 @@ async fn what_is_no_event_is_a_function_error() {
         .invoke(Bytes::from("{}"), Context::default())
         .await;
     assert_eq!(refused.unwrap_err().kind, "EventRefused");
+}
+
+/// Believes whatever token says who it is: `<device>` or `banned`.
+struct Gullible;
+
+impl Authority for Gullible {
+    fn service_key(&self, key: String) -> BoxFuture<Result<Option<Principal>, Problem>> {
+        let scopes = vec!["things".to_owned()];
+        let known = (key == "msk_known").then(|| Principal::Service {
+            id: "ci".to_owned(),
+            scopes,
+        });
+        Box::pin(std::future::ready(Ok(known)))
+    }
+
+    fn access_token(&self, token: String, _: Instant) -> BoxFuture<Result<Principal, Problem>> {
+        let answer = match token.as_str() {
+            "old" => Err(Problem::new(Code::TokenExpired)),
+            "banned" => {
+                let message = json!({"default": "Out", "ko": "차단됨"});
+                Err(Problem::banned(
+                    serde_json::from_value(message).unwrap(),
+                    None,
+                ))
+            }
+            device => Ok(Principal::Member {
+                id: RandomId::from_bytes([1; 16]),
+                session: RandomId::from_bytes([2; 16]),
+                device: DeviceKey::of(&device.parse().unwrap()),
+            }),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+fn guarded() -> Function {
+    const ME: Endpoint =
+        Endpoint::new(Method::Patch, "/me", "patchMe", "Me").caller(Caller::Member);
+    const DEVICE: Endpoint = Endpoint::new(Method::Get, "/devices/{id}", "getDevice", "A device")
+        .caller(Caller::Device("things"));
+    let vars: Vars = [("STAGE".to_owned(), "dev".to_owned())]
+        .into_iter()
+        .collect();
+    let state = Arc::new(());
+    Api::new("guarded", Runtime::read(&vars).unwrap())
+        .authority(Arc::new(Gullible))
+        .route(
+            ME,
+            &state,
+            |_, call: Call<Nothing, Nothing, Nothing>| async move {
+                call.principal.member()?;
+                Ok(Reply::ok(json!({"who": call.principal.name()})))
+            },
+        )
+        .route(
+            DEVICE,
+            &state,
+            |_, call: Call<Path, Nothing, Nothing>| async move {
+                Ok(Reply::ok(
+                    json!({"who": call.principal.name(), "id": call.path.id}),
+                ))
+            },
+        )
+        .build()
+}
+
+async fn as_caller(route: &str, token: Option<&str>) -> (u64, Value, Value) {
+    let mut event = event(route);
+    event["pathParameters"] = json!({"id": "phone-1"});
+    event["headers"]["accept-language"] = "ko-KR,ko;q=0.9".into();
+    if let Some(token) = token {
+        event["headers"]["authorization"] = format!("Bearer {token}").into();
+    }
+    send(&guarded(), event).await
+}
+
+#[tokio::test]
+async fn a_members_route_takes_access_tokens_only() {
+    let (status, body, headers) = as_caller("PATCH /me", Some("phone-2")).await;
+    let member = RandomId::from_bytes([1; 16]);
+    assert_eq!(
+        (status, &body["who"]),
+        (200, &json!(format!("member:{member}")))
+    );
+    assert_eq!(headers["cache-control"], "no-store");
+    for (token, status, code) in [
+        (None, 401, "token_missing"),
+        (Some("old"), 401, "token_expired"),
+        (Some("msk_known"), 401, "token_invalid"),
+        (Some("banned"), 403, "member_banned"),
+    ] {
+        let (answered, body, headers) = as_caller("PATCH /me", token).await;
+        assert_eq!((answered, body["code"].as_str()), (status, Some(code)));
+        let challenged = headers["www-authenticate"] == "Bearer";
+        assert_eq!(challenged, status == 401, "{code}");
+        let told = (code == "member_banned").then_some("차단됨");
+        assert_eq!(body["message"].as_str(), told);
+    }
+}
+
+#[tokio::test]
+async fn a_devices_route_takes_its_own_members_and_keys_with_the_scope() {
+    for (token, status, code) in [
+        ("phone-1", 200, None),
+        ("msk_known", 200, None),
+        ("phone-2", 403, Some("forbidden")),
+        ("msk_other", 401, Some("service_key_invalid")),
+    ] {
+        let (answered, body, _) = as_caller("GET /devices/{id}", Some(token)).await;
+        assert_eq!((answered, body["code"].as_str()), (status, code), "{token}");
+    }
 }

@@ -6,10 +6,12 @@ pub mod edge;
 pub mod https;
 pub mod key_sets;
 pub mod providers;
+pub mod rotation;
 pub mod secrets;
 
 pub use crate::{
     edge::{SecretSettings, unkept},
     providers::{ProviderError, ProviderSecrets, ProviderSettings, Providers},
+    rotation::SecretVersions,
     secrets::{Secret, SecretError, SecretsManager},
 };

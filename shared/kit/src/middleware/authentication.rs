@@ -1,13 +1,15 @@
 //! Who calls: the caller that the endpoint declares, proved by the `Authorization` header.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
+use domain::{DeviceId, Instant};
 use http::{HeaderValue, header};
+use lambda_http::RequestExt as _;
 
 use super::{Inner, Middleware, facts, refuse};
 use crate::{
     Request, Response,
-    call::Principal,
+    call::{Facts, Principal},
     endpoint::Caller,
     function::BoxFuture,
     problem::{Code, Problem},
@@ -16,10 +18,18 @@ use crate::{
 /// What every service key begins with.
 const SERVICE_KEY_PREFIX: &str = "msk_";
 
-/// Knows the service keys.
+/// Knows callers by what they present. What a function's routes do not take is left to the defaults.
 pub trait Authority: Send + Sync + 'static {
     /// The principal that `key` proves; `None` when it is unknown or revoked.
-    fn service_key(&self, key: String) -> BoxFuture<Result<Option<Principal>, Problem>>;
+    fn service_key(&self, _key: String) -> BoxFuture<Result<Option<Principal>, Problem>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    /// The member that `token` proves at `now`; else why it proves nobody, or why they may not come
+    /// in.
+    fn access_token(&self, _token: String, _now: Instant) -> BoxFuture<Result<Principal, Problem>> {
+        Box::pin(ready(Err(Problem::new(Code::TokenInvalid))))
+    }
 }
 
 /// Refuses callers who are not whom the endpoint wants, and puts the [`Principal`] into the request.
@@ -30,41 +40,78 @@ impl Middleware for Authentication {
         let Some(facts) = facts(&request) else {
             return next.run(request).await;
         };
-        match self.principal(facts.endpoint.caller, &request).await {
+        match self.principal(&facts, &request).await {
             Ok(principal) => {
-                if principal != Principal::Anonymous {
-                    tracing::Span::current().record("caller", principal.name());
-                }
+                record(&principal);
                 request.extensions_mut().insert(principal);
                 next.run(request).await
+            }
+            Err(problem) if problem.code.status() == 401 => {
+                refuse(Some(&facts), challenge(problem))
             }
             Err(problem) => refuse(Some(&facts), problem),
         }
     }
 }
 
-impl Authentication {
-    async fn principal(&self, caller: Caller, request: &Request) -> Result<Principal, Problem> {
-        let scope = match caller {
-            Caller::Public => return Ok(Principal::Anonymous),
-            Caller::PublicOrOperator(_) => return self.principal_if_proved(request).await,
-            Caller::Device(scope) | Caller::Operator(scope) => scope,
-        };
-        let token = bearer(request)?;
-        if !token.starts_with(SERVICE_KEY_PREFIX) {
-            return Err(challenge(Problem::new(Code::TokenInvalid)));
+/// Whose request it is, in every log line of it.
+fn record(principal: &Principal) {
+    let span = tracing::Span::current();
+    match principal {
+        Principal::Anonymous => {}
+        Principal::Service { .. } => {
+            span.record("caller", principal.name());
         }
-        let principal = self.service(token).await?;
-        principal.require(scope)?;
-        Ok(principal)
+        Principal::Member { id, .. } => {
+            span.record("member_id", id.to_string());
+        }
+    }
+}
+
+impl Authentication {
+    async fn principal(&self, facts: &Facts, request: &Request) -> Result<Principal, Problem> {
+        match facts.endpoint.caller {
+            Caller::Public => Ok(Principal::Anonymous),
+            Caller::PublicOrOperator(_) => match bearer(request) {
+                Ok(Bearer::ServiceKey(key)) => self.service(key).await,
+                // Who sends no service key is nobody in particular; a wrong one is told so.
+                _ => Ok(Principal::Anonymous),
+            },
+            Caller::Operator(scope) => match bearer(request)? {
+                Bearer::ServiceKey(key) => self.service_for(key, scope).await,
+                Bearer::AccessToken(_) => Err(Problem::new(Code::TokenInvalid)),
+            },
+            Caller::Member => match bearer(request)? {
+                Bearer::AccessToken(token) => self.member(token, facts).await,
+                Bearer::ServiceKey(_) => Err(Problem::new(Code::TokenInvalid)),
+            },
+            Caller::Device(scope) => match bearer(request)? {
+                Bearer::ServiceKey(key) => self.service_for(key, scope).await,
+                Bearer::AccessToken(token) => {
+                    let member = self.member(token, facts).await?;
+                    if let Some(device) = device_in_path(request)? {
+                        member.acts_for(&device)?;
+                    }
+                    Ok(member)
+                }
+            },
+        }
     }
 
-    /// Who sends no service key is nobody in particular; who sends a wrong one is told so.
-    async fn principal_if_proved(&self, request: &Request) -> Result<Principal, Problem> {
-        match bearer(request) {
-            Ok(token) if token.starts_with(SERVICE_KEY_PREFIX) => self.service(token).await,
-            _ => Ok(Principal::Anonymous),
+    async fn member(&self, token: &str, facts: &Facts) -> Result<Principal, Problem> {
+        match &self.0 {
+            Some(authority) => {
+                let token = token.to_owned();
+                authority.access_token(token, facts.received_at).await
+            }
+            None => Err(Problem::new(Code::TokenInvalid)),
         }
+    }
+
+    async fn service_for(&self, key: &str, scope: &str) -> Result<Principal, Problem> {
+        let principal = self.service(key).await?;
+        principal.require(scope)?;
+        Ok(principal)
     }
 
     async fn service(&self, key: &str) -> Result<Principal, Problem> {
@@ -72,14 +119,30 @@ impl Authentication {
             Some(authority) => authority.service_key(key.to_owned()).await?,
             None => None,
         };
-        known.ok_or_else(|| challenge(Problem::new(Code::ServiceKeyInvalid)))
+        known.ok_or_else(|| Problem::new(Code::ServiceKeyInvalid))
     }
 }
 
+/// The device that a path names as `{id}`, where it does.
+fn device_in_path(request: &Request) -> Result<Option<DeviceId>, Problem> {
+    let parameters = request.path_parameters_ref();
+    let id = parameters.and_then(|parameters| parameters.first("id"));
+    id.map(str::parse)
+        .transpose()
+        .map_err(|_| Problem::new(Code::InvalidPath))
+}
+
+/// What `Authorization: Bearer …` carries.
+#[derive(Debug, PartialEq, Eq)]
+enum Bearer<'r> {
+    ServiceKey(&'r str),
+    AccessToken(&'r str),
+}
+
 /// The token of `Authorization: Bearer …` (RFC 6750, section 2.1).
-fn bearer(request: &Request) -> Result<&str, Problem> {
+fn bearer(request: &Request) -> Result<Bearer<'_>, Problem> {
     let Some(value) = request.headers().get(header::AUTHORIZATION) else {
-        return Err(challenge(Problem::new(Code::TokenMissing)));
+        return Err(Problem::new(Code::TokenMissing));
     };
     value
         .to_str()
@@ -88,7 +151,11 @@ fn bearer(request: &Request) -> Result<&str, Problem> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .filter(|token| !token.is_empty())
-        .ok_or_else(|| challenge(Problem::new(Code::TokenInvalid)))
+        .map(|token| match token.starts_with(SERVICE_KEY_PREFIX) {
+            true => Bearer::ServiceKey(token),
+            false => Bearer::AccessToken(token),
+        })
+        .ok_or_else(|| Problem::new(Code::TokenInvalid))
 }
 
 /// A 401 names the scheme that would do (RFC 9110, section 11.6.1).
@@ -112,7 +179,12 @@ mod tests {
 
     #[test]
     fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
-        assert_eq!(bearer(&with(Some("bearer msk_a_b"))).unwrap(), "msk_a_b");
+        for (authorization, found) in [
+            ("bearer msk_a_b", Bearer::ServiceKey("msk_a_b")),
+            ("Bearer a.b.c", Bearer::AccessToken("a.b.c")),
+        ] {
+            assert_eq!(bearer(&with(Some(authorization))).unwrap(), found);
+        }
         assert_eq!(bearer(&with(None)).unwrap_err().code, Code::TokenMissing);
         for bad in ["msk_a_b", "Basic eDp5", "Bearer ", "Bearer"] {
             assert_eq!(

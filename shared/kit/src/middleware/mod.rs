@@ -127,7 +127,11 @@ pub(crate) fn facts(request: &Request) -> Option<Arc<Facts>> {
 /// The document for `problem`, with the ids of the request it answers.
 pub(crate) fn refuse(facts: Option<&Facts>, problem: Problem) -> Response {
     match facts {
-        Some(facts) => problem.into_response(&facts.trace.trace_id, &facts.request_id),
-        None => problem.into_response("", ""),
+        Some(facts) => problem.into_response(
+            &facts.trace.trace_id,
+            &facts.request_id,
+            facts.locale.as_ref(),
+        ),
+        None => problem.into_response("", "", None),
     }
 }

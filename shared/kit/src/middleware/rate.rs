@@ -1,4 +1,5 @@
-//! How often one caller may call: by address in this process, by device or key in the database.
+//! How often one caller may call: by address in this process, by device, member or key in the
+//! database.
 
 use std::{
     collections::HashMap,
@@ -111,7 +112,7 @@ impl Middleware for AddressLimit {
     }
 }
 
-/// The limit by device or key.
+/// The limit by device, member or key.
 pub(crate) struct CallerLimit(pub(crate) Option<Arc<dyn Counter>>);
 
 impl Middleware for CallerLimit {
@@ -154,7 +155,7 @@ fn subject(request: &Request, caller: Caller) -> String {
             .path_parameters_ref()
             .and_then(|parameters| parameters.first("id"))
             .and_then(|id| id.parse().ok()),
-        Caller::Public | Caller::PublicOrOperator(_) | Caller::Operator(_) => None,
+        Caller::Public | Caller::PublicOrOperator(_) | Caller::Member | Caller::Operator(_) => None,
     };
     match (device, request.extensions().get::<Principal>()) {
         // Its id is kept nowhere, not in a counter's key either.

@@ -17,6 +17,7 @@ use crate::{
     call::Facts,
     config::{self, Stage},
     gateway::Received,
+    language,
     problem::{Code, Problem},
     runtime::Runtime,
     trace::Trace,
@@ -47,6 +48,7 @@ impl Middleware for Tracing {
             request_id = facts.request_id.as_str(),
             route = %facts.endpoint,
             caller = Empty,
+            member_id = Empty,
         );
         request.extensions_mut().insert(Arc::clone(&facts));
         request.extensions_mut().insert(route);
@@ -96,6 +98,7 @@ impl Tracing {
             method: request.method().clone(),
             path: received.path,
             query: received.query,
+            locale: text("accept-language").and_then(language::preferred),
         };
         Ok((route, facts))
     }
