@@ -15,23 +15,35 @@ impl Registry {
     /// Every function of the workspace.
     #[must_use]
     pub fn workspace() -> Self {
-        let functions: [(&str, Constructor); 16] = [
+        let functions: [(&str, Constructor); 28] = [
             ("admin-content", admin_content::function),
+            ("admin-members", admin_members::function),
             ("admin-reports", admin_reports::function),
             ("allocations", allocations::function),
             ("api-docs", api_docs::function),
             ("app-status", app_status::function),
+            ("auth-challenges", auth_challenges::function),
+            ("auth-guest", auth_guest::function),
+            ("auth-refresh", auth_refresh::function),
+            ("auth-sign-in", auth_sign_in::function),
+            ("auth-sign-out", auth_sign_out::function),
             ("device-content-config", device_content_config::function),
             ("device-profiles", device_profiles::function),
             ("fallback", fallback::function),
             ("health", health::function),
             ("jwks", jwks::function),
             ("key-rotation", key_rotation::function),
+            ("me", me::function),
+            ("me-exports", me_exports::function),
+            ("me-identities", me_identities::function),
+            ("me-sessions", me_sessions::function),
             ("pacing", pacing::function),
+            ("provider-events", provider_events::function),
             ("publish", publish::function),
             ("readiness", readiness::function),
             ("roll-up", roll_up::function),
             ("track", track::function),
+            ("withdrawal-purge", withdrawal_purge::function),
         ];
         functions.into_iter().collect()
     }

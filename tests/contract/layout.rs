@@ -16,12 +16,13 @@ use crate::{
 };
 
 /// The layers from the bottom up. A crate depends on layers below its own, never on its neighbours.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["shared/domain"],
     &["shared/jose"],
     &["shared/kit", "bench/peers"],
     &["shared/aws"],
     &["shared/store", "shared/upstream"],
+    &["shared/sessions"],
     &["functions"],
     &["local"],
     &["tests", "demo", "bench"],

@@ -22,7 +22,7 @@ use crate::{MemberPath, State, record};
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
-pub struct BanBody {
+pub(crate) struct BanBody {
     /// Why, for operators.
     #[garde(length(chars, min = 1, max = 500))]
     reason: String,
@@ -37,7 +37,7 @@ pub struct BanBody {
 /// Why it is done.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-pub struct ReasonBody {
+pub(crate) struct ReasonBody {
     /// Why, for the audit.
     #[garde(length(chars, min = 1, max = 500))]
     reason: String,
@@ -45,7 +45,7 @@ pub struct ReasonBody {
 
 /// How the member stands now.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// How.
     status: MemberStatus,
     /// The ban that holds.

@@ -25,7 +25,7 @@ const MOST: usize = 100;
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
-pub struct MemberQuery {
+pub(crate) struct MemberQuery {
     /// By id.
     id: Option<MemberId>,
     /// By how their nickname begins.
@@ -47,7 +47,7 @@ pub struct MemberQuery {
 
 /// Members that were found.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct MemberList {
+pub(crate) struct MemberList {
     /// The members.
     members: Vec<FoundMember>,
     /// Where the next page begins, where there is one.
@@ -57,7 +57,7 @@ pub struct MemberList {
 
 /// A member who was found.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct FoundMember {
+pub(crate) struct FoundMember {
     /// Their id.
     id: MemberId,
     /// How they stand.
@@ -70,7 +70,7 @@ pub struct FoundMember {
 
 /// A member, as an operator sees them.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct ViewedMember {
+pub(crate) struct ViewedMember {
     /// As they see themselves.
     member: MemberAnswer,
     /// What they sign in with, by the providers' names for them.
@@ -83,7 +83,7 @@ pub struct ViewedMember {
 
 /// What a member signs in with.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct ViewedIdentity {
+pub(crate) struct ViewedIdentity {
     provider: Provider,
     subject: Subject,
     linked_at: Instant,
@@ -91,7 +91,7 @@ pub struct ViewedIdentity {
 
 /// Where a member is signed in.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct ViewedSession {
+pub(crate) struct ViewedSession {
     id: SessionId,
     device: SessionDevice,
     created_at: Instant,
@@ -104,7 +104,13 @@ pub(crate) async fn search(
 ) -> Result<Reply<Json<MemberList>>, Problem> {
     let now = call.now();
     let query = &call.query;
-    let ids = match (&query.id, &query.nickname, &query.provider, &query.subject, &query.device_id) {
+    let ids = match (
+        &query.id,
+        &query.nickname,
+        &query.provider,
+        &query.subject,
+        &query.device_id,
+    ) {
         (Some(id), None, None, None, None) => vec![*id],
         (None, None, Some(provider), Some(subject), None) => {
             let owner = state.members.owner(*provider, subject).await?;

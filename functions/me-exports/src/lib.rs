@@ -156,12 +156,19 @@ async fn post(
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Json<ExportAnswer>>, Problem> {
     let (now, export_id) = (call.now(), RandomId::new(call.now(), &mut call.rng()));
-    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let member = member_now(&state.members, &call.principal, now)
+        .await?
+        .member
+        .id;
     let export = Export {
         requested_at: now,
         good_until: now + GOOD_FOR,
     };
-    if !state.members.request_export(member, export_id, export).await? {
+    if !state
+        .members
+        .request_export(member, export_id, export)
+        .await?
+    {
         return Err(Problem::new(Code::TokenInvalid).detail("the member is no more"));
     }
     Ok(Reply::accepted(ExportAnswer {
@@ -175,7 +182,10 @@ async fn get(
     call: Call<ExportPath, Nothing, Nothing>,
 ) -> Result<Reply<Json<ExportDocument>>, Problem> {
     let now = call.now();
-    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let member = member_now(&state.members, &call.principal, now)
+        .await?
+        .member
+        .id;
     let not_found = || Problem::new(Code::NotFound);
     let export = state.members.export(member, call.path.id, now).await?;
     export.ok_or_else(not_found)?;

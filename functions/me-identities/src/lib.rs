@@ -10,10 +10,7 @@ mod unlink;
 use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
-use kit::{
-    Caller, Code, Endpoint, Faults, Function, Method, Vars,
-    config::Variable,
-};
+use kit::{Caller, Code, Endpoint, Faults, Function, Method, Vars, config::Variable};
 use sessions::{Prover, SessionSettings, Sessions, WithdrawalSettings};
 use store::{
     Database,

@@ -8,10 +8,7 @@ use domain::{
     identity::{MemberId, Provider, SessionDevice},
 };
 use garde::Validate;
-use kit::{
-    Call, Code, Nothing, Problem, Reply, extract,
-    reply::Json,
-};
+use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,7 +25,7 @@ use crate::State;
 #[derive(Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
-pub struct LinkBody {
+pub(crate) struct LinkBody {
     /// Who is to vouch for the member.
     provider: Provider,
     /// A token that the provider signed.
@@ -57,7 +54,10 @@ pub(crate) async fn post(
     call: Call<Nothing, Nothing, extract::Json<LinkBody>>,
 ) -> Result<Reply<Json<MemberAnswer>>, Problem> {
     let (now, mut rng) = (call.now(), call.rng());
-    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let member = member_now(&state.members, &call.principal, now)
+        .await?
+        .member
+        .id;
     let body = call.body.0;
     let claimed = Claimed {
         provider: body.provider,
@@ -137,10 +137,7 @@ impl State {
         let nickname = record.nickname.as_deref().map(mask);
         Ok(Map::from_iter([
             ("nickname".to_owned(), json!(nickname)),
-            (
-                "providers".to_owned(),
-                json!(providers.collect::<Vec<_>>()),
-            ),
+            ("providers".to_owned(), json!(providers.collect::<Vec<_>>())),
             ("created_at".to_owned(), json!(record.member.created_at)),
         ]))
     }

@@ -18,7 +18,7 @@ use crate::State;
 /// Which member to go on as.
 #[derive(Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-pub struct ResolveBody {
+pub(crate) struct ResolveBody {
     /// The ticket that `identity_in_use` carried.
     #[garde(length(bytes, max = 128))]
     link_ticket: String,
@@ -31,7 +31,7 @@ pub struct ResolveBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "LinkChoice")]
-pub enum Chosen {
+pub(crate) enum Chosen {
     /// The one who calls: the identity becomes theirs.
     KeepCurrent,
     /// The one who has the identity: they are signed in to.
@@ -40,7 +40,7 @@ pub enum Chosen {
 
 /// How they go on.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// As whom.
     member: MemberAnswer,
     /// `use_other`: the tokens of the other member's session. The one that called is over.

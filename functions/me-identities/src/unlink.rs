@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use domain::{Instant, identity::Provider};
 use garde::Validate;
-use kit::{
-    Call, Code, Nothing, Problem, Reply,
-    reply::Empty,
-};
+use kit::{Call, Code, Nothing, Problem, Reply, reply::Empty};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sessions::{Sealed, member_now};
@@ -22,7 +19,7 @@ use crate::State;
 /// Whose identity.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-pub struct ProviderPath {
+pub(crate) struct ProviderPath {
     /// The provider.
     #[garde(skip)]
     provider: Provider,
@@ -33,7 +30,10 @@ pub(crate) async fn delete(
     call: Call<ProviderPath, Nothing, Nothing>,
 ) -> Result<Reply<Empty>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
-    let member = member_now(&state.members, &call.principal, now).await?.member.id;
+    let member = member_now(&state.members, &call.principal, now)
+        .await?
+        .member
+        .id;
     let unlinking = state
         .members
         .unlink(member, call.path.provider, stamp, Ok)

@@ -115,7 +115,10 @@ async fn end(
 ) -> Result<Reply<reply::Empty>, Problem> {
     let (member, _) = call.principal.member()?;
     member_now(&members, &call.principal, call.now()).await?;
-    match members.end_session(member, call.path.session_id, Ok).await? {
+    match members
+        .end_session(member, call.path.session_id, Ok)
+        .await?
+    {
         true => Ok(Reply::no_content()),
         false => Err(Problem::new(Code::NotFound)),
     }

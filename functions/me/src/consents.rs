@@ -17,7 +17,7 @@ use crate::{State, gone};
 /// What is agreed to; what is left out stays as it was.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-pub struct ConsentsBody {
+pub(crate) struct ConsentsBody {
     /// The terms of use, of this version.
     #[garde(dive)]
     terms: Option<TermsConsent>,
@@ -36,7 +36,7 @@ pub struct ConsentsBody {
 /// Agreement to one version of a text.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-pub struct TermsConsent {
+pub(crate) struct TermsConsent {
     /// Which version.
     #[garde(length(chars, min = 1, max = 64))]
     version: String,
@@ -45,7 +45,7 @@ pub struct TermsConsent {
 /// Agreement to be told of offers, or that there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum MarketingConsent {
+pub(crate) enum MarketingConsent {
     /// By day; what was agreed for the night stays while the day's does.
     ByDay(bool),
     /// By day and by night.
@@ -55,7 +55,7 @@ pub enum MarketingConsent {
 /// When a member may be told of offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ToldOfOffers {
+pub(crate) struct ToldOfOffers {
     /// At all.
     agreed: bool,
     /// Also between 21:00 and 08:00.

@@ -14,7 +14,7 @@ use crate::State;
 /// Which nickname.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
-pub struct NicknameQuery {
+pub(crate) struct NicknameQuery {
     /// As the member would write it.
     #[garde(length(bytes, max = 1024))]
     nickname: String,
@@ -22,7 +22,7 @@ pub struct NicknameQuery {
 
 /// Whether the member can have it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct NicknameAvailability {
+pub(crate) struct NicknameAvailability {
     /// Whether they can.
     available: bool,
     /// Why not: `taken`, `held`, or what is wrong with it.

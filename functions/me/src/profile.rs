@@ -8,11 +8,7 @@ use domain::{
     targeting::Attributes,
 };
 use garde::Validate;
-use kit::{
-    Call, Code, Nothing, Problem, Reply, extract,
-    precondition::Precondition,
-    reply::Json,
-};
+use kit::{Call, Code, Nothing, Problem, Reply, extract, precondition::Precondition, reply::Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -36,7 +32,7 @@ pub(crate) async fn get(
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
-pub struct MemberPatch {
+pub(crate) struct MemberPatch {
     /// What they are called.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
@@ -116,7 +112,11 @@ fn conflict(version: u64) -> Problem {
     Problem::new(Code::VersionConflict).detail(format!("the member is of version {version}"))
 }
 
-fn change(patch: MemberPatch, record: &MemberRecord, now: Instant) -> Result<ProfileChange, Problem> {
+fn change(
+    patch: MemberPatch,
+    record: &MemberRecord,
+    now: Instant,
+) -> Result<ProfileChange, Problem> {
     let nickname = match patch.nickname {
         None => None,
         Some(None) => Some(None),
@@ -141,12 +141,13 @@ fn change(patch: MemberPatch, record: &MemberRecord, now: Instant) -> Result<Pro
 }
 
 fn nickname(text: &str) -> Result<Nickname, Problem> {
-    text.parse().map_err(|fault: domain::identity::NicknameFault| {
-        let reason = Fault::new("/nickname", FaultCode::Invalid, fault.message());
-        Problem::new(Code::NicknameInvalid)
-            .detail(format!("{}: {}", fault.as_str(), fault.message()))
-            .errors(vec![reason])
-    })
+    text.parse()
+        .map_err(|fault: domain::identity::NicknameFault| {
+            let reason = Fault::new("/nickname", FaultCode::Invalid, fault.message());
+            Problem::new(Code::NicknameInvalid)
+                .detail(format!("{}: {}", fault.as_str(), fault.message()))
+                .errors(vec![reason])
+        })
 }
 
 fn merged(before: &Attributes, patch: Map<String, Value>) -> Result<Attributes, Problem> {

@@ -18,7 +18,7 @@ use crate::{State, gone};
 
 /// A withdrawal that is under way.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct WithdrawalAnswer {
+pub(crate) struct WithdrawalAnswer {
     /// How the member stands.
     status: MemberStatus,
     /// When they said so.
@@ -33,7 +33,7 @@ pub(crate) async fn begin(
 ) -> Result<Reply<Json<WithdrawalAnswer>>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
     let member = state.member(&call).await?.member.id;
-        let withdrawing = state
+    let withdrawing = state
         .members
         .withdraw(member, state.grace, stamp, now, Ok)
         .await?

@@ -121,8 +121,10 @@ async fn apple(
     let now = call.now();
     let payload = &call.body.0.payload;
     let event = state.providers.apple_event(payload, now).await?;
-    state.act(&event, Stamp::random(&mut call.rng()), now).await?;
-    Ok(Reply::empty())
+    state
+        .act(&event, Stamp::random(&mut call.rng()), now)
+        .await?;
+    Ok(Reply::done())
 }
 
 async fn kakao(
@@ -130,10 +132,17 @@ async fn kakao(
     call: Call<Nothing, Nothing, Form>,
 ) -> Result<Reply<Empty>, Problem> {
     let now = call.now();
-    let proof = call.header(header::AUTHORIZATION.as_str()).unwrap_or_default();
-    let event = state.providers.kakao_event(proof, &call.body.0, now).await?;
-    state.act(&event, Stamp::random(&mut call.rng()), now).await?;
-    Ok(Reply::empty())
+    let proof = call
+        .header(header::AUTHORIZATION.as_str())
+        .unwrap_or_default();
+    let event = state
+        .providers
+        .kakao_event(proof, &call.body.0, now)
+        .await?;
+    state
+        .act(&event, Stamp::random(&mut call.rng()), now)
+        .await?;
+    Ok(Reply::done())
 }
 
 impl State {
@@ -193,7 +202,9 @@ impl State {
         now: Instant,
     ) -> Result<store::Transaction<'t>, StoreError> {
         match &event.id {
-            Some(id) => self.members.act_once(transaction, (event.provider, id), now),
+            Some(id) => self
+                .members
+                .act_once(transaction, (event.provider, id), now),
             None => Ok(transaction),
         }
     }

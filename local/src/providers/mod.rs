@@ -38,6 +38,8 @@ pub(crate) const LIMITS: Limits = Limits {
 /// sandboxes know; a parameter that has a value keeps it.
 pub(crate) const APPS: &[(&str, &str)] = &[
     ("AppleClientIds", "com.example.app"),
+    ("AppleTeamId", "SANDBOX001"),
+    ("AppleKeyId", "SANDBOXKEY"),
     ("GoogleClientIds", "app.apps.googleusercontent.example"),
     ("KakaoClientIds", "kakao-app-key"),
     ("KakaoAppId", "1000"),

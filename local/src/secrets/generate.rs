@@ -1,6 +1,7 @@
 //! First values of secrets, for development only.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jose::{SigningError, SigningKey};
 use rand::{
     RngExt,
     seq::{IndexedRandom, SliceRandom},
@@ -20,9 +21,20 @@ pub(super) fn generate(value: &SecretValue) -> Result<String, &'static str> {
         SecretValue::SigningKeys => SigningKeys::first()
             .and_then(|keys| keys.to_secret())
             .map_err(|_| "no signing key can be made"),
+        SecretValue::AppleKey => apple_key().map_err(|_| "no key can be made"),
+        SecretValue::RandomText => Ok(format!("{:032x}", rand::random::<u128>())),
         SecretValue::Given(text) => Ok(text.clone()),
         SecretValue::Random(rules) => random(rules),
     }
+}
+
+/// PKCS #8 as PEM (RFC 7468): what a `.p8` file holds.
+fn apple_key() -> Result<String, SigningError> {
+    let der = SigningKey::generate()?.to_pkcs8()?;
+    let text = STANDARD.encode(der.reveal());
+    Ok(format!(
+        "-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n"
+    ))
 }
 
 fn random(rules: &RandomString) -> Result<String, &'static str> {

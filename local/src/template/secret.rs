@@ -29,6 +29,10 @@ pub enum SecretValue {
     TrackingKeys,
     /// `Metadata.Madang.Generate: signing-keys`: the keys that sign access tokens.
     SigningKeys,
+    /// `Metadata.Madang.Generate: apple-key`: a P-256 key as Apple gives it out.
+    AppleKey,
+    /// `Metadata.Madang.Generate: random-text`: what stands for a key that another's console shows.
+    RandomText,
     /// `GenerateSecretString`, as AWS defines it.
     Random(Box<RandomString>),
     /// `SecretString`.
@@ -128,6 +132,8 @@ fn secret_value(resolver: &Resolver, id: &str, body: &Value) -> Result<SecretVal
         Some(Value::String(hint)) if hint == "tracking-keys" => {
             return Ok(SecretValue::TrackingKeys);
         }
+        Some(Value::String(hint)) if hint == "apple-key" => return Ok(SecretValue::AppleKey),
+        Some(Value::String(hint)) if hint == "random-text" => return Ok(SecretValue::RandomText),
         Some(Value::String(hint)) if hint == "signing-keys" => {
             return Ok(SecretValue::SigningKeys);
         }

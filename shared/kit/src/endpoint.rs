@@ -53,6 +53,8 @@ pub enum Caller {
     Device(&'static str),
     /// An operator's session, or a service key with this scope.
     Operator(&'static str),
+    /// Another system, by a proof of its own in the body or a header, which the handler verifies.
+    Hook,
 }
 
 /// How often one caller may call.

@@ -235,6 +235,25 @@ impl Incoming for Ndjson {
     }
 }
 
+/// Fields as forms are posted, still encoded: the handler reads them.
+#[derive(Debug)]
+pub struct Form(pub String);
+
+impl Incoming for Form {
+    const MEDIA_TYPES: Option<&'static [&'static str]> =
+        Some(&["application/x-www-form-urlencoded"]);
+
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        std::str::from_utf8(bytes)
+            .map(|text| Self(text.to_owned()))
+            .map_err(|_| Problem::new(Code::ValidationFailed).detail("the form is not text"))
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
+        Schema::try_from(serde_json::json!({"type": "object"})).ok()
+    }
+}
+
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         match rejection {

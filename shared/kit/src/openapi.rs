@@ -95,7 +95,7 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
         set(&mut described, "requestBody", request_body);
     }
     match endpoint.caller {
-        Caller::Public => {}
+        Caller::Public | Caller::Hook => {}
         Caller::PublicOrOperator(_) => {
             set(&mut described, "security", json!([{}, {"serviceKey": []}]));
         }
@@ -270,7 +270,7 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
     ];
     let key = [Code::ServiceKeyInvalid, Code::Forbidden];
     match caller {
-        Caller::Public => Vec::new(),
+        Caller::Public | Caller::Hook => Vec::new(),
         Caller::Member => [&any[..], &member].concat(),
         Caller::Device(_) => [&any[..], &member, &key].concat(),
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),

@@ -77,6 +77,11 @@ impl<T> Reply<Json<T>> {
 }
 
 impl Reply<Empty> {
+    /// 200 with nothing to say.
+    pub fn done() -> Self {
+        Self::new(StatusCode::OK, Empty)
+    }
+
     /// 204.
     pub fn no_content() -> Self {
         Self::new(StatusCode::NO_CONTENT, Empty)

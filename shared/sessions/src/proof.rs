@@ -76,7 +76,10 @@ impl Prover {
             .map_err(|_| Problem::new(Code::TokenInvalid).detail("the provider names nobody"))?;
         let mut provider_token = None;
         if let (Provider::Apple, Some(code)) = (provider, &claimed.authorization_code) {
-            let exchanged = self.providers.exchange_apple_code(code, &identity, now).await;
+            let exchanged = self
+                .providers
+                .exchange_apple_code(code, &identity, now)
+                .await;
             let grant = match exchanged {
                 // Signing in must not depend on it: the app brings another code next time.
                 Err(ProviderError::Unavailable { .. }) => {
@@ -88,7 +91,8 @@ impl Prover {
             if let Some(grant) = grant {
                 let plain = serde_json::to_vec(&grant).map_err(|e| Problem::internal(&e))?;
                 let keys = sessions.keys(now).await?;
-                provider_token = Sealed::seal(&keys, &Sealed::place(provider, &subject), &plain, rng);
+                provider_token =
+                    Sealed::seal(&keys, &Sealed::place(provider, &subject), &plain, rng);
             }
         }
         Ok(Proven {
@@ -116,7 +120,9 @@ fn proof(claimed: &Claimed, challenge: Option<&Challenge>) -> Result<Proof, Prob
     }
     let nonce = challenge.map(|challenge| challenge.nonce.clone());
     if let Some(told) = &claimed.nonce {
-        let same = nonce.as_deref().is_some_and(|nonce| jose::nonce_matches(told, nonce));
+        let same = nonce
+            .as_deref()
+            .is_some_and(|nonce| jose::nonce_matches(told, nonce));
         if !same {
             return Err(ProviderError::Token(TokenFault::Nonce).into());
         }
@@ -160,7 +166,11 @@ mod tests {
         let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
         let secret = serde_json::json!({ "current": { "id": 1, "key": key } });
         let keys = Keys::parse(&secret.to_string()).unwrap();
-        Challenge::new(&keys, Instant::from_seconds(0), &mut StdRng::seed_from_u64(1))
+        Challenge::new(
+            &keys,
+            Instant::from_seconds(0),
+            &mut StdRng::seed_from_u64(1),
+        )
     }
 
     fn refused(claimed: &Claimed, challenge: Option<&Challenge>) -> Option<Code> {

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use aws::Aws;
 use domain::{
     DeviceKey, Instant,
-    identity::{Challenge, ChallengeRefused, RefreshToken, RefreshTokenRefused, Session, SessionId, SessionTerms},
+    identity::{
+        Challenge, ChallengeRefused, RefreshToken, RefreshTokenRefused, Session, SessionId,
+        SessionTerms,
+    },
     keyring::Keys,
 };
 use kit::{

@@ -74,7 +74,16 @@ impl Devices {
         id: &DeviceId,
         now: Instant,
     ) -> Result<Option<StoredProfile>, StoreError> {
-        let key = keys::device_profile(DeviceKey::of(id));
+        self.profile_of(DeviceKey::of(id), now).await
+    }
+
+    /// The same, for whoever knows a device by its key only.
+    pub async fn profile_of(
+        &self,
+        device: DeviceKey,
+        now: Instant,
+    ) -> Result<Option<StoredProfile>, StoreError> {
+        let key = keys::device_profile(device);
         let item = self.table.get_item(&key, Read::Consistent).await?;
         let item = item.filter(|item| !is_over(item, now));
         item.map(|item| self.stored_profile(item)).transpose()
@@ -115,7 +124,16 @@ impl Devices {
         id: &DeviceId,
         now: Instant,
     ) -> Result<StoredContentConfig, StoreError> {
-        let key = keys::device_content_config(DeviceKey::of(id));
+        self.content_config_of(DeviceKey::of(id), now).await
+    }
+
+    /// The same, for whoever knows a device by its key only.
+    pub async fn content_config_of(
+        &self,
+        device: DeviceKey,
+        now: Instant,
+    ) -> Result<StoredContentConfig, StoreError> {
+        let key = keys::device_content_config(device);
         let item = self.table.get_item(&key, Read::Consistent).await?;
         let item = item.filter(|item| !is_over(item, now));
         item.map_or_else(

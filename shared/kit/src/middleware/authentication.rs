@@ -71,7 +71,7 @@ fn record(principal: &Principal) {
 impl Authentication {
     async fn principal(&self, facts: &Facts, request: &Request) -> Result<Principal, Problem> {
         match facts.endpoint.caller {
-            Caller::Public => Ok(Principal::Anonymous),
+            Caller::Public | Caller::Hook => Ok(Principal::Anonymous),
             Caller::PublicOrOperator(_) => match bearer(request) {
                 Ok(Bearer::ServiceKey(key)) => self.service(key).await,
                 // Who sends no service key is nobody in particular; a wrong one is told so.

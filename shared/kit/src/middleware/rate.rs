@@ -155,7 +155,11 @@ fn subject(request: &Request, caller: Caller) -> String {
             .path_parameters_ref()
             .and_then(|parameters| parameters.first("id"))
             .and_then(|id| id.parse().ok()),
-        Caller::Public | Caller::PublicOrOperator(_) | Caller::Member | Caller::Operator(_) => None,
+        Caller::Public
+        | Caller::PublicOrOperator(_)
+        | Caller::Member
+        | Caller::Operator(_)
+        | Caller::Hook => None,
     };
     match (device, request.extensions().get::<Principal>()) {
         // Its id is kept nowhere, not in a counter's key either.
