@@ -250,9 +250,14 @@ fn unused_bits_at_the_end_of_a_segment_must_be_zero() {
         .iter()
         .position(|c| [*c] == last.as_bytes())
         .unwrap();
-    for other in (value & !0xf)..=(value | 0xf) {
-        let token = format!("{start}{}", char::from(alphabet[other]));
-        assert_eq!(es256(&token).is_ok(), other == value, "{other}");
+    let same_bytes = alphabet[value & !0xf..].iter().take(16);
+    for other in same_bytes.map(|c| char::from(*c)) {
+        let is_the_one = last.starts_with(other);
+        assert_eq!(
+            es256(&format!("{start}{other}")).is_ok(),
+            is_the_one,
+            "{other}"
+        );
     }
 }
 

@@ -155,6 +155,26 @@ fn what_is_no_set_of_keys_is_refused() {
     }
 }
 
+/// 65537^128, big-endian: it is 2^16 + 1, squared seven times.
+fn roca() -> Vec<u8> {
+    let squared = |number: Vec<u32>| {
+        let mut square = vec![0_u32; 2 * number.len()];
+        for (place, digit) in number.iter().enumerate() {
+            for (other_place, other) in number.iter().enumerate() {
+                square[place + other_place] += digit * other;
+            }
+            for carry in 0..square.len() - 1 {
+                square[carry + 1] += square[carry] >> 8;
+                square[carry] &= 0xff;
+            }
+        }
+        square
+    };
+    let number = (0..7).fold(vec![1, 0, 1], |number, _| squared(number));
+    let bytes = number.into_iter().rev().map(|digit| digit as u8);
+    bytes.skip_while(|byte| *byte == 0).collect()
+}
+
 #[test]
 fn a_malformed_or_weak_key_is_refused() {
     let rsa = |n: &[u8], e: &[u8]| json!({ "kty": "RSA", "n": encode(n), "e": encode(e) });
@@ -178,6 +198,8 @@ fn a_malformed_or_weak_key_is_refused() {
         (rsa(&modulus, &[1, 0, 0]), BadKey::Exponent),
         (rsa(&modulus, &[1, 0, 0, 0, 1]), BadKey::Exponent),
         (rsa(&modulus, &modulus), BadKey::Exponent),
+        // 65537^128, the plainest modulus of the ROCA family.
+        (rsa(&roca(), &[1, 0, 1]), BadKey::Roca),
         (json!({ "kty": "RSA", "e": "AQAB" }), BadKey::Member("n")),
         (coordinate("x", json!(zeros)), BadKey::Point),
         (coordinate("y", json!(zeros)), BadKey::Point),
