@@ -20,7 +20,6 @@ use serde_json::{Value, json, value::RawValue};
 
 /// The document. Keys stay as they were written: what is wrong with them is for the verifier to find.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Request<'a> {
     #[serde(borrow)]
     jwk: Option<&'a RawValue>,

@@ -12,3 +12,5 @@ mod forge;
 mod keys;
 mod properties;
 mod rfc;
+mod signatures;
+mod signing;
