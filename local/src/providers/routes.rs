@@ -3,7 +3,7 @@
 use domain::identity::Provider;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     APPS, Providers, Refused,
@@ -109,13 +109,16 @@ impl Providers {
         let app = form.get("client_id").unwrap_or_default();
         let now_s = self.now_s();
         let mut tokens = self.tokens();
-        let refresh_token = tokens.grant(Provider::Apple, app, code, now_s);
-        Ok(json!({
-            "access_token": tokens.grant(Provider::Apple, app, code, now_s),
-            "refresh_token": refresh_token,
-            "token_type": "bearer",
-            "expires_in": LIFETIME_S,
-        }))
+        let wish = Issue {
+            sub: code.to_owned(),
+            aud: Some(app.to_owned()),
+            nonce: None,
+            claims: Map::new(),
+            header: Map::new(),
+        };
+        let mut answer = tokens.issue(Provider::Apple, app, &wish, now_s)?;
+        answer["refresh_token"] = tokens.grant(Provider::Apple, app, code, now_s).into();
+        Ok(answer)
     }
 
     /// <https://developer.apple.com/documentation/signinwithapplerestapi/revoke-tokens>: 200 also for

@@ -10,6 +10,7 @@ use crate::{
     Algorithm,
     algorithm::{Curve, Scheme},
     base64url, json,
+    roca::is_roca,
 };
 
 /// Why a key cannot be used.
@@ -24,6 +25,9 @@ pub enum BadKey {
     /// An RSA exponent that is even, one, or longer than 32 bits.
     #[error("its exponent is not an odd number from 3 to 2^32")]
     Exponent,
+    /// An RSA modulus that can be factored (CVE-2017-15361).
+    #[error("its modulus was made by a broken generator")]
+    Roca,
     /// Coordinates that are no point of the curve.
     #[error("its coordinates are no point of the curve")]
     Point,
@@ -120,6 +124,9 @@ fn rsa(jwk: &Map<String, Value>) -> Result<Material, BadKey> {
     let is_odd = e.last().is_some_and(|byte| byte % 2 == 1);
     if !is_odd || e.len() > 4 || e == [1] {
         return Err(BadKey::Exponent);
+    }
+    if is_roca(&n) {
+        return Err(BadKey::Roca);
     }
     Ok(Material::Rsa(RsaPublicKeyComponents { n, e }))
 }

@@ -14,6 +14,7 @@ mod json;
 mod key;
 mod key_set;
 mod nonce;
+mod roca;
 mod signing;
 mod thumbprint;
 mod verify;

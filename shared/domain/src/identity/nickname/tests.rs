@@ -1,3 +1,5 @@
+//! Which names members may have, and which of them are one.
+
 use std::{collections::HashMap, fmt::Write};
 
 use proptest::prelude::*;
