@@ -17,11 +17,13 @@ Usage: make demo [ARGS=\"…\"]
 
   --targeted        a quarter of the campaigns is for some users only, and nobody else may see them
   --seed N          draws the clicks, and the allocations of a stack that the demo starts (default 1)
-  --visits N        replays only the first N visits; with --day, as many as a day has (20,000)
+  --visits N        replays only the first N visits; with --day, as many as a day has (default 12,000)
   --concurrency N   how many visits go on at once (default 8)
-  --day             plays no log: a day's traffic in a minute, on a stack of its own whose clock runs
-                    1,440 times as fast, to see pacing, budgets, caps and learning at work; draws
-                    charts and writes target/day.html (takes --seed and --visits)
+  --day             plays no log: a day's traffic in a minute or so, on a stack of its own with a fast
+                    clock, to see pacing, budgets, caps and learning at work; draws charts and writes
+                    target/day.html (takes --seed, --visits and --speed)
+  --speed N         with --day: how fast the clock runs, 60 to 1440 (default 1200). A machine that is
+                    busy with other things needs a slower one: see the last lines of the report
   --evaluate        replays nothing and needs no stack: estimates from the logs what random choices,
                     Thompson sampling and the store's own policy are worth, with intervals (takes --seed)
 
@@ -38,6 +40,8 @@ pub struct Options {
     pub evaluate: bool,
     /// Whether a day is played on a fast clock, and nothing else is done.
     pub day: bool,
+    /// How many seconds pass in a second of that day.
+    pub speed: Option<u32>,
     /// Whether some campaigns are for some users only.
     pub targeted: bool,
     /// What every draw of the demo depends on.
@@ -67,6 +71,7 @@ impl Options {
         let mut options = Self {
             evaluate: false,
             day: false,
+            speed: None,
             targeted: false,
             seed: 1,
             visits: None,
@@ -81,6 +86,7 @@ impl Options {
                 Long("targeted") => options.targeted = true,
                 Long("seed") => options.seed = number(&mut parser).context("--seed")?,
                 Long("visits") => options.visits = Some(number(&mut parser).context("--visits")?),
+                Long("speed") => options.speed = Some(number(&mut parser).context("--speed")?),
                 Long("concurrency") => {
                     options.concurrency = number(&mut parser).context("--concurrency")?
                 }
@@ -99,6 +105,11 @@ impl Options {
         ensure!(
             !options.day || (!options.targeted && !options.evaluate),
             "--day has campaigns of its own: --targeted and --evaluate are not for it"
+        );
+        let speed = options.speed;
+        ensure!(
+            speed.is_none_or(|speed| options.day && (60..=1_440).contains(&speed)),
+            "--speed is for --day, and from 60 to 1440"
         );
         Ok(Some(options))
     }
@@ -127,6 +138,7 @@ mod tests {
         let expected = Options {
             evaluate: false,
             day: false,
+            speed: None,
             targeted: true,
             seed: 7,
             visits: Some(20),
@@ -146,8 +158,12 @@ mod tests {
 
     #[test]
     fn a_day_takes_a_seed_and_a_number_of_visits() {
-        let read = parse("--day --seed 7 --visits 900").unwrap().unwrap();
+        let read = parse("--day --seed 7 --visits 900 --speed 720")
+            .unwrap()
+            .unwrap();
         assert_eq!((read.day, read.seed, read.visits), (true, 7, Some(900)));
+        assert_eq!(read.speed, Some(720));
+        assert!(parse("--day --speed 10").is_err() && parse("--speed 720").is_err());
         assert!(parse("--day --targeted").is_err());
         assert!(parse("--day --evaluate").is_err());
     }

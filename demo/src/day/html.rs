@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{
-    Outcome, SPEED,
+    Outcome,
     findings::{Finding, Verdict},
-    shape::{INTERVALS, share_of_interval},
+    shape::{INTERVALS, plan},
     store::{CAP, CREATIVES, Line},
 };
 use crate::{statistics::float, summary::count};
@@ -48,8 +48,9 @@ pub(crate) fn page(outcome: &Outcome, findings: &[Finding]) -> String {
          <meta name=\"viewport\" content=\"width=device-width\">\
          <title>A day in a minute</title><style>{STYLE}</style></head><body>\n\
          <h1>A day in a minute</h1>\n\
-         <p>{} visits of a day, {SPEED} times as fast, seed {}. Times are UTC.</p>\n",
+         <p>{} visits of a day, {} times as fast, seed {}. Times are UTC.</p>\n",
         count(outcome.played.visits),
+        count(outcome.speed),
         outcome.seed
     );
     table(&mut page, findings);
@@ -72,9 +73,6 @@ fn charts(outcome: &Outcome) -> Vec<Chart<'static>> {
     let budgets = outcome.budgets;
     let ledger = &outcome.ledger;
     let counted = |line| floats(ledger.counted_of(line));
-    let plan: Vec<f64> = (0..INTERVALS)
-        .map(|interval| float(budgets.daily) * share_of_interval(interval))
-        .collect();
     let total = |line: Line| count(outcome.row(line).impressions);
     let daily = count(budgets.daily);
     vec![
@@ -94,7 +92,7 @@ fn charts(outcome: &Outcome) -> Vec<Chart<'static>> {
             ),
             vec![
                 Mark::Bars(BLUE, counted(Line::Even)),
-                Mark::Line(ORANGE, plan),
+                Mark::Level(ORANGE, plan(budgets.daily, 96)),
             ],
         ),
         chart_of(

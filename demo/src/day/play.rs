@@ -103,6 +103,11 @@ impl Player {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the stack's clock shows.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// Waits until the stack's clock shows this moment.
     pub(crate) async fn until(&self, moment: Instant) {
         sleep(moment.since(self.clock.now()) / self.speed).await;
@@ -121,7 +126,8 @@ impl Player {
         let seen: Vec<_> = items
             .iter()
             .zip(&visit.slots)
-            .filter(|(_, slot)| !slot.lost)
+            // Nobody pays for house items, and their showings are not reported.
+            .filter(|((line, _), slot)| *line != Line::House && !slot.lost)
             .collect();
         if seen.is_empty() {
             return Ok(());

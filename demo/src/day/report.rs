@@ -5,11 +5,11 @@ use std::{fmt, fs, path::PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::{
-    Outcome, SPEED,
+    Outcome,
     chart::{COLUMNS, blocks, hours},
     findings::{Finding, Verdict, findings},
     html,
-    shape::{DAY_MIN, grouped, share_of_interval},
+    shape::{grouped, plan},
     store::{CREATIVES, Line},
 };
 use crate::{client::MarkStatus, statistics::float, summary::count};
@@ -65,7 +65,7 @@ impl DayReport {
         let counted = |line| columns(ledger.counted_of(line));
         let asked = columns(&ledger.asked);
         let all: u64 = ledger.asked.iter().sum();
-        let plan: Vec<f64> = plan(budgets.daily);
+        let plan = vec![plan(budgets.daily, 48); COLUMNS];
         let (even, asap) = (counted(Line::Even), counted(Line::Asap));
         // One scale for what is to be compared.
         let top = highest(&[&even, &plan, &asap]);
@@ -141,12 +141,6 @@ fn columns(series: &[u64]) -> Vec<f64> {
     grouped(series, IN_COLUMN).into_iter().map(float).collect()
 }
 
-fn plan(budget: u64) -> Vec<f64> {
-    (0..COLUMNS)
-        .map(|column| 2.0 * float(budget) * share_of_interval(IN_COLUMN * column))
-        .collect()
-}
-
 fn highest(series: &[&[f64]]) -> f64 {
     series
         .iter()
@@ -170,7 +164,8 @@ impl fmt::Display for DayReport {
         let played = outcome.played;
         writeln!(
             f,
-            "A day, {SPEED} times as fast, seed {}: {} visits, {:.0} s in all\n",
+            "A day, {} times as fast, seed {}: {} visits, {:.0} s in all\n",
+            count(outcome.speed),
             outcome.seed,
             count(played.visits),
             outcome.elapsed.as_secs_f64()
@@ -215,7 +210,7 @@ impl fmt::Display for DayReport {
                     .sum::<u64>()
             )
         )?;
-        write!(f, "  workers      of {DAY_MIN} minutes,")?;
+        write!(f, "  workers      of {} minutes,", count(outcome.minutes))?;
         for (number, (name, runs)) in outcome.runs.iter().enumerate() {
             let comma = if number > 0 { "," } else { "" };
             write!(f, "{comma} {name} ran in {}", count(runs.ended))?;
@@ -233,13 +228,6 @@ impl fmt::Display for DayReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_plan_of_the_chart_is_the_whole_budget() {
-        let plan = plan(4_800);
-        assert_eq!(plan.len(), COLUMNS);
-        assert!((plan.iter().sum::<f64>() - 4_800.0).abs() < 1e-6);
-    }
 
     #[test]
     fn shares_are_of_what_was_given_out_at_the_same_time() {

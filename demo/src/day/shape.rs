@@ -1,4 +1,6 @@
-//! The shape of the day: how its traffic is spread over the hours, and what a budget's plan is by it.
+//! The shape of the day: how its traffic is spread over the hours, and what a budget's plan is.
+
+use crate::statistics::float;
 
 /// How many intervals a day is looked at in.
 pub(crate) const INTERVALS: usize = 96;
@@ -16,15 +18,10 @@ const WEIGHTS: [u32; 24] = [
 ];
 
 /// The part of the day's traffic that an hour brings.
-pub(crate) fn share_of_hour(hour: usize) -> f64 {
+fn share_of_hour(hour: usize) -> f64 {
     let all: u32 = WEIGHTS.iter().sum();
     let weight = WEIGHTS.get(hour).copied().unwrap_or_default();
     f64::from(weight) / f64::from(all)
-}
-
-/// The part of the day's traffic that an interval brings: a quarter of its hour's.
-pub(crate) fn share_of_interval(interval: usize) -> f64 {
-    share_of_hour(interval / 4) / 4.0
 }
 
 /// The minute of the day by which this part of its traffic, 0 to 1, has come.
@@ -40,9 +37,10 @@ pub(crate) fn minute_of(part: f64) -> f64 {
     f64::from(DAY_MIN)
 }
 
-/// What a budget spread by the traffic should bring in each hour.
-pub(crate) fn plan_by_hour(budget: f64) -> [f64; 24] {
-    std::array::from_fn(|hour| budget * share_of_hour(hour))
+/// What an even budget should bring in each of so many parts of the day. They are alike: a stack on
+/// its first day knows of no hour that is busier than another.
+pub(crate) fn plan(budget: u64, parts: u32) -> f64 {
+    float(budget) / f64::from(parts)
 }
 
 /// Sums of so many neighbours each.
@@ -73,10 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shares_of_hours_and_of_intervals_make_a_day() {
+    fn the_shares_of_the_hours_make_a_day() {
         let hours: f64 = (0..24).map(share_of_hour).sum();
-        let intervals: f64 = (0..INTERVALS).map(share_of_interval).sum();
-        assert!((hours - 1.0).abs() < 1e-9 && (intervals - 1.0).abs() < 1e-9);
+        assert!((hours - 1.0).abs() < 1e-9);
         assert_eq!(share_of_hour(24), 0.0);
     }
 
@@ -92,10 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_spends_the_budget_where_the_traffic_is() {
-        let plan = plan_by_hour(2_400.0);
-        assert!((plan.iter().sum::<f64>() - 2_400.0).abs() < 1e-6);
-        assert!(plan[20] > 3.0 * plan[3]);
+    fn the_parts_of_a_plan_are_alike_and_make_the_budget() {
+        assert_eq!((plan(2_400, 24), plan(2_400, 96)), (100.0, 25.0));
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(crate) const CREATIVES: [(&str, f64); 3] = [("plain", 0.005), ("better", 0.0
 const CPM_MICROS: u64 = 2_000_000;
 
 /// Where something is shown, and how many slots there are in a visit.
-pub(crate) const PLACEMENTS: [(&str, u8); 3] = [("top", 1), ("middle", 1), ("bottom", 2)];
+pub(crate) const PLACEMENTS: [(&str, u8); 4] =
+    [("first", 1), ("second", 1), ("third", 1), ("fourth", 1)];
 
 /// Slots of a visit.
 pub(crate) const SLOTS: u32 = 4;
@@ -45,13 +46,13 @@ pub(crate) struct Budgets {
 }
 
 impl Budgets {
-    /// Half as many as there are visits go out evenly, and less than half of the visits bring the
-    /// total budget to its end.
+    /// A third of the visits: few enough to go out evenly through the night. And more than half of
+    /// them in money, which lasts until the afternoon.
     pub(crate) const fn of(visits: usize) -> Self {
         let visits = visits as u64;
         Self {
-            daily: visits * 9 / 20,
-            total: visits * 11 / 20,
+            daily: visits * 7 / 20,
+            total: visits * 3 / 5,
         }
     }
 
@@ -111,25 +112,25 @@ impl Line {
         });
         let special = match self {
             Self::Even => json!({
-                "placements": ["top"], "pacing": "even",
+                "placements": ["first"], "pacing": "even",
                 "budget": { "pricing": "impressions", "daily": budgets.daily },
             }),
             Self::Asap => json!({
-                "placements": ["top"],
+                "placements": ["second"],
                 "budget": { "pricing": "impressions", "daily": budgets.daily },
             }),
             Self::Cpm => json!({
-                "placements": ["middle"],
+                "placements": ["third"],
                 "budget": {
                     "pricing": "cpm", "price_micros": CPM_MICROS, "total": budgets.total_micros(),
                 },
             }),
             Self::Capped => json!({
-                "placements": ["bottom"],
+                "placements": ["fourth"],
                 "caps": [{ "scope": "campaign", "per": "day", "max": CAP }],
             }),
             Self::Learner => json!({
-                "placements": ["bottom"], "tier": 20, "sampling": "thompson",
+                "placements": ["fourth"], "tier": 20, "sampling": "thompson",
                 "creatives": CREATIVES.map(|(id, _)| creative(id)),
             }),
             Self::House => json!({
@@ -174,7 +175,7 @@ mod tests {
     #[test]
     fn the_budget_in_money_buys_as_many_impressions_as_it_says() {
         let budgets = Budgets::of(10_000);
-        assert_eq!((budgets.daily, budgets.total), (4_500, 5_500));
-        assert_eq!(budgets.total_micros(), 11_000_000);
+        assert_eq!((budgets.daily, budgets.total), (3_500, 6_000));
+        assert_eq!(budgets.total_micros(), 12_000_000);
     }
 }
