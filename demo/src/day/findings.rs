@@ -72,7 +72,7 @@ pub(crate) fn findings(outcome: &Outcome) -> Result<Vec<Finding>> {
         cap(outcome),
         even(outcome),
         done(outcome, Line::Asap, outcome.budgets.daily, 14),
-        done(outcome, Line::Cpm, outcome.budgets.total, 20),
+        done(outcome, Line::Cpm, outcome.budgets.total, 18),
         learning(outcome)?,
     ])
 }

@@ -1,6 +1,6 @@
 //! The day on the terminal.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 
@@ -16,6 +16,9 @@ use crate::{client::MarkStatus, statistics::float, summary::count};
 
 /// Where the HTML report goes.
 const HTML: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/day.html");
+
+/// Visits that are later than this came in another hour's place: the picture is off.
+const TOO_LATE: Duration = Duration::from_secs(30 * 60);
 
 /// Intervals in a column.
 const IN_COLUMN: usize = 2;
@@ -221,6 +224,13 @@ impl fmt::Display for DayReport {
             played.latest.as_secs_f64() / 60.0,
             count(played.missed)
         )?;
+        if played.missed > 0 || played.latest > TOO_LATE {
+            let half = outcome.speed / 2;
+            writeln!(
+                f,
+                "               this machine does not keep up: try a slower clock, --speed {half}"
+            )?;
+        }
         writeln!(f, "  report       {}", self.html.display())
     }
 }

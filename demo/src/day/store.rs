@@ -46,13 +46,13 @@ pub(crate) struct Budgets {
 }
 
 impl Budgets {
-    /// A third of the visits: few enough to go out evenly through the night. And more than half of
+    /// A third of the visits: few enough to go out evenly through the night. And half of
     /// them in money, which lasts until the afternoon.
     pub(crate) const fn of(visits: usize) -> Self {
         let visits = visits as u64;
         Self {
             daily: visits * 7 / 20,
-            total: visits * 3 / 5,
+            total: visits / 2,
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_budget_in_money_buys_as_many_impressions_as_it_says() {
         let budgets = Budgets::of(10_000);
-        assert_eq!((budgets.daily, budgets.total), (3_500, 6_000));
-        assert_eq!(budgets.total_micros(), 12_000_000);
+        assert_eq!((budgets.daily, budgets.total), (3_500, 5_000));
+        assert_eq!(budgets.total_micros(), 10_000_000);
     }
 }
