@@ -98,7 +98,7 @@ fn charts(outcome: &Outcome) -> Vec<Chart<'static>> {
         chart_of(
             "asap",
             format!(
-                "The same budget as soon as possible, in the same placement. {} in all.",
+                "The same budget as soon as possible, in another slot. {} in all.",
                 total(Line::Asap)
             ),
             vec![Mark::Bars(BLUE, counted(Line::Asap))],

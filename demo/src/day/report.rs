@@ -224,8 +224,8 @@ impl fmt::Display for DayReport {
             played.latest.as_secs_f64() / 60.0,
             count(played.missed)
         )?;
-        if played.missed > 0 || played.latest > TOO_LATE {
-            let half = outcome.speed / 2;
+        if 100 * played.missed > played.visits || played.latest > TOO_LATE {
+            let half = (outcome.speed / 2).max(60);
             writeln!(
                 f,
                 "               this machine does not keep up: try a slower clock, --speed {half}"
