@@ -24,7 +24,7 @@ use crate::{
     http1::{Limits, Server},
     lambda_api::{self, LambdaApi},
     sandbox::Sandbox,
-    schedule::{Expression, Schedules, Time},
+    schedule::{Expression, Runs, Schedules, Time},
     secrets::{SecretsManager, Vault},
     seed::{self, SeedError},
     stop::{Stop, Stopped},
@@ -204,6 +204,12 @@ impl Stack {
     #[must_use]
     pub fn created_tables(&self) -> &[String] {
         self.database.created()
+    }
+
+    /// How often the scheduled workers ran, by the names of their schedules.
+    #[must_use]
+    pub fn runs(&self) -> BTreeMap<String, Runs> {
+        self.schedules.runs()
     }
 
     /// Stops: no new requests, what has begun may finish within five seconds, the database closes
