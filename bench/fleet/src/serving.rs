@@ -59,7 +59,10 @@ impl Simulation {
         };
         let leases = instance.in_hand(now, &self.books.keys, &self.budgets);
         let lineup = &mut self.lineups[instance.delivery];
-        *lineup = lineup.at(now);
+        *lineup = match lineup.is_due(now) {
+            true => lineup.renewed(now),
+            false => lineup.at(now),
+        };
         let bytes = self.devices.size(device);
         self.meter.read(Key::Device, device.into(), eventual(bytes));
         let showings = self.devices.showings(device);
