@@ -22,8 +22,8 @@ use crate::{
     traffic::about,
 };
 
-/// `SNAPSHOT_REFRESH_S` and `TRACKING_TOKEN_LIFETIME_S`.
-pub(crate) const CONTENT_REFRESH: Duration = Duration::from_secs(3);
+/// `SNAPSHOT_REFRESH_S` of `allocations` and `TRACKING_TOKEN_LIFETIME_S`.
+const CONTENT_REFRESH: Duration = Duration::from_secs(7);
 const FREE_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// An instance tells its tally after so long and so many requests, or after long.
