@@ -44,6 +44,7 @@ use operations::Operations;
 use options::{HELP, Options};
 use process::{Cores, pin};
 use report::{Allocation, FLOOR, Function, HELLO, PeerFigures, Report};
+use serde_json::Value;
 
 /// How many campaigns there are, in turn.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
@@ -128,7 +129,12 @@ fn measured(binaries: &Binaries) -> Result<Report> {
         backend.publish(size)?;
         let ours = allocations(binaries, &backend)?;
         let calls = ours.calls()?;
-        allocation.push(Allocation { selection, calls });
+        let unread_cpu_us = Some(unread(binaries, &backend)?.calls()?.cpu_us);
+        allocation.push(Allocation {
+            selection,
+            calls,
+            unread_cpu_us,
+        });
 
         let workload = Workload::new(size)?;
         let expected = Expected::new(&workload, backend.now())?;
@@ -217,7 +223,22 @@ fn subjects(binaries: &Binaries, backend: &Backend) -> Result<Vec<(&'static str,
 }
 
 fn allocations(binaries: &Binaries, backend: &Backend) -> Result<Subject> {
-    let events = bench_selection::requests()
+    allocating(binaries, backend, &bench_selection::requests())
+}
+
+/// The same, asked by devices that do not say which they are: nothing is read for them.
+fn unread(binaries: &Binaries, backend: &Backend) -> Result<Subject> {
+    let mut requests = bench_selection::requests();
+    for request in &mut requests {
+        if let Some(device) = request.get_mut("device").and_then(Value::as_object_mut) {
+            device.remove("id");
+        }
+    }
+    allocating(binaries, backend, &requests)
+}
+
+fn allocating(binaries: &Binaries, backend: &Backend, requests: &[Value]) -> Result<Subject> {
+    let events = requests
         .iter()
         .map(|body| {
             Request {

@@ -16,6 +16,9 @@ pub(crate) const FLOOR: &str = "floor";
 /// The name of the hello.
 pub(crate) const HELLO: &str = "hello";
 
+/// What is said of requests for which no device is read, as the peers read none.
+const UNREAD: &str = "… no device to be read";
+
 /// How many times what `allocations` takes a Django app is to take at least, by number of campaigns.
 const DJANGO: &str = "django";
 const DJANGO_AIMS: [(usize, f64); 3] = [(1_000, 28.0), (10_000, 74.0), (100_000, 1_300.0)];
@@ -74,6 +77,10 @@ pub(crate) struct Allocation {
     pub(crate) selection: Selection,
     /// The whole function.
     pub(crate) calls: Calls,
+    /// Processor time of the whole function for requests that do not say which device they are of,
+    /// so that nothing is read for them. Reports from before it was measured have none.
+    #[serde(default)]
+    pub(crate) unread_cpu_us: Option<f64>,
 }
 
 /// What the same work costs a server that scans.
@@ -139,13 +146,21 @@ impl Report {
                 relative.insert(format!("{name}, {heading}"), of(figures) / of(floor));
             }
         }
-        for Allocation { selection, calls } in &self.allocation {
+        for Allocation {
+            selection,
+            calls,
+            unread_cpu_us,
+        } in &self.allocation
+        {
             let of = format!("{} campaigns", selection.campaigns);
             relative.insert(format!("{of}, CPU µs"), calls.cpu_us / floor.cpu_us);
             relative.insert(
                 format!("{of}, selection µs"),
                 selection.select_us / floor.cpu_us,
             );
+            if let Some(unread) = unread_cpu_us {
+                relative.insert(format!("{of}, unread, CPU µs"), unread / floor.cpu_us);
+            }
         }
         relative
     }
@@ -196,7 +211,12 @@ impl Report {
         let ours: BTreeMap<_, _> = self
             .allocation
             .iter()
-            .map(|Allocation { selection, calls }| (selection.campaigns, calls.cpu_us))
+            .map(|one| (one.selection.campaigns, one.calls.cpu_us))
+            .collect();
+        let unread: BTreeMap<_, _> = self
+            .allocation
+            .iter()
+            .filter_map(|one| Some((one.selection.campaigns, one.unread_cpu_us?)))
             .collect();
         let row =
             |f: &mut fmt::Formatter<'_>, name: &str, cell: &dyn Fn(usize) -> Option<String>| {
@@ -219,6 +239,9 @@ impl Report {
         row(f, "allocations", &|size| {
             Some(format!("{:.1}", ours.get(&size)?))
         })?;
+        row(f, UNREAD, &|size| {
+            Some(format!("{:.1}", unread.get(&size)?))
+        })?;
         for peer in &self.peers {
             row(f, &peer.name, &|size| {
                 Some(format!("{:.1}", peer.cpu_us.get(&size)?))
@@ -230,6 +253,12 @@ impl Report {
                 Some(format!(
                     "{:.2} ×",
                     peer.cpu_us.get(&size)? / ours.get(&size)?
+                ))
+            })?;
+            row(f, "  to the one unread", &|size| {
+                Some(format!(
+                    "{:.2} ×",
+                    peer.cpu_us.get(&size)? / unread.get(&size)?
                 ))
             })?;
             if peer.name == DJANGO {
@@ -291,7 +320,10 @@ impl fmt::Display for Report {
             "first ms",
             "RSS MB"
         )?;
-        for Allocation { selection, calls } in &self.allocation {
+        for Allocation {
+            selection, calls, ..
+        } in &self.allocation
+        {
             writeln!(
                 f,
                 "  {:<12}{:>12.2}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}",
@@ -353,7 +385,11 @@ mod tests {
                 function(HELLO, 2.0 * floor),
                 function("health", health),
             ],
-            allocation: vec![Allocation { selection, calls }],
+            allocation: vec![Allocation {
+                selection,
+                calls,
+                unread_cpu_us: Some(20.0),
+            }],
             peers: vec![PeerFigures {
                 name: DJANGO.to_owned(),
                 made_of: "Django 0".to_owned(),
@@ -392,6 +428,8 @@ mod tests {
             rows[0].contains("1000.0") && rows[1].contains("25.00 ×"),
             "{text}"
         );
+        let unread = text.lines().find(|line| line.contains("unread"));
+        assert!(unread.unwrap().ends_with("50.00 ×"), "{text}");
         let aim = text.lines().find(|line| line.contains("aim, at least"));
         assert!(aim.unwrap().ends_with("28 ×"));
         assert!(text.contains("\ngo: skipped\n"));
@@ -403,6 +441,8 @@ mod tests {
         for member in ["peers", "skipped", "operations"] {
             old.as_object_mut().unwrap().remove(member);
         }
+        let allocation = old["allocation"][0].as_object_mut().unwrap();
+        allocation.remove("unread_cpu_us");
         let read: Report = serde_json::from_value(old).unwrap();
         assert!(read.peers.is_empty() && read.operations.is_none());
     }

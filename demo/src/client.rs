@@ -1,13 +1,13 @@
 //! The calls that an app, an operator and a schedule would make.
 
-use std::{collections::BTreeMap, ops::Sub, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, ops::Sub, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::civil::Date;
 use local::Description;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Speaks to one stack.
 pub(crate) struct Client {
@@ -27,6 +27,7 @@ pub(crate) struct Allocation {
 #[derive(Debug, Deserialize)]
 pub(crate) struct AllocatedItem {
     pub(crate) campaign_id: String,
+    pub(crate) creative_id: String,
     pub(crate) assets: Assets,
     pub(crate) impression_url: String,
     pub(crate) click_url: String,
@@ -39,7 +40,7 @@ pub(crate) struct Assets {
 }
 
 /// What a report counts of a campaign.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) impressions: u64,
     pub(crate) clicks: u64,
@@ -55,6 +56,29 @@ impl Sub for Counts {
             clicks: self.clicks.saturating_sub(before.clicks),
         }
     }
+}
+
+/// A campaign in a report, as far as the demo needs it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct ReportRow {
+    pub(crate) campaign: String,
+    pub(crate) impressions: u64,
+    pub(crate) clicks: u64,
+    pub(crate) spend_micros: u64,
+    pub(crate) over_cap: u64,
+}
+
+/// What came of an impression that was sent with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MarkStatus {
+    Counted,
+    Repeated,
+    OverCap,
+    Flagged,
+    Expired,
+    Invalid,
+    Failed,
 }
 
 /// A client for loopback: no proxy, and a redirect is an answer.
@@ -108,6 +132,22 @@ impl Client {
         Ok(())
     }
 
+    /// Says that these tokens were seen; what came of each.
+    pub(crate) async fn impressions(&self, tokens: &[&str]) -> Result<Vec<MarkStatus>> {
+        #[derive(Deserialize)]
+        struct Results {
+            results: Vec<Mark>,
+        }
+        #[derive(Deserialize)]
+        struct Mark {
+            status: MarkStatus,
+        }
+        let url = format!("{}/v1/t/batch", self.base_url);
+        let body = json!({ "kind": "impression", "tokens": tokens });
+        let Results { results } = self.json(self.http.post(url).json(&body)).await?;
+        Ok(results.into_iter().map(|mark| mark.status).collect())
+    }
+
     /// Sets the totals from the marks, as the schedule does every minute.
     pub(crate) async fn roll_up(&self) -> Result<()> {
         let answer = self
@@ -121,22 +161,31 @@ impl Client {
 
     /// What is counted per campaign from the first day to the last, both included.
     pub(crate) async fn report(&self, from: Date, to: Date) -> Result<BTreeMap<String, Counts>> {
+        let rows = self.campaign_rows(from, to).await?.into_iter();
+        Ok(rows
+            .map(|row| {
+                let counts = Counts {
+                    impressions: row.impressions,
+                    clicks: row.clicks,
+                };
+                (row.campaign, counts)
+            })
+            .collect())
+    }
+
+    /// The rows of that report.
+    pub(crate) async fn campaign_rows(
+        &self,
+        from: impl Display,
+        to: impl Display,
+    ) -> Result<Vec<ReportRow>> {
         #[derive(Deserialize)]
         struct Report {
-            rows: Vec<Row>,
-        }
-        #[derive(Deserialize)]
-        struct Row {
-            campaign: String,
-            #[serde(flatten)]
-            counts: Counts,
+            rows: Vec<ReportRow>,
         }
         let path = format!("/admin/v1/reports/campaigns?from={from}&to={to}&group=campaign");
         let Report { rows } = self.json(self.admin(Method::GET, &path)).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.campaign, row.counts))
-            .collect())
+        Ok(rows)
     }
 
     pub(crate) fn admin(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,7 +1,7 @@
 //! The main job on real traffic: the items of the Open Bandit log are published as campaigns, its
 //! 10,000 visits replayed as allocations over HTTP with their impressions and clicks, and what the
-//! stack counted is held against what was sent. Or, without a stack, what its policies can be said to be
-//! worth by the log alone.
+//! stack counted is held against what was sent. Or a day's traffic in a minute, on a stack with a fast
+//! clock. Or, without a stack, what its policies can be said to be worth by the log alone.
 #![forbid(unsafe_code)]
 
 mod audience;
@@ -10,6 +10,7 @@ mod campaigns;
 mod checks;
 mod client;
 mod dataset;
+mod day;
 mod evaluation;
 mod options;
 mod progress;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use tokio::time::{Instant, sleep};
 
+pub use day::{DayReport, day};
 pub use evaluation::{Evaluation, evaluate};
 pub use options::{HELP, Options};
 pub use summary::Summary;
@@ -73,7 +75,11 @@ async fn play(options: &Options, log: &Dataset, stack: &Stack) -> Result<Summary
     let days = days_around(Timestamp::now())?;
     let before = counted(&client, days).await?;
     let outcome = replay
-        .run(options.seed, options.visits, options.concurrency)
+        .run(
+            options.seed,
+            options.visits.unwrap_or(usize::MAX),
+            options.concurrency,
+        )
         .await?;
     let after = counted(&client, days).await?;
     let counted = campaigns

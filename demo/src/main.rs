@@ -1,5 +1,5 @@
-//! `make demo`: publishes, replays, counts, and says whether it all came out right; or evaluates
-//! policies on the log.
+//! `make demo`: publishes, replays, counts, and says whether it all came out right; or plays a day on a
+//! fast clock; or evaluates policies on the log.
 
 use std::{
     io::{self, Write as _},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use demo::{HELP, Options, Summary, evaluate};
+use demo::{DayReport, HELP, Options, Summary, evaluate};
 
 fn main() -> ExitCode {
     match run() {
@@ -34,6 +34,11 @@ fn run() -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if options.day {
+        let report: DayReport = runtime.block_on(demo::day(&options))?;
+        write!(io::stdout().lock(), "{report}")?;
+        return Ok(report.passed());
+    }
     let summary: Summary = runtime.block_on(demo::run(&options))?;
     write!(io::stdout().lock(), "{summary}")?;
     Ok(summary.passed())

@@ -17,8 +17,13 @@ Usage: make demo [ARGS=\"…\"]
 
   --targeted        a quarter of the campaigns is for some users only, and nobody else may see them
   --seed N          draws the clicks, and the allocations of a stack that the demo starts (default 1)
-  --visits N        replays only the first N visits
+  --visits N        replays only the first N visits; with --day, as many as a day has (default 12,000)
   --concurrency N   how many visits go on at once (default 8)
+  --day             plays no log: a day's traffic in a minute or so, on a stack of its own with a fast
+                    clock, to see pacing, budgets, caps and learning at work; draws charts and writes
+                    target/day.html (takes --seed, --visits and --speed)
+  --speed N         with --day: how fast the clock runs, 60 to 1440 (default 1200). A machine that is
+                    busy with other things needs a slower one: see the last lines of the report
   --evaluate        replays nothing and needs no stack: estimates from the logs what random choices,
                     Thompson sampling and the store's own policy are worth, with intervals (takes --seed)
 
@@ -33,12 +38,16 @@ Exits with 1 when the answers are not what they must be.
 pub struct Options {
     /// Whether policies are evaluated on the logs, and nothing else is done.
     pub evaluate: bool,
+    /// Whether a day is played on a fast clock, and nothing else is done.
+    pub day: bool,
+    /// How many seconds pass in a second of that day.
+    pub speed: Option<u32>,
     /// Whether some campaigns are for some users only.
     pub targeted: bool,
     /// What every draw of the demo depends on.
     pub seed: u64,
-    /// Replays at most this many visits.
-    pub visits: usize,
+    /// Replays at most this many visits, or makes as many in a day.
+    pub visits: Option<usize>,
     /// How many visits go on at once.
     pub concurrency: usize,
     /// The data folder of the stack.
@@ -61,9 +70,11 @@ impl Options {
         let data = data.filter(|folder| !folder.is_empty());
         let mut options = Self {
             evaluate: false,
+            day: false,
+            speed: None,
             targeted: false,
             seed: 1,
-            visits: usize::MAX,
+            visits: None,
             concurrency: 8,
             data: data.map_or_else(|| PathBuf::from(".local"), PathBuf::from),
         };
@@ -71,9 +82,11 @@ impl Options {
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("evaluate") => options.evaluate = true,
+                Long("day") => options.day = true,
                 Long("targeted") => options.targeted = true,
                 Long("seed") => options.seed = number(&mut parser).context("--seed")?,
-                Long("visits") => options.visits = number(&mut parser).context("--visits")?,
+                Long("visits") => options.visits = Some(number(&mut parser).context("--visits")?),
+                Long("speed") => options.speed = Some(number(&mut parser).context("--speed")?),
                 Long("concurrency") => {
                     options.concurrency = number(&mut parser).context("--concurrency")?
                 }
@@ -82,12 +95,21 @@ impl Options {
             }
         }
         ensure!(
-            options.visits > 0 && options.concurrency > 0,
+            options.visits != Some(0) && options.concurrency > 0,
             "--visits and --concurrency start at 1"
         );
         ensure!(
-            !options.evaluate || (!options.targeted && options.visits == usize::MAX),
+            !options.evaluate || (!options.targeted && options.visits.is_none()),
             "--evaluate looks at the whole log and targets nobody: --targeted and --visits are not for it"
+        );
+        ensure!(
+            !options.day || (!options.targeted && !options.evaluate),
+            "--day has campaigns of its own: --targeted and --evaluate are not for it"
+        );
+        let speed = options.speed;
+        ensure!(
+            speed.is_none_or(|speed| options.day && (60..=1_440).contains(&speed)),
+            "--speed is for --day, and from 60 to 1440"
         );
         Ok(Some(options))
     }
@@ -115,9 +137,11 @@ mod tests {
             .unwrap();
         let expected = Options {
             evaluate: false,
+            day: false,
+            speed: None,
             targeted: true,
             seed: 7,
-            visits: 20,
+            visits: Some(20),
             concurrency: 2,
             data: PathBuf::from(".local"),
         };
@@ -130,6 +154,18 @@ mod tests {
         assert_eq!((read.evaluate, read.seed), (true, 7));
         assert!(parse("--evaluate --visits 5").is_err());
         assert!(parse("--targeted --evaluate").is_err());
+    }
+
+    #[test]
+    fn a_day_takes_a_seed_and_a_number_of_visits() {
+        let read = parse("--day --seed 7 --visits 900 --speed 720")
+            .unwrap()
+            .unwrap();
+        assert_eq!((read.day, read.seed, read.visits), (true, 7, Some(900)));
+        assert_eq!(read.speed, Some(720));
+        assert!(parse("--day --speed 10").is_err() && parse("--speed 720").is_err());
+        assert!(parse("--day --targeted").is_err());
+        assert!(parse("--day --evaluate").is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use local::Description;
 use crate::{client, options::Options};
 
 /// Where the workspace says what a stack consists of.
-const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+pub(crate) const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
 
 /// How long a running stack may take to say that it runs.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(2);

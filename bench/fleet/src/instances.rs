@@ -4,7 +4,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashSet, VecDeque},
     str::FromStr,
     time::Duration,
 };
@@ -254,24 +254,23 @@ impl Instance {
         self.looked_for_content == Instant::default()
     }
 
-    /// What it may give out under leases, by campaign key, as a request begins.
+    /// The campaigns, by key, of which it may give something out under a lease, as a request begins.
     pub(crate) fn in_hand(
         &mut self,
         now: Instant,
         keys: &[u64],
         budgets: &Budgets,
-    ) -> HashMap<u64, u32> {
+    ) -> HashSet<u64> {
         self.used_at = now;
         self.leases.retain(|_, holding| !holding.is_forgotten(now));
-        let mut in_hand = HashMap::new();
+        let mut in_hand = HashSet::new();
         for (campaign, holding) in &mut self.leases {
             if let Some(id) = holding.landing.take() {
                 let lease = budgets.lease(id);
                 holding.held.push_back((id, lease.chunk, lease.serve_until));
             }
-            let units = holding.units(now);
-            if units > 0 {
-                in_hand.insert(keys[usize::from(*campaign)], units);
+            if holding.units(now) > 0 {
+                in_hand.insert(keys[usize::from(*campaign)]);
             }
         }
         in_hand

@@ -22,8 +22,8 @@ use crate::{
     traffic::about,
 };
 
-/// `SNAPSHOT_REFRESH_S` and `TRACKING_TOKEN_LIFETIME_S`.
-pub(crate) const CONTENT_REFRESH: Duration = Duration::from_secs(3);
+/// `SNAPSHOT_REFRESH_S` of `allocations` and `TRACKING_TOKEN_LIFETIME_S`.
+const CONTENT_REFRESH: Duration = Duration::from_secs(7);
 const FREE_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// An instance tells its tally after so long and so many requests, or after long.
@@ -59,7 +59,10 @@ impl Simulation {
         };
         let leases = instance.in_hand(now, &self.books.keys, &self.budgets);
         let lineup = &mut self.lineups[instance.delivery];
-        *lineup = lineup.at(now);
+        *lineup = match lineup.is_due(now) {
+            true => lineup.renewed(now),
+            false => lineup.at(now),
+        };
         let bytes = self.devices.size(device);
         self.meter.read(Key::Device, device.into(), eventual(bytes));
         let showings = self.devices.showings(device);

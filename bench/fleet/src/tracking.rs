@@ -2,6 +2,8 @@
 //! it: an entry of the bucket in the minute of arrival, then one transaction of the mark, the device's
 //! counters and the lease, or a put where there is none of the two.
 
+use std::time::Duration;
+
 use domain::Instant;
 use rand::RngExt as _;
 
@@ -12,9 +14,11 @@ use crate::{
     marks::{BATCH, Mark},
     meter::{IN_TRANSACTION, Key, eventual},
     roll_up::{ARRIVAL_PARTS, SHARDS, shard_id},
-    serving::CONTENT_REFRESH,
     simulation::Simulation,
 };
+
+/// `SNAPSHOT_REFRESH_S` of `track`.
+const CONTENT_REFRESH: Duration = Duration::from_secs(3);
 
 /// So many instances more than are busy on average.
 const HEADROOM: f64 = 3.0;

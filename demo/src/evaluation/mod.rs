@@ -24,6 +24,8 @@ use estimators::{Estimate, Estimator, Weighted};
 use log::{Logged, Logs};
 use policy::{Learner, replay};
 
+pub(crate) use intervals::Interval;
+
 /// So many choices of a frozen learner say how likely it shows each item. A chance of 1 in 80 is
 /// then known to 3 % of itself, which is small beside what 38 clicks leave open.
 const CHOICES: u32 = 100_000;

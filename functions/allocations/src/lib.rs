@@ -178,7 +178,7 @@ async fn post(
         DeviceRecord::default()
     });
 
-    let lineup = state.lineups.of(&snapshot.content, &delivery, now);
+    let lineup = state.lineups.of(&snapshot.content, &delivery, now).await;
     let leases = state.leases.in_hand(now);
     let newly_leased;
     let mut given = Given {

@@ -1,6 +1,13 @@
 //! EventBridge schedules: each invokes its worker when it is due, never twice at the same time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use kit::Clock;
@@ -27,6 +34,22 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Schedules {
     running: JoinSet<()>,
+    counters: BTreeMap<String, Arc<Counter>>,
+}
+
+/// How often a schedule's worker ran: on a fast clock, seldomer than it was due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// Runs that have ended.
+    pub ended: u64,
+    /// How many of them failed.
+    pub failed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    ended: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Schedules {
@@ -40,6 +63,7 @@ impl Schedules {
         mut stopped: Stopped,
     ) {
         let schedule = schedule.clone();
+        let counter = Arc::clone(self.counters.entry(schedule.name.clone()).or_default());
         self.running.spawn(async move {
             let mut due = expression.next_after(time.now());
             loop {
@@ -52,7 +76,8 @@ impl Schedules {
                 }
                 let event = event(&schedule, at).to_string();
                 // The sandbox prints a failure; the next run comes whatever became of this one.
-                let _ = worker.invoke(event.into(), None).await;
+                let run = worker.invoke(event.into(), None).await;
+                counter.note(run.is_err());
                 // Runs that became due meanwhile are not made up for.
                 due = expression
                     .next_after(at)
@@ -62,11 +87,34 @@ impl Schedules {
         });
     }
 
+    /// The runs so far, by the schedules' names.
+    #[must_use]
+    pub fn runs(&self) -> BTreeMap<String, Runs> {
+        let counters = self.counters.iter();
+        counters
+            .map(|(name, counter)| (name.clone(), counter.runs()))
+            .collect()
+    }
+
     /// Waits for runs that have begun, at most as long as `grace`.
     pub async fn drain(mut self, grace: Duration) {
         let ended = async { while self.running.join_next().await.is_some() {} };
         if timeout(grace, ended).await.is_err() {
             say("scheduled runs were cut off");
+        }
+    }
+}
+
+impl Counter {
+    fn note(&self, failed: bool) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+
+    fn runs(&self) -> Runs {
+        Runs {
+            ended: self.ended.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
         }
     }
 }

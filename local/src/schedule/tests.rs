@@ -93,6 +93,8 @@ async fn runs_never_overlap_and_the_last_one_finishes() {
             "arn:aws:events:ap-northeast-2:000000000000:rule/Worker-Tick"
         );
     }
+    let runs = schedules.runs()["Worker-Tick"];
+    assert!(runs.ended >= 2 && runs.failed == 0, "{runs:?}");
     stop.give();
     schedules.drain(Duration::from_secs(10)).await;
     assert_eq!(worker.most.load(Ordering::SeqCst), 1);

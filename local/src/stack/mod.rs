@@ -25,7 +25,7 @@ use crate::{
     lambda_api::{self, LambdaApi},
     providers::{self, Providers},
     sandbox::Sandbox,
-    schedule::{Expression, Schedules, Time},
+    schedule::{Expression, Runs, Schedules, Time},
     secrets::{Rotations, SecretsManager, Vault},
     seed::{self, SeedError},
     stop::{Stop, Stopped},
@@ -213,6 +213,12 @@ impl Stack {
     #[must_use]
     pub fn created_tables(&self) -> &[String] {
         self.database.created()
+    }
+
+    /// How often the scheduled workers ran, by the names of their schedules.
+    #[must_use]
+    pub fn runs(&self) -> BTreeMap<String, Runs> {
+        self.schedules.runs()
     }
 
     /// Stops: no new requests, what has begun may finish within five seconds, the database closes

@@ -14,7 +14,10 @@ use aws_smithy_async::{
     rt::sleep::{SharedAsyncSleep, TokioSleep},
     time::{SharedTimeSource, SystemTimeSource, TimeSource},
 };
-use aws_smithy_runtime_api::client::{behavior_version::BehaviorVersion, http::SharedHttpClient};
+use aws_smithy_runtime_api::client::{
+    behavior_version::BehaviorVersion, http::SharedHttpClient,
+    stalled_stream_protection::StalledStreamProtectionConfig,
+};
 use aws_types::{SdkConfig, app_name::AppName, region::Region};
 
 pub use crate::{
@@ -142,6 +145,12 @@ impl Aws {
             .time_source(self.time.clone())
             .timeout_config(pace.timeouts())
             .retry_config(pace.retries());
+        // Of S3 alone are bodies streamed; all others are read whole within an attempt's time, and
+        // measuring how fast each of them comes costs every call.
+        if service != Service::S3 {
+            let unmeasured = StalledStreamProtectionConfig::disabled();
+            config.set_stalled_stream_protection(Some(unmeasured));
+        }
         config.set_endpoint_url(self.endpoint(service).map(str::to_owned));
         config.build()
     }

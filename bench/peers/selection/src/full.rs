@@ -1,6 +1,6 @@
 //! The same campaigns and requests with all that allocation knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::{
     BadText, Day, Id, Instant,
@@ -132,7 +132,7 @@ pub fn showings(snapshot: &Snapshot, today: Day, hour: u32) -> Showings {
 }
 
 /// Leases at hand: of every other campaign that needs one, up to as many as one instance holds.
-pub fn leases(delivery: &Delivery) -> HashMap<u64, u32> {
+pub fn leases(delivery: &Delivery) -> HashSet<u64> {
     let exact = delivery.throttles.iter();
     let mut exact: Vec<u64> = exact
         .filter(|(_, throttle)| throttle.zone == Zone::Exact)
@@ -140,5 +140,5 @@ pub fn leases(delivery: &Delivery) -> HashMap<u64, u32> {
         .collect();
     exact.sort_unstable();
     let every_other = exact.into_iter().step_by(2);
-    every_other.take(1_000).map(|key| (key, 100)).collect()
+    every_other.take(1_000).collect()
 }

@@ -8,7 +8,7 @@
 mod naive;
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     env, fs,
     hint::black_box,
     io::{self, Write as _},
@@ -139,7 +139,7 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
         }
     });
 
-    let (no_showings, no_leases) = (Showings::default(), HashMap::new());
+    let (no_showings, no_leases) = (Showings::default(), HashSet::new());
     let unbounded = unbounded(&delivery);
     let unbounded = Lineup::new(Arc::clone(&snapshot), unbounded, age_limit, now);
     let plain = read(bench_selection::requests())?;

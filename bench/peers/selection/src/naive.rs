@@ -66,8 +66,7 @@ impl<'s> Naive<'s> {
                     Zone::Spent => false,
                     Zone::Open => rng.random::<f32>() < throttle.pass,
                     Zone::Exact => {
-                        rng.random::<f32>() < throttle.pass
-                            && given.leases.contains_key(&campaign.key)
+                        rng.random::<f32>() < throttle.pass && given.leases.contains(&campaign.key)
                     }
                 },
             }

@@ -191,7 +191,7 @@ fn united<'a>(ours: Option<&'a [Label]>, theirs: Option<&'a [Label]>) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, sync::Arc, time::Duration};
+    use std::{collections::HashSet, sync::Arc, time::Duration};
 
     use domain::{
         allocation::{Given, Lineup, Snapshot, allocate},
@@ -212,7 +212,7 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let now = "2026-01-01T12:00:00Z".parse().unwrap();
         let lineup = Lineup::new(Arc::new(snapshot), Arc::default(), Duration::ZERO, now);
-        let (showings, leases) = (Showings::default(), HashMap::new());
+        let (showings, leases) = (Showings::default(), HashSet::new());
         for request in &workload.requests {
             let given = Given {
                 request,

@@ -5,7 +5,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bench_selection::full;
 use domain::{
@@ -27,7 +27,7 @@ fn allocations(count: usize) -> Vec<u64> {
     let now = "2026-01-01T12:00:00Z".parse().unwrap();
     // With leases for all that need one: who lacks one is told of, in a list of its own.
     let delivery = Arc::new(full::delivery(&snapshot, now));
-    let leases: HashMap<u64, u32> = delivery.throttles.keys().map(|key| (*key, 1)).collect();
+    let leases: HashSet<u64> = delivery.throttles.keys().copied().collect();
     let lineup = Lineup::new(Arc::clone(&snapshot), delivery, Duration::MAX, now);
     let showings = full::showings(&snapshot, Day::of(now), now.as_minutes());
     let profile: Profile = serde_json::from_value(bench_selection::profile()).unwrap();

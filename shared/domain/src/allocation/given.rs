@@ -1,7 +1,7 @@
 //! What is known when an allocation is asked for: the request, the stored profile and the time,
 //! made into the facts that targeting looks at.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::{ContentConfig, Profile, Request, Snapshot};
 use crate::{
@@ -22,8 +22,8 @@ pub struct Given<'a> {
     /// What the device was shown. Of a device that does not say which it is nothing is known, and
     /// caps do not hold it back.
     pub showings: &'a Showings,
-    /// How many more showings each campaign's leases allow, by campaign key.
-    pub leases: &'a HashMap<u64, u32>,
+    /// The campaigns, by key, whose leases allow another showing.
+    pub leases: &'a HashSet<u64>,
     /// The store that the app came from (it is not in the request's body).
     pub store: Option<Store>,
     /// The time.

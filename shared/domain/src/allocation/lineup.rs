@@ -1,9 +1,12 @@
 //! Which campaigns may go out at a time: those in flight whose budget is not spent.
 //!
 //! A [`Snapshot`] says what was published, a [`Delivery`] how much of it may still go out; together
-//! at a moment they make a [`Lineup`], which requests are served from. It is made beside requests and
-//! costs one look at every campaign; it [stands](Lineup::stands_until) until a flight begins or ends,
-//! and making it anew for a later moment before that ([`Lineup::at`]) costs nothing.
+//! at a moment they make a [`Lineup`], which requests are served from. Making one costs a look at every
+//! campaign, so it is done beside requests, and for some time ahead: a lineup has in it whoever is in
+//! flight at any moment of that time, and the draw, which asks everybody whom it draws, passes over who
+//! is not in flight at the request's own. So it is exact to the millisecond when a flight begins or
+//! ends, and nobody has to be there at that moment to make another. Being [due](Lineup::is_due) for
+//! another says no more than that there are campaigns in it by now that are drawn in vain.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +20,12 @@ use crate::{
     delivery::{Delivery, Throttle, Zone},
 };
 
+/// How far ahead a lineup looks.
+pub(super) const AHEAD: Duration = Duration::from_secs(120);
+
+/// Campaigns that are drawn in vain are borne for as long as this before another is due.
+const REST: Duration = Duration::from_secs(5);
+
 /// The campaigns that may go out at a time.
 #[derive(Debug, Clone)]
 pub struct Lineup {
@@ -27,11 +36,11 @@ pub struct Lineup {
     live: Arc<Live>,
 }
 
-/// Which positions of each placement's shelves may go out.
+/// Which positions of each placement's shelves may go out for some time.
 #[derive(Debug)]
 struct Live {
     from: Instant,
-    until: Instant,
+    due_at: Instant,
     placements: Vec<LivePlacement>,
 }
 
@@ -42,8 +51,8 @@ pub(super) struct LivePlacement {
 }
 
 impl Lineup {
-    /// The lineup at `now`. A delivery older than `delivery_age_limit` says nothing any more of
-    /// budgets that impressions use up.
+    /// The lineup at `now`, which is good for two minutes from then on. A delivery older than
+    /// `delivery_age_limit` says nothing any more of budgets that impressions use up.
     pub fn new(
         snapshot: Arc<Snapshot>,
         delivery: Arc<Delivery>,
@@ -57,7 +66,7 @@ impl Lineup {
             at: now,
             live: Arc::new(Live {
                 from: now,
-                until: now,
+                due_at: now,
                 placements: Vec::new(),
             }),
         };
@@ -65,17 +74,27 @@ impl Lineup {
         lineup
     }
 
-    /// The lineup of the same snapshot and delivery at another moment.
+    /// The same lineup at another moment. Beyond the time that it is good for, campaigns whose flight
+    /// began meanwhile are not in it; one whose flight has ended never goes out.
     #[must_use]
     pub fn at(&self, now: Instant) -> Self {
-        let mut lineup = Self {
+        Self {
             at: now,
             ..self.clone()
-        };
-        if !(self.live.from..self.live.until).contains(&now) {
-            lineup.live = Arc::new(lineup.look());
         }
-        lineup
+    }
+
+    /// A new one of the same campaigns and the same delivery.
+    #[must_use]
+    pub fn renewed(&self, now: Instant) -> Self {
+        let (snapshot, delivery) = (Arc::clone(&self.snapshot), Arc::clone(&self.delivery));
+        Self::new(snapshot, delivery, self.delivery_age_limit, now)
+    }
+
+    /// Whether it is time for another one of the same campaigns and the same delivery: well before
+    /// the end of the time that this one is good for.
+    pub fn is_due(&self, now: Instant) -> bool {
+        !(self.live.from..self.live.due_at).contains(&now)
     }
 
     /// The campaigns it is made of.
@@ -91,11 +110,6 @@ impl Lineup {
     /// What was delivered when it was made.
     pub fn delivery(&self) -> &Delivery {
         &self.delivery
-    }
-
-    /// The first moment at which another campaign may go out, or one no longer.
-    pub fn stands_until(&self) -> Instant {
-        self.live.until
     }
 
     /// The moment that it is of.
@@ -131,13 +145,15 @@ impl Lineup {
         };
         Live {
             from: self.at,
-            until: self.next_change(),
+            due_at: self.due_at(),
             placements: self.snapshot.placements().iter().map(look).collect(),
         }
     }
 
     fn may_go_out(&self, row: &Row, place: u32) -> bool {
-        row.in_flight(self.at)
+        let ahead = self.at + AHEAD;
+        row.starts_at < ahead.as_millis()
+            && self.at.as_millis() < row.ends_at
             && (!row.has_budget()
                 || self.snapshot.campaign(place).is_some_and(|campaign| {
                     let throttle = self.throttle(&campaign);
@@ -145,18 +161,20 @@ impl Lineup {
                 }))
     }
 
-    /// When a flight begins or ends next, or the delivery grows too old.
-    fn next_change(&self) -> Instant {
+    /// When a flight begins or ends, at the latest when half of the time is over; or when the delivery
+    /// is too old, and what was spent may go out under leases.
+    fn due_at(&self) -> Instant {
         let now = self.at.as_millis();
         let flights = self.snapshot.rows().iter();
         let bounds = flights.flat_map(|row| [row.starts_at, row.ends_at]);
         let next = bounds.filter(|bound| *bound > now).min();
-        let too_old = self.delivery.at + self.delivery_age_limit + Duration::from_millis(1);
         let next = Instant::from_millis(next.unwrap_or(i64::MAX));
+        let due_at = next.clamp(self.at + REST, self.at + AHEAD / 2);
+        let too_old = self.delivery.at + self.delivery_age_limit + Duration::from_millis(1);
         if too_old > self.at {
-            next.min(too_old)
+            due_at.min(too_old)
         } else {
-            next
+            due_at
         }
     }
 }
@@ -169,5 +187,56 @@ impl Default for Lineup {
             Duration::ZERO,
             Instant::default(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lineup of one flight, made at the tenth second, with a delivery of the first.
+    fn lineup(starts_at: i64, ends_at: i64, age_limit_s: u64) -> Lineup {
+        let time = |seconds| Instant::from_seconds(seconds).to_string();
+        let item = format!(
+            r#"{{"advertiser":"acme","name":"Spring","starts_at":"{}","ends_at":"{}","tier":1,
+            "weight":1,"placements":["home"],"types":["image"],"consent":"not_required",
+            "no_device":"serve","pacing":"even","sampling":"weighted",
+            "click_url":"https://example.com","creatives":[{{"id":"red","type":"image","weight":1,
+            "assets":{{}}}}]}}"#,
+            time(starts_at),
+            time(ends_at),
+        );
+        let artefact = format!(r#"{{"items":[{{"id":"spring","item":{item}}}]}}"#);
+        let snapshot = Snapshot::load(1, artefact.as_bytes()).unwrap();
+        let delivery = Delivery {
+            at: Instant::from_seconds(1),
+            ..Delivery::default()
+        };
+        let age_limit = Duration::from_secs(age_limit_s);
+        let made_at = Instant::from_seconds(10);
+        Lineup::new(snapshot.into(), delivery.into(), age_limit, made_at)
+    }
+
+    #[test]
+    fn a_lineup_is_due_when_a_flight_begins_or_ends_but_not_all_the_time_nor_too_late() {
+        for (starts_at, ends_at, age_limit, due_at) in [
+            (0, 9_000, 9_000, 70),
+            (0, 50, 9_000, 50),
+            (40, 50, 9_000, 40),
+            (11, 50, 9_000, 15),
+            (0, 9_000, 20, 22),
+            (0, 9_000, 3, 70),
+        ] {
+            let lineup = lineup(starts_at, ends_at, age_limit);
+            let due = |seconds| lineup.is_due(Instant::from_seconds(seconds));
+            let first = (10..1_000).find(|seconds| due(*seconds));
+            assert_eq!(first, Some(due_at), "{starts_at} {ends_at} {age_limit}");
+            assert!(due(9), "the clock was set back");
+            assert!(
+                lineup
+                    .renewed(Instant::from_seconds(9))
+                    .is_due(Instant::from_seconds(8))
+            );
+        }
     }
 }

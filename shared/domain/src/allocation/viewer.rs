@@ -210,12 +210,7 @@ impl<'r, 's> Viewer<'r, 's> {
             Err(Refusal::Paced)
         } else if throttle.zone == Zone::Open {
             Ok(false)
-        } else if self
-            .given
-            .leases
-            .get(&row.key)
-            .is_some_and(|left| *left > 0)
-        {
+        } else if self.given.leases.contains(&row.key) {
             // A campaign is given once in a request, so one unit is enough.
             Ok(true)
         } else {

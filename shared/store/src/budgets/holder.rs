@@ -4,7 +4,7 @@
 //! the campaign, and those after it find the lease.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -34,6 +34,9 @@ const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
 /// The most campaigns that are remembered; those without a unit are forgotten beyond.
 const REMEMBERED: usize = 10_000;
 
+/// The end of time.
+const NEVER: Instant = Instant::from_millis(i64::MAX);
+
 /// The leases of one instance. Clones share them.
 #[derive(Clone)]
 pub struct Leases(Arc<Inner>);
@@ -41,7 +44,16 @@ pub struct Leases(Arc<Inner>);
 struct Inner {
     budgets: Budgets,
     lives: Lives,
-    campaigns: Mutex<HashMap<u64, Campaign>>,
+    holdings: Mutex<Holdings>,
+}
+
+/// What is held, by campaign key.
+struct Holdings {
+    campaigns: HashMap<u64, Campaign>,
+    /// Of which units may be given out, as it was last looked at: what requests go by.
+    in_hand: Arc<HashSet<u64>>,
+    /// When the first of their leases is over.
+    until: Instant,
 }
 
 #[derive(Default)]
@@ -82,39 +94,36 @@ impl Leases {
         Self(Arc::new(Inner {
             budgets,
             lives,
-            campaigns: Mutex::default(),
+            holdings: Mutex::default(),
         }))
     }
 
-    /// How many units of each campaign may be given out at `now`, by campaign key.
-    pub fn in_hand(&self, now: Instant) -> HashMap<u64, u32> {
-        let mut campaigns = self.0.campaigns();
-        campaigns
-            .iter_mut()
-            .map(|(key, campaign)| (*key, campaign.units(now)))
-            .filter(|(_, units)| *units > 0)
-            .collect()
+    /// The campaigns, by key, of which units may be given out at `now`.
+    pub fn in_hand(&self, now: Instant) -> Arc<HashSet<u64>> {
+        let mut holdings = self.0.holdings();
+        if now >= holdings.until {
+            holdings.look(now);
+        }
+        Arc::clone(&holdings.in_hand)
     }
 
     /// Takes a unit to give out: the lease to name, and the moment after which the token must not
     /// count.
     pub fn take(&self, campaign: u64, now: Instant) -> Option<(u64, Instant)> {
-        let mut campaigns = self.0.campaigns();
-        let campaign = campaigns.get_mut(&campaign)?;
-        if campaign.units(now) == 0 {
-            return None;
+        let mut holdings = self.0.holdings();
+        let held = holdings.campaigns.get_mut(&campaign)?;
+        let (lease, left) = held.take(now)?;
+        if left == 0 {
+            Arc::make_mut(&mut holdings.in_hand).remove(&campaign);
         }
-        let held = campaign.held.iter_mut().find(|held| held.units > 0)?;
-        held.units -= 1;
-        campaign.demand.note(now);
-        Some((held.lease.id, held.lease.lapses_at))
+        Some(lease)
     }
 
     /// Sees to it that units are at hand: for a campaign that was drawn and had none, and for one of
     /// which a unit was just taken. Begins to take a lease called `id` beside the request where too
     /// few are in hand, unless one is being taken or was refused a moment ago.
     pub fn want(&self, terms: &Terms, id: u64, now: Instant) -> Option<Taking> {
-        let mut campaigns = self.0.campaigns();
+        let campaigns = &mut self.0.holdings().campaigns;
         if campaigns.len() >= REMEMBERED {
             campaigns.retain(|_, campaign| campaign.units(now) > 0);
         }
@@ -140,8 +149,9 @@ impl Leases {
     /// is not given back lapses.
     pub async fn give_back(&self) {
         let held: Vec<Held> = {
-            let mut campaigns = self.0.campaigns();
-            let all = campaigns.values_mut();
+            let mut holdings = self.0.holdings();
+            holdings.in_hand = Arc::default();
+            let all = holdings.campaigns.values_mut();
             all.flat_map(|campaign| campaign.held.drain(..)).collect()
         };
         for Held { lease, units } in held.into_iter().filter(|held| held.units > 0) {
@@ -154,14 +164,8 @@ impl Leases {
 
 impl Inner {
     fn land(&self, terms: &Terms, taken: Result<Taken, StoreError>, now: Instant) {
-        let mut campaigns = self.campaigns();
-        let campaign = campaigns.entry(terms.campaign).or_default();
         let quiet_for = match taken {
-            Ok(Taken::Lease(lease)) => {
-                let units = u32::try_from(lease.chunk).unwrap_or(u32::MAX);
-                campaign.held.push_back(Held { lease, units });
-                return;
-            }
+            Ok(Taken::Lease(lease)) => return self.holdings().add(lease),
             Ok(Taken::Refused(Refusal::NotLeasing(Some(from)))) => from.since(now),
             Ok(Taken::Refused(Refusal::Spent)) => LONGEST_COOL_DOWN,
             Ok(Taken::Refused(Refusal::NotLeasing(None) | Refusal::Elsewhen)) => COOL_DOWN,
@@ -171,17 +175,60 @@ impl Inner {
                 COOL_DOWN
             }
         };
-        campaign.quiet_until = now + quiet_for.clamp(COOL_DOWN, LONGEST_COOL_DOWN);
+        let campaigns = &mut self.holdings().campaigns;
+        campaigns.entry(terms.campaign).or_default().quiet_until =
+            now + quiet_for.clamp(COOL_DOWN, LONGEST_COOL_DOWN);
     }
 
-    fn campaigns(&self) -> MutexGuard<'_, HashMap<u64, Campaign>> {
-        self.campaigns
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn holdings(&self) -> MutexGuard<'_, Holdings> {
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Holdings {
+    fn default() -> Self {
+        Self {
+            campaigns: HashMap::new(),
+            in_hand: Arc::default(),
+            until: NEVER,
+        }
+    }
+}
+
+impl Holdings {
+    fn add(&mut self, lease: Lease) {
+        self.until = self.until.min(lease.serve_until);
+        Arc::make_mut(&mut self.in_hand).insert(lease.campaign);
+        let units = u32::try_from(lease.chunk).unwrap_or(u32::MAX);
+        let campaign = self.campaigns.entry(lease.campaign).or_default();
+        campaign.held.push_back(Held { lease, units });
+    }
+
+    /// Drops the leases whose time is over.
+    fn look(&mut self, now: Instant) {
+        let campaigns = &mut self.campaigns;
+        Arc::make_mut(&mut self.in_hand)
+            .retain(|key| campaigns.get_mut(key).is_some_and(|it| it.units(now) > 0));
+        let held = campaigns.values().flat_map(|campaign| &campaign.held);
+        let ends = held.map(|held| held.lease.serve_until);
+        self.until = ends.min().unwrap_or(NEVER);
     }
 }
 
 impl Campaign {
+    /// Takes a unit: the lease to name, the moment after which the token must not count, and how many
+    /// units are left.
+    fn take(&mut self, now: Instant) -> Option<((u64, Instant), u32)> {
+        let units = self.units(now);
+        let held = self.held.iter_mut().find(|held| held.units > 0)?;
+        held.units -= 1;
+        self.demand.note(now);
+        Some((
+            (held.lease.id, held.lease.lapses_at),
+            units.saturating_sub(1),
+        ))
+    }
+
     /// Units that may be given out; leases whose time is over are dropped, and will lapse.
     fn units(&mut self, now: Instant) -> u32 {
         self.held.retain(|held| now < held.lease.serve_until);

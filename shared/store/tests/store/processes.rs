@@ -1,48 +1,98 @@
 //! Instances as processes of the operating system, some of them killed while they hold leases.
 
 use std::{
+    collections::BTreeSet,
     env,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use aws::Pace;
-use store::{Budgets, budgets::Leases};
-
-use crate::{
-    budgets::{CAMPAIGN, Instance, LAPSE, LIVES, Marks, settle_all, terms, used},
-    harness::{Dynamo, NOON, table_at},
+use domain::{Day, Instant, marks::MarkKind, pacing::Terms, tracking::Token};
+use store::{
+    Budgets, Marks,
+    budgets::{Lease, Leases},
+    marks::{Mark, Outcome},
 };
 
-const BUDGET: u64 = 300;
+use crate::{
+    budgets::{CAMPAIGN, Instance, LAPSE, LIVES, settle_all, terms, used},
+    harness::{Dynamo, NOON, Stamps, marks_over, table_at},
+    marks::{roll_up, token, totals},
+};
+
+const BUDGET: u64 = 1_000;
+const PROCESSES: u64 = 50;
+const KILLED: usize = 10;
 
 /// Where a child finds the database, and which of them it is.
 const ENDPOINT: &str = "BUDGETS_TEST_ENDPOINT";
 const NTH: &str = "BUDGETS_TEST_NTH";
 
-/// What a child does; in the parent, nothing.
+/// An instance and the devices that see what it gives out.
+struct Process {
+    instance: Instance,
+    nth: u64,
+    marks: Marks,
+    stamps: Stamps,
+    served: u64,
+}
+
+impl Process {
+    fn new(endpoint: &str, nth: u64) -> Self {
+        let table = table_at(endpoint, Pace::NORMAL);
+        let leases = Leases::new(Budgets::new(table.clone()), LIVES);
+        Self {
+            instance: Instance::new(leases, budget(), nth << 32),
+            nth,
+            marks: marks_over(table),
+            stamps: Stamps::new(),
+            served: 0,
+        }
+    }
+
+    /// Serves a request, if there is a lease to do it under. What it gave out is seen once, and told
+    /// twice.
+    async fn serve(&mut self, now: Instant) -> bool {
+        let Some(lease) = self.instance.serve(now).await else {
+            return false;
+        };
+        self.served += 1;
+        let token = Token {
+            campaign: CAMPAIGN,
+            lease: Some(lease),
+            ..token((self.nth << 32) | self.served, "red", now)
+        };
+        let mark = Mark {
+            token: &token,
+            kind: MarkKind::Impression,
+            names: None,
+            charges: &[],
+            flagged: false,
+            at: now,
+        };
+        let first = self.marks.count(mark, self.stamps.next()).await.unwrap();
+        assert_eq!(first, Outcome::Counted);
+        let second = self.marks.count(mark, self.stamps.next()).await.unwrap();
+        assert_eq!(second, Outcome::Repeated);
+        true
+    }
+}
+
+fn budget() -> Terms {
+    terms(None, Some(BUDGET))
+}
+
+/// What a child does until it is killed or finds nothing more to give out; in the parent, nothing.
 #[tokio::test]
 async fn as_a_child() {
     let (Ok(endpoint), Ok(nth)) = (env::var(ENDPOINT), env::var(NTH)) else {
         return;
     };
-    let nth: u64 = nth.parse().unwrap();
-    let budgets = Budgets::new(table_at(&endpoint, Pace::NORMAL));
-    let instance = Instance::new(
-        Leases::new(budgets, LIVES),
-        terms(None, Some(BUDGET)),
-        nth << 32,
-    );
-    let marks = Marks::at(&endpoint);
+    let mut process = Process::new(&endpoint, nth.parse().unwrap());
     let mut without = 0;
     while without < 20 {
-        match instance.serve(NOON).await {
-            Some(lease) => {
-                marks.count(lease).await;
-                marks.count(lease).await;
-            }
-            None => without += 1,
-        }
+        without += u32::from(!process.serve(NOON).await);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -57,40 +107,71 @@ fn child(endpoint: &str, nth: u64) -> Child {
         .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_that_are_killed_cost_their_leases_until_these_lapse() {
-    let dynamo = Dynamo::start().await;
-    let budgets = Budgets::new(dynamo.table());
-    let mut children: Vec<Child> = (1..=6).map(|nth| child(&dynamo.endpoint, nth)).collect();
-    // Killed in the middle of it.
-    while budgets.leases(CAMPAIGN).await.unwrap().len() < 12 {
+/// Who took a lease.
+fn holder(lease: &Lease) -> u64 {
+    lease.id >> 32
+}
+
+/// What is left of leases, of these holders.
+async fn unused(budgets: &Budgets, holders: &BTreeSet<u64>) -> u64 {
+    let leases = budgets.leases(CAMPAIGN).await.unwrap();
+    let theirs = leases
+        .iter()
+        .filter(|lease| holders.contains(&holder(lease)));
+    theirs.map(|lease| lease.chunk - lease.used).sum()
+}
+
+/// Waits until as many processes as are to be killed have units to give out, and says which.
+async fn victims(budgets: &Budgets) -> BTreeSet<u64> {
+    loop {
+        let leases = budgets.leases(CAMPAIGN).await.unwrap();
+        let holding = leases.iter().filter(|lease| lease.chunk > lease.used + 1);
+        let holders: BTreeSet<u64> = holding.map(holder).collect();
+        if holders.len() >= KILLED {
+            return holders.into_iter().take(KILLED).collect();
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    for child in children.iter_mut().take(3) {
-        child.kill().unwrap();
-        child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_processes_ten_are_killed_and_a_thousand_are_delivered_and_not_one_more() {
+    let dynamo = Dynamo::start().await;
+    let budgets = Budgets::new(dynamo.table());
+    let mut running: Vec<(u64, Child)> = (1..=PROCESSES)
+        .map(|nth| (nth, child(&dynamo.endpoint, nth)))
+        .collect();
+    let victims = victims(&budgets).await;
+    for (nth, child) in &mut running {
+        if victims.contains(nth) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
-    while children
-        .iter_mut()
-        .any(|child| child.try_wait().unwrap().is_none())
-    {
+    assert!(unused(&budgets, &victims).await > 0, "they held leases");
+    let ended = |(nth, child): &mut (u64, Child)| match child.try_wait().unwrap() {
+        Some(status) => {
+            assert!(status.success() || victims.contains(nth), "{nth}: {status}");
+            true
+        }
+        None => false,
+    };
+    while !running.iter_mut().all(ended) {
         assert!(used(&budgets).await <= BUDGET);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // What they held is free again, and another gives it out.
     let later = NOON + LAPSE;
     settle_all(&budgets, later).await;
-    let marks = Marks::at(&dynamo.endpoint);
-    let heir = Instance::new(
-        Leases::new(budgets.clone(), LIVES),
-        terms(None, Some(BUDGET)),
-        7 << 32,
-    );
+    let mut heir = Process::new(&dynamo.endpoint, PROCESSES + 1);
     for _ in 0..2 * BUDGET {
-        if let Some(lease) = heir.serve(later).await {
-            marks.count(lease).await;
-        }
+        heir.serve(later).await;
     }
     let used = used(&budgets).await;
     assert!((BUDGET * 99 / 100..=BUDGET).contains(&used), "{used}");
+    // And that is what is billed, by a roll-up that knows no budget.
+    roll_up(&dynamo, later).await;
+    let billed = totals(&dynamo, Day::of(NOON)).await;
+    let billed: u64 = billed.values().map(|counts| counts.impressions).sum();
+    assert_eq!(billed, used);
 }

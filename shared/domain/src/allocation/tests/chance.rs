@@ -114,6 +114,35 @@ fn one_slot_goes_by_weight_among_the_eligible() {
 }
 
 #[test]
+fn flights_that_begin_or_end_while_a_lineup_stands_leave_the_shares_of_the_others_exact() {
+    let flight = |weight: u64, from: &str, to: &str| json!({"weight": weight, "starts_at": from, "ends_at": to});
+    let (may, noon) = ("2026-05-01T00:00:00Z", "2026-06-01T12:00:00Z");
+    let (start, end) = ("2026-06-01T00:01:00Z", "2026-06-01T00:01:00.001Z");
+    let campaigns = [
+        ("a", flight(3, may, noon)),
+        ("b", flight(5, start, noon)),
+        ("c", flight(7, may, end)),
+        ("x", flight(90, may, start)),
+        ("y", flight(40, end, noon)),
+    ];
+    let lineup = lineup(&campaigns);
+    let asked = request(json!({"placements": [{"id": "top", "count": 2}]}));
+    let at = |moment: &str| moment.parse().unwrap();
+    for (moment, given_out) in [
+        ("2026-06-01T00:00:59.999Z", &[("a", 3), ("c", 7), ("x", 90)]),
+        (start, &[("a", 3), ("b", 5), ("c", 7)]),
+        (end, &[("a", 3), ("b", 5), ("y", 40)]),
+    ] {
+        let weights = given_out.map(|(id, weight)| (id.to_owned(), f64::from(weight)));
+        let given = Given {
+            now: at(moment),
+            ..given(&asked, None)
+        };
+        hold(&lineup.at(at(moment)), &given, &orders(&weights, 2), 14);
+    }
+}
+
+#[test]
 fn several_slots_are_drawn_in_the_order_of_the_keys() {
     let weights = [("a", 1), ("b", 2), ("c", 2), ("d", 9)];
     let mut campaigns: Vec<(&str, Value)> = weights

@@ -1,6 +1,6 @@
 //! What operators are told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn each_campaign_is_told_the_first_reason_in_the_order_of_selection() {
         "exclude": {"advertisers": ["them"]},
     }));
     let config: ContentConfig = parsed(&json!({"categories": {"y": false}}));
-    let (showings, leases) = (Showings::default(), HashMap::new());
+    let (showings, leases) = (Showings::default(), HashSet::new());
     let given = Given {
         request: &asked,
         profile: None,
@@ -166,7 +166,7 @@ fn a_device_that_has_seen_enough_and_a_user_who_wants_none_are_reasons() {
             profile: None,
             config,
             showings: &showings,
-            leases: &HashMap::new(),
+            leases: &HashSet::new(),
             store: None,
             now: now(),
         };

@@ -1,7 +1,7 @@
 //! Who is eligible, in which order tiers and house items come, and that draws follow the weights.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -79,7 +79,7 @@ fn now() -> Instant {
 }
 
 fn given<'a>(request: &'a Request, profile: Option<&'a Profile>) -> Given<'a> {
-    static NOTHING: LazyLock<(Showings, HashMap<u64, u32>)> = LazyLock::new(Default::default);
+    static NOTHING: LazyLock<(Showings, HashSet<u64>)> = LazyLock::new(Default::default);
     Given {
         request,
         profile,

@@ -1,6 +1,9 @@
 //! The engine against a naive one: campaigns one by one, rules as they are written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -14,6 +17,7 @@ use crate::{
         draw::allocate_with,
         explain,
         index::{BLOCK, Query},
+        lineup::AHEAD,
         viewer::{Chance, Viewer},
     },
     caps::{Count, Counter, Showings, Span, creative_key},
@@ -38,8 +42,10 @@ struct Case {
     /// Showings today of a scope's key.
     shown: Vec<(CapScope, u64, u32)>,
     throttles: HashMap<u64, Throttle>,
-    leases: HashMap<u64, u32>,
+    leases: HashSet<u64>,
     store: Option<Store>,
+    /// How long ago the lineup was made.
+    lineup_age: Duration,
 }
 
 /// Makes cases in which much matches, and something does not.
@@ -265,7 +271,7 @@ impl Maker {
             .map(|number| (format!("c{number:02}"), self.campaign()))
             .collect();
         let mut shown = Vec::new();
-        let (mut throttles, mut leases) = (HashMap::new(), HashMap::new());
+        let (mut throttles, mut leases) = (HashMap::new(), HashSet::new());
         for (id, _) in &campaigns {
             let key = key_of(id);
             if self.chance(0.3) {
@@ -280,8 +286,8 @@ impl Maker {
                 let pass = if self.chance(0.8) { 1.0 } else { 0.0 };
                 throttles.insert(key, Throttle { pass, zone });
             }
-            if self.chance(0.5) {
-                leases.insert(key, self.0.random_range(0..2));
+            if self.chance(0.25) {
+                leases.insert(key);
             }
         }
         for advertiser in WORDS {
@@ -307,6 +313,8 @@ impl Maker {
             throttles,
             leases,
             store: self.chance(0.7).then_some(Store::AppStore),
+            lineup_age: [Duration::ZERO, AHEAD - Duration::from_millis(2)]
+                [self.0.random_range(0..2)],
         }
     }
 }
@@ -535,7 +543,7 @@ impl Case {
     fn survivors(&self, placement: &Value) -> BTreeSet<&str> {
         let given = self.campaigns.iter().filter(|(id, campaign)| {
             let (passes, needs_lease) = self.budget(id, campaign);
-            let leased = self.leases.get(&key_of(id)).is_some_and(|left| *left > 0);
+            let leased = self.leases.contains(&key_of(id));
             self.is_eligible(id, campaign, placement)
                 && !self.is_capped(id, campaign, placement)
                 && passes
@@ -550,7 +558,7 @@ impl Case {
             .iter()
             .find(|(known, _)| known == id)
             .unwrap();
-        let leased = self.leases.get(&key_of(id)).is_some_and(|left| *left > 0);
+        let leased = self.leases.contains(&key_of(id));
         self.is_eligible(id, campaign, placement)
             && !self.is_capped(id, campaign, placement)
             && self.budget(id, campaign) == (true, true)
@@ -617,8 +625,9 @@ impl Case {
                 lineup(&campaigns).snapshot.clone(),
                 delivery.into(),
                 AGE_LIMIT,
-                now(),
-            ),
+                now() - self.lineup_age,
+            )
+            .at(now()),
             request: parsed(&self.request),
             profile: self.profile.as_ref().map(parsed),
             config: self.config.as_ref().map(parsed),
@@ -666,6 +675,7 @@ fn survivors<'s>(
         for (position, place) in (0..).zip(&shelf.places) {
             let row = lineup.snapshot().row(*place).unwrap();
             let admitted = shelf.index.verifies(position, &viewer.facts)
+                && row.in_flight(given.now)
                 && !viewer.excludes(row, *place)
                 && viewer.admit(*place, row, &types, &[]).is_ok();
             let in_block = block[position as usize / 64] >> (position % 64) & 1 == 1;
