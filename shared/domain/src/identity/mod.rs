@@ -7,6 +7,7 @@ mod access;
 mod challenge;
 mod consents;
 mod member;
+mod nickname;
 mod provider;
 mod refresh_token;
 mod session;
