@@ -1,8 +1,6 @@
 //! Who is this: members, the identities they sign in with, their sessions, and the tokens that stand
 //! for both.
 
-pub mod nickname;
-
 mod access;
 mod challenge;
 mod consents;
