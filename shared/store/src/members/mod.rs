@@ -4,7 +4,7 @@
 //! every write about a member is conditional on that count, or on an item that the change would
 //! have taken away, so that two that happen at once are as two that happen one after the other.
 //!
-//! Whoever changes a member names the write with a [`Stamp`]: a write whose answer was lost is known
+//! Whoever changes a member names the write with a [`Stamp`](crate::Stamp): a write whose answer was lost is known
 //! again by it. Where a method takes `with`, it adds writes to the method's transaction (an audit
 //! record), and is called again for each try; `Ok` adds nothing. If it is one of those writes whose
 //! condition does not hold, the method ends in [`StoreError::Conflict`], and nothing was written.
