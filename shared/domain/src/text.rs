@@ -121,6 +121,17 @@ impl Localized {
             .find_map(|tag| self.0.get(tag))
             .map_or("", |text| text)
     }
+
+    /// The text for whoever reads none of its languages, alone.
+    #[must_use]
+    pub fn default_only(&self) -> Self {
+        let only = self.0.get_key_value(DEFAULT);
+        Self(
+            only.map(|(tag, text)| (tag.clone(), text.clone()))
+                .into_iter()
+                .collect(),
+        )
+    }
 }
 
 impl TryFrom<BTreeMap<String, String>> for Localized {

@@ -11,6 +11,7 @@
 //! | Content | `publication#<kind>` | `<publication id>` | a request to publish and what came of it | – |
 //! | Content | `pending` | `<publication id>#<kind>` | a publication that is still to be run | – |
 //! | Operators | `service-key#<id>` | `key` | a service key's hashes and scopes | – |
+//! | Operators | `audit#<day in UTC>` | `<record id>` | who changed what, from what to what | – |
 //! | Members | `member#<member>` | `member` | a member, or what is left of one | – |
 //! | Members | `member#<member>` | `identity#<provider>` | what they sign in with | – |
 //! | Members | `member#<member>` | `session#<session>` | a session | when it is over by itself |
@@ -21,6 +22,8 @@
 //! | Members | `nickname#<first character of its key>` | `<key>` | whose nickname it is, or was | when it is held no more |
 //! | Members | `challenge#<serial>` | `used` | that a challenge was used | when it has lapsed anyway |
 //! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
+//! | Members | `signing-keys` | `public` | the public halves of the keys that sign access tokens | – |
+//! | Members | `revocations` | `head` | who may not come in although their token is good | – |
 //! | Members | `withdrawals` | `<purge at>#<member>` | who is to be forgotten, and when | – |
 //! | Devices | `device#<device>` | `profile` | what targeting knows of a device | when nobody has put it for long |
 //! | Devices | `device#<device>` | `content-config` | what its user wants to see | when nobody has put it for long |
@@ -108,6 +111,18 @@ pub(crate) fn pending(kind: Kind, id: RandomId) -> Key {
 
 pub(crate) fn service_key(id: &Id) -> Key {
     key(format!("service-key#{}", id.as_str()), "key")
+}
+
+pub(crate) fn audit(utc_day: Day, record: RandomId) -> Key {
+    key(format!("audit#{utc_day}"), record.to_string())
+}
+
+pub(crate) fn public_keys() -> Key {
+    key("signing-keys", "public")
+}
+
+pub(crate) fn revocations() -> Key {
+    key("revocations", "head")
 }
 
 pub(crate) fn member(id: MemberId) -> String {

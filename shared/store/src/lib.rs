@@ -8,6 +8,7 @@
 //! written from those lists.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod blobs;
 pub mod budgets;
 pub mod devices;
@@ -22,17 +23,21 @@ pub mod page;
 pub mod probe;
 pub mod published;
 pub mod rate;
+pub mod revocations;
 pub mod service_keys;
+pub mod signing_keys;
 pub mod stamp;
 pub mod table;
 pub mod tallies;
 
 mod flight;
 mod keys;
+mod latest;
 mod query;
 mod transaction;
 
 pub use crate::{
+    audit::Audit,
     blobs::Blobs,
     budgets::Budgets,
     devices::Devices,
@@ -46,7 +51,9 @@ pub use crate::{
     probe::probe,
     published::{Publications, Publisher, Reader, Versions},
     rate::Rates,
+    revocations::Revocations,
     service_keys::ServiceKeys,
+    signing_keys::{Issuer, PublicKeys, PublishedKeys, SigningKeys},
     stamp::Stamp,
     table::{Database, Table},
     tallies::Tallies,

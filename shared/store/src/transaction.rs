@@ -38,7 +38,8 @@ pub(crate) enum Attempt {
 }
 
 impl<'a> Transaction<'a> {
-    pub(crate) fn new(table: &'a Table) -> Self {
+    /// Nothing yet; the first writes are to `table`.
+    pub fn new(table: &'a Table) -> Self {
         Self {
             table,
             writes: Vec::new(),
@@ -87,14 +88,36 @@ impl<'a> Transaction<'a> {
         self.put_where(item, Some(condition), values)
     }
 
+    /// The same to another table, for one write.
+    pub(crate) fn put_into(
+        self,
+        table: &Table,
+        item: Item,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        self.put_anywhere(table.name(), item, Some(condition), values)
+    }
+
     fn put_where(
+        self,
+        item: Item,
+        condition: Option<&str>,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Self, StoreError> {
+        let table = self.table.name();
+        self.put_anywhere(table, item, condition, values)
+    }
+
+    fn put_anywhere(
         mut self,
+        table: &str,
         item: Item,
         condition: Option<&str>,
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<Self, StoreError> {
         let put = Put::builder()
-            .table_name(self.table.name())
+            .table_name(table)
             .set_item(Some(item))
             .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_values(given(values))
@@ -181,7 +204,7 @@ impl<'a> Transaction<'a> {
     ///
     /// The SDK sends the same request token with its retries, so that a lost answer within one
     /// call does no harm; whoever commits again must read first.
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(self) -> Result<(), StoreError> {
         let table = self.table;
         match self.attempt().await? {
             Attempt::Done => Ok(()),

@@ -2,6 +2,7 @@
 //! told to a caller.
 
 mod snapshots;
+mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +14,11 @@ use kit::{
     problem::Chain,
 };
 
-pub use self::snapshots::{SNAPSHOT_AGE, SnapshotSettings, SnapshotSource, Watched};
+pub use self::{
+    snapshots::{SNAPSHOT_AGE, SnapshotSettings, SnapshotSource, Watched},
+    tokens::{AccessTokenLifetime, IssuerSettings, TokenAuthority, TokenSettings},
+};
+pub use crate::revocations::LONGEST_TOKEN;
 use crate::{
     StoreError,
     idempotency::{self, Requests},
