@@ -19,7 +19,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use store::{Database, Devices, Rates, ServiceKeys, edge::KeyAuthority};
+use store::{Database, Devices, Rates, ServiceKeys, edge::TokenSettings};
 
 const NAME: &str = "device-content-config";
 const PATH: &str = "/v1/devices/{id}/content-config";
@@ -59,18 +59,24 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    TokenSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, settings, aws) = aws::start(vars, NAME, Settings::read)?;
+    let (runtime, (tokens, settings), aws) = aws::start(vars, NAME, |vars| {
+        Faults::both(TokenSettings::read(vars), Settings::read(vars))
+    })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let devices = Arc::new(Devices::new(database.table(&settings.devices_table.0)));
     let keys = ServiceKeys::new(database.table(&settings.operators_table.0));
     let rates = Rates::new(database.table(&settings.requests_table.0));
-    Ok(kit::Api::new(NAME, runtime.clone())
-        .authority(KeyAuthority::new(keys, runtime.clock))
+    let authority = tokens
+        .authority(&database)
+        .with_service_keys(keys, runtime.clock.clone());
+    Ok(kit::Api::new(NAME, runtime)
+        .authority(Arc::new(authority))
         .counter(Arc::new(rates))
         .route(GET, &devices, get)
         .route(PUT, &devices, put)

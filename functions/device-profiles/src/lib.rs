@@ -21,7 +21,7 @@ use kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
-    Database, Stamp, StoreError, devices::Devices, edge::KeyAuthority, rate::Rates,
+    Database, Stamp, StoreError, devices::Devices, edge::TokenSettings, rate::Rates,
     service_keys::ServiceKeys,
 };
 
@@ -78,18 +78,24 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    TokenSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, settings, aws) = aws::start(vars, NAME, Settings::read)?;
+    let (runtime, (tokens, settings), aws) = aws::start(vars, NAME, |vars| {
+        Faults::both(TokenSettings::read(vars), Settings::read(vars))
+    })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let devices = Arc::new(Devices::new(database.table(&settings.devices_table.0)));
     let keys = ServiceKeys::new(database.table(&settings.operators_table.0));
     let rates = Rates::new(database.table(&settings.requests_table.0));
-    Ok(kit::Api::new(NAME, runtime.clone())
-        .authority(KeyAuthority::new(keys, runtime.clock))
+    let authority = tokens
+        .authority(&database)
+        .with_service_keys(keys, runtime.clock.clone());
+    Ok(kit::Api::new(NAME, runtime)
+        .authority(Arc::new(authority))
         .counter(Arc::new(rates))
         .route(PUT, &devices, put)
         .route(GET, &devices, get)
@@ -155,6 +161,7 @@ async fn insert(
 ) -> Result<Reply<reply::Json<Inserted>>, Problem> {
     let (updated_at, stamp) = (call.now(), Stamp::random(&mut call.rng()));
     let (device_id, profile) = call.body.0.into_parts();
+    call.principal.acts_for(&device_id)?;
     match devices
         .insert_profile(&device_id, &profile, stamp, updated_at)
         .await

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod edge;
+pub mod rotation;
 pub mod secrets;
 
 pub use crate::{
     edge::{SecretSettings, unkept},
+    rotation::SecretVersions,
     secrets::{Secret, SecretError, SecretsManager},
 };

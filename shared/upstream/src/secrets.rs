@@ -13,8 +13,9 @@ use std::{
 use arc_swap::ArcSwapOption;
 use aws::{Aws, Pace, Service};
 use aws_sdk_secretsmanager::{
-    Client, config::http::HttpResponse, error::SdkError,
-    operation::get_secret_value::GetSecretValueError,
+    Client,
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
 };
 use domain::Instant;
 use kit::problem::Chain;
@@ -234,7 +235,7 @@ impl<T> Inner<T> {
             .secret_id(&*self.name)
             .send()
             .await
-            .map_err(|error| self.failure(error))?;
+            .map_err(|error| failure(&self.name, error))?;
         let name = Arc::clone(&self.name);
         match answer.secret_string() {
             None => Err(SecretError::Malformed {
@@ -248,36 +249,42 @@ impl<T> Inner<T> {
         }
     }
 
-    /// Client errors of Secrets Manager are about us; whatever else is a matter of time.
-    fn failure(&self, error: SdkError<GetSecretValueError, HttpResponse>) -> SecretError {
-        let broken = error
-            .raw_response()
-            .is_some_and(|answer| answer.status().is_server_error());
-        let refusal = error.as_service_error().and_then(|service| {
-            let code = service.meta().code()?;
-            let transient = broken
-                || service.is_internal_service_error()
-                || matches!(code, "ThrottlingException" | "TooManyRequestsException");
-            (!transient).then(|| code.to_owned())
-        });
-        let name = Arc::clone(&self.name);
-        match refusal {
-            // The same code for a secret that is not there and for one without a value.
-            Some(code) if code == "ResourceNotFoundException" => SecretError::Missing { name },
-            Some(code) => SecretError::Refused { name, code },
-            None => SecretError::Unavailable {
-                name,
-                source: Arc::new(error),
-            },
-        }
-    }
-
     fn failed_lately(&self, now: Instant) -> Option<SecretError> {
         let failed = self.failed.read().unwrap_or_else(PoisonError::into_inner);
         let lately = failed
             .as_ref()
             .filter(|failed| now.since(failed.at) < RETRY_AFTER)?;
         Some(lately.error.clone())
+    }
+}
+
+/// Client errors of Secrets Manager are about us; whatever else is a matter of time.
+pub(crate) fn failure<E>(name: &Arc<str>, error: SdkError<E, HttpResponse>) -> SecretError
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let broken = error
+        .raw_response()
+        .is_some_and(|answer| answer.status().is_server_error());
+    let refusal = error.as_service_error().and_then(|service| {
+        let code = service.code()?;
+        let passing = [
+            "InternalServiceError",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        ];
+        let transient = broken || passing.contains(&code);
+        (!transient).then(|| code.to_owned())
+    });
+    let name = Arc::clone(name);
+    match refusal {
+        // The same code for a secret that is not there and for one without a value.
+        Some(code) if code == "ResourceNotFoundException" => SecretError::Missing { name },
+        Some(code) => SecretError::Refused { name, code },
+        None => SecretError::Unavailable {
+            name,
+            source: Arc::new(error),
+        },
     }
 }
 

@@ -1,0 +1,5 @@
+//! The `jwks` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(jwks::function)
+}
