@@ -15,7 +15,7 @@ impl Registry {
     /// Every function of the workspace.
     #[must_use]
     pub fn workspace() -> Self {
-        let functions: [(&str, Constructor); 14] = [
+        let functions: [(&str, Constructor); 16] = [
             ("admin-content", admin_content::function),
             ("admin-reports", admin_reports::function),
             ("allocations", allocations::function),
@@ -25,6 +25,8 @@ impl Registry {
             ("device-profiles", device_profiles::function),
             ("fallback", fallback::function),
             ("health", health::function),
+            ("jwks", jwks::function),
+            ("key-rotation", key_rotation::function),
             ("pacing", pacing::function),
             ("publish", publish::function),
             ("readiness", readiness::function),

@@ -24,6 +24,8 @@ functions! {
     "device-profiles" => device_profiles,
     "fallback" => fallback,
     "health" => health,
+    "jwks" => jwks,
+    "key-rotation" => key_rotation,
     "pacing" => pacing,
     "publish" => publish,
     "readiness" => readiness,

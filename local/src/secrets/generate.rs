@@ -6,6 +6,7 @@ use rand::{
     seq::{IndexedRandom, SliceRandom},
 };
 use serde_json::{Value, json};
+use store::SigningKeys;
 
 use crate::template::{RandomString, SecretValue};
 
@@ -16,6 +17,9 @@ pub(super) fn generate(value: &SecretValue) -> Result<String, &'static str> {
             let key = STANDARD.encode(rand::random::<[u8; 32]>());
             Ok(json!({ "current": { "id": 1, "key": key }, "previous": [] }).to_string())
         }
+        SecretValue::SigningKeys => SigningKeys::first()
+            .and_then(|keys| keys.to_secret())
+            .map_err(|_| "no signing key can be made"),
         SecretValue::Given(text) => Ok(text.clone()),
         SecretValue::Random(rules) => random(rules),
     }
@@ -94,6 +98,13 @@ mod tests {
         assert_eq!(one["current"]["id"], 1);
         assert_eq!(one["previous"], json!([]));
         assert_ne!(one["current"]["key"], two["current"]["key"]);
+    }
+
+    #[test]
+    fn signing_keys_are_two_new_ones() {
+        let make = || SigningKeys::parse(&generate(&SecretValue::SigningKeys).unwrap()).unwrap();
+        assert_eq!(make().public().len(), 2);
+        assert_ne!(make().current_kid(), make().current_kid());
     }
 
     #[test]

@@ -13,14 +13,17 @@ use crate::{
 };
 
 mod generate;
+mod rotation;
 mod vault;
 
+pub use rotation::Rotations;
 use vault::Entry;
 pub use vault::{SecretsError, Vault};
 
 /// Answers Secrets Manager's operations out of a vault.
 pub struct SecretsManager {
     vault: Arc<Mutex<Vault>>,
+    rotations: Rotations,
 }
 
 /// An error of the API: its type and its message.
@@ -47,10 +50,10 @@ impl ApiError {
 }
 
 impl SecretsManager {
-    /// A service over `vault`.
+    /// A service over `vault`, whose secrets are rotated by `rotations`.
     #[must_use]
-    pub fn new(vault: Arc<Mutex<Vault>>) -> Self {
-        Self { vault }
+    pub fn new(vault: Arc<Mutex<Vault>>, rotations: Rotations) -> Self {
+        Self { vault, rotations }
     }
 
     fn answer(&self, request: &Request) -> Result<Value, ApiError> {
@@ -65,11 +68,33 @@ impl SecretsManager {
             "DescribeSecret" => describe(&vault, &input(request)?),
             "PutSecretValue" => put_value(&mut vault, input(request)?),
             "UpdateSecretVersionStage" => update_stage(&mut vault, &input(request)?),
+            "RotateSecret" => self.rotate(&mut vault, input(request)?),
             _ => Err(ApiError::new(
                 "UnknownOperationException",
                 format!("{operation} is not offered by the local stack"),
             )),
         }
+    }
+}
+
+impl SecretsManager {
+    /// Begins a rotation; its steps go on beside, as they do at Secrets Manager.
+    fn rotate(&self, vault: &mut Vault, input: Rotate) -> Result<Value, ApiError> {
+        let (name, entry) = found(vault, &input.secret_id)?;
+        let arn = entry.arn.clone();
+        let function = self.rotations.of(&arn).ok_or_else(|| {
+            ApiError::new(
+                "InvalidRequestException",
+                "No Lambda rotation function ARN is associated with this secret.",
+            )
+        })?;
+        let mut version = input.client_request_token.unwrap_or_else(identifier::uuid);
+        vault.change(&name, |entry| {
+            version = entry.begin_rotation(version.clone());
+            Ok(())
+        })?;
+        tokio::spawn(rotation::run(function, arn.clone(), version.clone()));
+        Ok(json!({ "ARN": arn, "Name": name, "VersionId": version }))
     }
 }
 
@@ -106,6 +131,13 @@ struct GetValue {
 #[serde(rename_all = "PascalCase")]
 struct Describe {
     secret_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Rotate {
+    secret_id: String,
+    client_request_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -148,11 +180,14 @@ fn get_value(vault: &Vault, input: &GetValue) -> Result<Value, ApiError> {
             let wanted = stage.or(input.version_id.as_deref()).unwrap_or_default();
             ApiError::not_found(&format!("secret value for {wanted}"))
         })?;
+    let Some(value) = &version.value else {
+        return Err(ApiError::not_found("secret value for this version"));
+    };
     Ok(json!({
         "ARN": entry.arn,
         "Name": name,
         "VersionId": version.id,
-        "SecretString": version.value,
+        "SecretString": value,
         "VersionStages": version.stages,
         "CreatedDate": version.created,
     }))

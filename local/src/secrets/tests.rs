@@ -10,9 +10,10 @@ fn service(folder: &std::path::Path) -> SecretsManager {
         name: "app/keys".to_owned(),
         arn: ARN.to_owned(),
         value: SecretValue::Given("first".to_owned()),
+        rotated_by: None,
     }];
     let vault = Vault::open(folder.join("secrets.json"), &declared).unwrap();
-    SecretsManager::new(Arc::new(Mutex::new(vault)))
+    SecretsManager::new(Arc::new(Mutex::new(vault)), Rotations::default())
 }
 
 fn call(service: &SecretsManager, operation: &str, input: Value) -> Result<Value, ApiError> {
@@ -121,4 +122,36 @@ fn a_rotation_keeps_the_previous_version_and_survives_a_restart() {
     let restarted = self::service(folder.path());
     assert_eq!(value(&restarted, "AWSCURRENT").unwrap(), "second");
     assert_eq!(value(&restarted, "AWSPREVIOUS").unwrap(), "first");
+}
+
+#[test]
+fn a_rotation_that_was_begun_is_gone_on_with_and_has_no_value_before_its_first_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path());
+    let begin = |token: &str| {
+        let mut vault = service.vault.lock().unwrap();
+        let mut begun = String::new();
+        let changed = vault.change("app/keys", |entry| {
+            begun = entry.begin_rotation(token.to_owned());
+            Ok(())
+        });
+        changed.unwrap();
+        begun
+    };
+    assert_eq!(begin("two"), "two");
+    assert_eq!(begin("three"), "two");
+    let pending = json!({ "SecretId": "app/keys", "VersionStage": "AWSPENDING" });
+    let missing = call(&service, "GetSecretValue", pending.clone()).unwrap_err();
+    assert_eq!(missing.kind, "ResourceNotFoundException");
+    let put = json!({
+        "SecretId": "app/keys",
+        "ClientRequestToken": "two",
+        "SecretString": "second",
+        "VersionStages": ["AWSPENDING"],
+    });
+    call(&service, "PutSecretValue", put).unwrap();
+    let got = call(&service, "GetSecretValue", pending).unwrap();
+    assert_eq!(got["SecretString"], "second");
+    let none = call(&service, "RotateSecret", json!({ "SecretId": "app/keys" })).unwrap_err();
+    assert_eq!(none.kind, "InvalidRequestException");
 }

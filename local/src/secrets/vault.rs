@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{ApiError, generate::generate};
 use crate::{data::write_private, identifier, template::Secret};
 
+/// The stage of the version that applications read.
+const CURRENT: &str = "AWSCURRENT";
+/// The stage of the version that a rotation is making.
+const PENDING: &str = "AWSPENDING";
+
 /// Every secret of the stack.
 #[derive(Debug)]
 pub struct Vault {
@@ -26,7 +31,9 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Version {
     pub(super) id: String,
-    pub(super) value: String,
+    /// Absent between the beginning of a rotation and its first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) value: Option<String>,
     pub(super) stages: Vec<String>,
     /// Seconds since 1970, as the API gives it.
     pub(super) created: f64,
@@ -94,9 +101,7 @@ impl Vault {
     #[must_use]
     pub fn current(&self, name: &str) -> Option<&str> {
         let entry = self.entries.get(name)?;
-        entry
-            .holder("AWSCURRENT")
-            .map(|version| version.value.as_str())
+        entry.holder(CURRENT)?.value.as_deref()
     }
 
     /// Adds a secret.
@@ -108,7 +113,7 @@ impl Vault {
             arn: arn.to_owned(),
             versions: Vec::new(),
         };
-        entry.add(identifier::uuid(), value, &["AWSCURRENT".to_owned()]);
+        entry.add(identifier::uuid(), Some(value), &[CURRENT.to_owned()]);
         self.replace(name, entry)
     }
 
@@ -162,15 +167,33 @@ impl Entry {
         value: String,
         stages: &[String],
     ) -> Result<(), ApiError> {
-        match self.versions.iter().find(|version| version.id == id) {
-            Some(version) if version.value == value => Ok(()),
+        match self.versions.iter_mut().find(|version| version.id == id) {
+            Some(version) if version.value.as_ref().is_none_or(|held| *held == value) => {
+                version.value = Some(value);
+                stages.iter().for_each(|stage| self.attach(stage, id));
+                Ok(())
+            }
             Some(_) => Err(ApiError::new(
                 "ResourceExistsException",
                 "A version with this token exists and its value is another.",
             )),
             None => {
-                self.add(id.to_owned(), value, stages);
+                self.add(id.to_owned(), Some(value), stages);
                 Ok(())
+            }
+        }
+    }
+
+    /// Begins a rotation with the version `id`, or goes on with the one that was begun before. Gives
+    /// the version that it is about.
+    pub(super) fn begin_rotation(&mut self, id: String) -> String {
+        let begun = self.holder(PENDING).map(|version| version.id.clone());
+        let current = self.holder(CURRENT).map(|version| version.id.clone());
+        match begun {
+            Some(begun) if current.as_ref() != Some(&begun) => begun,
+            _ => {
+                self.add(id.clone(), None, &[PENDING.to_owned()]);
+                id
             }
         }
     }
@@ -206,7 +229,7 @@ impl Entry {
         self.versions.iter().find(has)
     }
 
-    fn add(&mut self, id: String, value: String, stages: &[String]) {
+    fn add(&mut self, id: String, value: Option<String>, stages: &[String]) {
         self.versions.push(Version {
             id: id.clone(),
             value,
@@ -227,7 +250,7 @@ impl Entry {
             version.stages.push(stage.to_owned());
         }
         if let Some(before) = before
-            && stage == "AWSCURRENT"
+            && stage == CURRENT
             && before != id
         {
             self.attach("AWSPREVIOUS", &before);

@@ -25,10 +25,10 @@ use crate::{
     lambda_api::{self, LambdaApi},
     sandbox::Sandbox,
     schedule::{Expression, Schedules, Time},
-    secrets::{SecretsManager, Vault},
+    secrets::{Rotations, SecretsManager, Vault},
     seed::{self, SeedError},
     stop::{Stop, Stopped},
-    template::{Function, Route, Template},
+    template::{Function, Route, Secret, Template},
 };
 
 /// How long requests and runs that have begun may take when the stack is told to stop.
@@ -153,7 +153,8 @@ impl Stack {
         (options.seed)(description.clone()).await?;
 
         let (stopping, stopped) = Stop::new();
-        let vault = SecretsManager::new(Arc::new(Mutex::new(vault)));
+        let rotations = rotations(&template.secrets, &hosted);
+        let vault = SecretsManager::new(Arc::new(Mutex::new(vault)), rotations);
         let secrets = serve(secrets_listener, SECRETS_LIMITS, Arc::new(vault))?;
         let invocations = Arc::new(LambdaApi::new(
             hosted.iter().map(|(_, sandbox)| Arc::clone(sandbox)),
@@ -295,6 +296,18 @@ fn host<'a>(
         true => Ok(hosted),
         false => Err(StartError::Functions(faults.join("\n"))),
     }
+}
+
+/// The functions that rotate secrets.
+fn rotations(declared: &[Secret], hosted: &[(&Function, Arc<Sandbox>)]) -> Rotations {
+    let by = |arn: &str| hosted.iter().find(|(function, _)| function.arn == arn);
+    declared
+        .iter()
+        .filter_map(|secret| {
+            let (_, sandbox) = by(secret.rotated_by.as_deref()?)?;
+            Some((secret.arn.clone(), Arc::clone(sandbox)))
+        })
+        .collect()
 }
 
 fn schedules(

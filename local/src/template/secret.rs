@@ -18,13 +18,17 @@ pub struct Secret {
     pub arn: String,
     /// How its first value is made.
     pub value: SecretValue,
+    /// The ARN of the function that rotates it, by an `AWS::SecretsManager::RotationSchedule`.
+    pub rotated_by: Option<String>,
 }
 
 /// How the first value of a secret is made.
 #[derive(Debug, Clone)]
 pub enum SecretValue {
-    /// `Metadata.Madang.Generate: tracking-keys`: the ring of keys that sign tracking tokens.
+    /// `Metadata.Madang.Generate: tracking-keys`: a ring of keys of HMAC-SHA-256.
     TrackingKeys,
+    /// `Metadata.Madang.Generate: signing-keys`: the keys that sign access tokens.
+    SigningKeys,
     /// `GenerateSecretString`, as AWS defines it.
     Random(Box<RandomString>),
     /// `SecretString`.
@@ -76,16 +80,38 @@ impl Default for RandomString {
 
 /// Every secret whose condition holds.
 pub(super) fn all(resolver: &Resolver) -> Result<Vec<Secret>, TemplateError> {
+    let rotations = rotations(resolver)?;
     resolver
         .resources_of("AWS::SecretsManager::Secret")
         .map(|found| {
             let (id, body) = found?;
             let name = resolver.name_of(id, 0)?;
+            let arn = secret_arn(&name);
+            let rotation = rotations.iter().find(|rotation| rotation.secret_id == arn);
             Ok(Secret {
-                arn: secret_arn(&name),
+                rotated_by: rotation.map(|rotation| rotation.rotation_lambda_arn.clone()),
+                arn,
                 name,
                 value: secret_value(resolver, id, body)?,
             })
+        })
+        .collect()
+}
+
+#[derive(Deserialize)]
+struct Rotation {
+    #[serde(rename = "SecretId")]
+    secret_id: String,
+    #[serde(rename = "RotationLambdaARN")]
+    rotation_lambda_arn: String,
+}
+
+fn rotations(resolver: &Resolver) -> Result<Vec<Rotation>, TemplateError> {
+    resolver
+        .resources_of("AWS::SecretsManager::RotationSchedule")
+        .map(|found| {
+            let (id, body) = found?;
+            properties(resolver, id, body, &["SecretId", "RotationLambdaARN"])
         })
         .collect()
 }
@@ -101,6 +127,9 @@ fn secret_value(resolver: &Resolver, id: &str, body: &Value) -> Result<SecretVal
     match body.pointer("/Metadata/Madang/Generate") {
         Some(Value::String(hint)) if hint == "tracking-keys" => {
             return Ok(SecretValue::TrackingKeys);
+        }
+        Some(Value::String(hint)) if hint == "signing-keys" => {
+            return Ok(SecretValue::SigningKeys);
         }
         Some(other) => {
             return Err(TemplateError::at(
