@@ -19,6 +19,7 @@ mod budgets;
 mod content;
 mod devices;
 mod documents;
+mod keys;
 mod legacy;
 mod outage;
 mod platform;

@@ -19,6 +19,9 @@ const REFUSED: [(&str, Code); 2] = [
     ("track", Code::TrackingTokenInvalid),
 ];
 
+/// A worker whose event is rightly answered with a failure: nobody began that rotation.
+const NOT_BEGUN: &str = "key-rotation";
+
 const SHAPE: &str = "events/health.json shows the shape (API Gateway payload format 2.0)";
 
 #[test]
@@ -69,9 +72,17 @@ fn the_local_stack_answers_every_event() -> Outcome {
     for function in &project::template()?.functions {
         let folder = &function.folder;
         let event = with_key(event_of(folder)?, &courtyard.description().service_key);
-        let answer = courtyard
-            .invoke(folder, event.to_string().as_bytes())?
-            .json();
+        let answer = courtyard.invoke(folder, event.to_string().as_bytes());
+        if folder == NOT_BEGUN {
+            let why = answer.err().map(|error| error.to_string());
+            findings.expect(
+                why.is_some_and(|why| why.contains("is not staged for rotation")),
+                format!("events/{folder}.json is not refused as a rotation that nobody began"),
+                "correct the event, or the function",
+            );
+            continue;
+        }
+        let answer = answer?.json();
         if function.routes.is_empty() {
             continue;
         }

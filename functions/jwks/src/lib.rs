@@ -69,7 +69,12 @@ async fn get(
     let set = JwkSet {
         keys: known.published.iter().filter_map(jwk).collect(),
     };
-    Ok(Reply::ok(set)
-        .cache_control("public, max-age=600")
-        .etag(&known.version()))
+    let reply = Reply::ok(set);
+    Ok(match known.published.is_empty() {
+        // Nobody is to keep it that there are none yet.
+        true => reply,
+        false => reply
+            .cache_control("public, max-age=600")
+            .etag(&known.version()),
+    })
 }

@@ -22,10 +22,7 @@ use kit::{
     config::{ResourceName, Variable},
 };
 use serde::{Deserialize, Serialize};
-use store::{
-    Database, PublishedKeys,
-    edge::{AccessTokenLifetime, LONGEST_TOKEN},
-};
+use store::{Database, PublishedKeys, edge::LONGEST_TOKEN};
 use upstream::{SecretSettings, SecretVersions};
 
 use self::steps::Rotation;

@@ -67,9 +67,11 @@ impl PublicKeys {
 
     /// The keys, looked for again beside where that is due. `None`: they never could be read.
     pub async fn current(&self, now: Instant) -> Option<Arc<PublicKeySet>> {
-        let look = self.0.look_if_due(now, REFRESH);
-        if self.0.held().is_none()
-            && let Some(look) = look
+        // Where there are none yet, the first are not long in coming.
+        let has_none = self.held().is_none_or(|held| held.keys.is_empty());
+        let refresh = if has_none { PAUSE } else { REFRESH };
+        if let Some(look) = self.0.look_if_due(now, refresh)
+            && has_none
         {
             look.landed_within(PATIENCE).await;
         }
