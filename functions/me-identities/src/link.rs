@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{
-    Instant,
-    identity::{MemberId, Provider, SessionDevice},
-};
+use domain::identity::{MemberId, Provider, SessionDevice};
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use rand::RngExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sessions::{Claimed, MemberAnswer, Proven, member_now};
+use sessions::{Claimed, MemberAnswer, member_now};
 use store::{
     Stamp,
     members::{Linking, NewIdentity, Ticket},
@@ -96,7 +93,12 @@ pub(crate) async fn post(
         Linking::NotThere => Err(Problem::new(Code::TokenInvalid)),
         Linking::TakenBy(other) => {
             let ticket = URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>());
-            Err(state.in_use(&ticket, member, other, &proven, now).await?)
+            let challenge = proven.challenge.as_ref();
+            let made = state
+                .members
+                .make_ticket(&ticket, member, &identity, challenge, now)
+                .await?;
+            Err(state.in_use(&ticket, made, other).await?)
         }
     }
 }
@@ -106,17 +108,9 @@ impl State {
     async fn in_use(
         &self,
         ticket: &str,
-        current: MemberId,
+        made: Ticket,
         other: MemberId,
-        proven: &Proven,
-        now: Instant,
     ) -> Result<Problem, Problem> {
-        let identity = (proven.provider, &proven.subject);
-        let challenge = proven.challenge.as_ref();
-        let made = self
-            .members
-            .make_ticket(ticket, current, identity, challenge, now)
-            .await?;
         match made {
             Ticket::Made(good_until) => Ok(Problem::new(Code::IdentityInUse)
                 .detail(format!("the ticket is good until {good_until}"))

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sessions::{MemberAnswer, TokenPair, refusal};
 use store::{
     Stamp,
-    members::{Choice, Entrance, NewSession, Resolution},
+    members::{Choice, Entered, Entrance, NewSession, Resolution},
 };
 
 use crate::State;
@@ -82,12 +82,15 @@ pub(crate) async fn post(
         .await?;
     match resolution {
         Resolution::Moved { current, .. } => Ok(Reply::ok(Resolved {
-            member: MemberAnswer::read(&state.members, current, now).await?,
+            member: MemberAnswer::read(&state.members, *current, now).await?,
             tokens: None,
         })),
-        Resolution::Switched { other, session } => {
+        Resolution::Switched(switched) => {
+            let Entered {
+                member, session, ..
+            } = *switched;
             let tokens = state.sessions.pair(&session, now, &mut rng).await?;
-            let member = MemberAnswer::read(&state.members, other, now).await?;
+            let member = MemberAnswer::read(&state.members, member, now).await?;
             // The choice stands, whatever becomes of the session that is left behind.
             if let Err(error) = state.members.end_session(current, own, Ok).await {
                 tracing::warn!(%error, "a session that was left stays until it is not used");
