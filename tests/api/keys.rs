@@ -210,8 +210,10 @@ fn four_rotations_under_load_of_two_processes_fail_no_request() {
 #[test]
 fn a_rotation_takes_steps_of_a_version_that_was_begun_and_each_as_often_as_it_likes() {
     let scenario = Scenario::start();
+    let described = secrets(&scenario, "DescribeSecret", &json!({ "SecretId": SECRET })).json();
     let step = |version: &str, step: &str| {
-        let event = json!({ "SecretId": SECRET, "ClientRequestToken": version, "Step": step });
+        let event =
+            json!({ "SecretId": described["ARN"], "ClientRequestToken": version, "Step": step });
         let courtyard = &scenario.courtyard;
         let answer = courtyard.invoke("key-rotation", event.to_string().as_bytes());
         answer.map(|answer| answer.json())

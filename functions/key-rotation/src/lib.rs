@@ -82,12 +82,15 @@ struct Event {
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase")]
 enum Step {
-    CreateSecret,
-    SetSecret,
-    TestSecret,
-    FinishSecret,
+    #[serde(rename = "createSecret")]
+    Create,
+    #[serde(rename = "setSecret")]
+    Set,
+    #[serde(rename = "testSecret")]
+    Test,
+    #[serde(rename = "finishSecret")]
+    Finish,
 }
 
 /// What came of a step.
@@ -107,10 +110,10 @@ async fn run(rotation: &Rotation, job: Job<Event>) -> Result<Done, RotationError
     let now = job.now;
     let stamp = store::Stamp::random(&mut job.random.rng());
     let kid = match step {
-        Step::CreateSecret => Some(rotation.create(&version, now).await?),
-        Step::SetSecret => Some(rotation.publish(&version, stamp).await?),
-        Step::TestSecret => rotation.test(&version, now).await?,
-        Step::FinishSecret => {
+        Step::Create => Some(rotation.create(&version, now).await?),
+        Step::Set => Some(rotation.publish(&version, stamp).await?),
+        Step::Test => rotation.test(&version, now).await?,
+        Step::Finish => {
             let finished = rotation.finish(&version, &stages, stamp, now);
             Some(finished.await?)
         }

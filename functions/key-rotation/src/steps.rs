@@ -60,7 +60,7 @@ impl Rotation {
         version: &str,
     ) -> Result<Stages, RotationError> {
         let described = self.secret.describe().await?;
-        if secret != described.arn && secret != self.secret.name() {
+        if secret != described.arn {
             return Err(RotationError::OtherSecret(secret.to_owned()));
         }
         let stages = described.stages;

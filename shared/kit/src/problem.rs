@@ -102,7 +102,8 @@ pub struct Problem {
     pub errors: Vec<Fault>,
     /// Headers that belong to the refusal, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    members: Vec<(&'static str, Member)>,
+    // A slice, lest results grow with what few problems carry.
+    members: Box<[(&'static str, Member)]>,
 }
 
 /// What an extension member holds.
@@ -121,7 +122,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             headers: Vec::new(),
-            members: Vec::new(),
+            members: Box::default(),
         }
     }
 
@@ -148,16 +149,20 @@ impl Problem {
 
     /// Adds an extension member (RFC 9457, section 3.2): one of [`Members`].
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Serialize) -> Self {
+    pub fn with(self, name: &'static str, value: impl Serialize) -> Self {
         let value = serde_json::to_value(value).unwrap_or_default();
-        self.members.push((name, Member::Value(value)));
-        self
+        self.member(name, Member::Value(value))
     }
 
     /// Adds an extension member that is a text, told in the caller's language.
     #[must_use]
-    pub fn with_text(mut self, name: &'static str, text: Localized) -> Self {
-        self.members.push((name, Member::Text(text)));
+    pub fn with_text(self, name: &'static str, text: Localized) -> Self {
+        self.member(name, Member::Text(text))
+    }
+
+    fn member(mut self, name: &'static str, member: Member) -> Self {
+        let before = std::mem::take(&mut self.members).into_iter();
+        self.members = before.chain([(name, member)]).collect();
         self
     }
 

@@ -56,11 +56,6 @@ impl SecretVersions {
         }
     }
 
-    /// The name it was asked for by.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Its ARN and its stages.
     pub async fn describe(&self) -> Result<Described, SecretError> {
         let described = self
