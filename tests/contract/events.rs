@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tests::{
     courtyard::Courtyard,
     findings::{Findings, Outcome},
+    http1::{self, Request},
     project,
 };
 
@@ -68,11 +69,12 @@ fn worker_events_are_what_their_schedule_sends() -> Outcome {
 #[test]
 fn the_local_stack_answers_every_event() -> Outcome {
     let courtyard = Courtyard::start()?;
+    let proofs = proofs(&courtyard)?;
     let mut findings = Findings::default();
     for function in &project::template()?.functions {
         let folder = &function.folder;
-        let event = with_key(event_of(folder)?, &courtyard.description().service_key);
-        let answer = courtyard.invoke(folder, event.to_string().as_bytes());
+        let event = filled_in(&event_of(folder)?, &proofs);
+        let answer = courtyard.invoke(folder, event.as_bytes());
         if folder == NOT_BEGUN {
             let why = answer.err().map(|error| error.to_string());
             findings.expect(
@@ -198,12 +200,48 @@ fn filled(path: &str, event: &Value) -> (String, usize) {
     (parts.join("/"), named)
 }
 
-/// The event with the stack's own service key where it has a placeholder for one.
-fn with_key(mut event: Value, key: &str) -> Value {
-    if let Some(header) = event.pointer_mut("/headers/authorization") {
-        *header = json!(format!("Bearer {key}"));
-    }
-    event
+/// What stands in events for keys and tokens, and this stack's own in its place.
+type Proofs = Vec<(&'static str, String)>;
+
+fn proofs(courtyard: &Courtyard) -> anyhow::Result<Proofs> {
+    let stack = courtyard.description();
+    let post = |path: &str, body: &Value| -> anyhow::Result<Value> {
+        let request = Request::new("POST", path).json(body);
+        Ok(courtyard.send(&request)?.json())
+    };
+    let sandbox = |path: &str, body: &Value| -> anyhow::Result<Value> {
+        let request = Request::new("POST", path).json(body);
+        Ok(http1::send(&stack.providers_url, &request)?.json())
+    };
+    let text = |document: &Value, name: &str| {
+        let text = document.get(name).and_then(Value::as_str);
+        let text = text.with_context(|| format!("no {name} in {document}"));
+        text.map(str::to_owned)
+    };
+    let device = json!({"id": "3f0b6a52", "platform": "ios"});
+    let guest = post("/v1/auth/guest", &json!({ "device": device }))?;
+    let challenge = post("/v1/auth/challenges", &json!({}))?;
+    let wish = json!({"sub": "1001", "nonce": challenge.get("nonce")});
+    let google = sandbox("/google/issue", &wish)?;
+    let naver = sandbox("/naver/issue", &json!({"sub": "1002"}))?;
+    let told = json!({"sub": "1003", "type": "consent-revoked"});
+    let apple = sandbox("/apple/notify", &told)?;
+    Ok(vec![
+        ("(a service key)", stack.service_key.clone()),
+        ("(an access token)", text(&guest, "access_token")?),
+        ("(a refresh token)", text(&guest, "refresh_token")?),
+        ("(a challenge)", text(&challenge, "challenge_id")?),
+        ("(an id token)", text(&google, "id_token")?),
+        ("(an access token of Naver)", text(&naver, "access_token")?),
+        ("(a token that Apple signed)", text(&apple, "payload")?),
+    ])
+}
+
+/// The event's text with proofs where it has placeholders for them.
+fn filled_in(event: &Value, proofs: &Proofs) -> String {
+    let filled =
+        |text: String, (placeholder, proof): &(&str, String)| text.replace(placeholder, proof);
+    proofs.iter().fold(event.to_string(), filled)
 }
 
 fn code_of(answer: &Value) -> String {

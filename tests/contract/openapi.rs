@@ -145,6 +145,10 @@ fn a_request_takes_no_unknown_members() -> Outcome {
     let document = document()?;
     let mut findings = Findings::default();
     for (method, path, operation) in operations(&document) {
+        // What others post to us may grow without anybody asking us.
+        if path.starts_with("/hooks/") {
+            continue;
+        }
         let Some(body) = operation.get("requestBody") else {
             continue;
         };
@@ -249,7 +253,13 @@ fn open_objects(
             let lists = members.get("properties").is_some_and(Value::is_object);
             let closed = ["additionalProperties", "unevaluatedProperties"]
                 .iter()
-                .any(|rule| members.get(*rule) == Some(&Value::Bool(false)));
+                // A schema of their own closes it too: it says which there may be.
+                .any(|rule| {
+                    matches!(
+                        members.get(*rule),
+                        Some(Value::Bool(false) | Value::Object(_))
+                    )
+                });
             if lists && members.contains_key("type") && !closed {
                 let names = members.get("properties").and_then(Value::as_object);
                 let names: Vec<_> = names

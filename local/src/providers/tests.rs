@@ -1,3 +1,5 @@
+//! The sandboxes answer as the providers do, for the users they made up.
+
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
