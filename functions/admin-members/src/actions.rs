@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     Fault, FaultCode, Instant, Localized,
-    identity::{Ban, BanTemplate, MemberStatus, SessionsEnded},
+    identity::{Ban, BanTemplate, MemberId, MemberStatus, SessionsEnded},
 };
 use garde::Validate;
 use kit::{
@@ -13,7 +13,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Stamp, revocations::Change};
 
 use crate::{MemberPath, State, record};
@@ -63,7 +63,11 @@ pub(crate) async fn ban(
         message: ban.message.clone(),
         ends_at: ban.ends_at,
     };
-    let record = record(&call, "member.ban", Some(json!(ban)));
+    let record = record(
+        &call,
+        "member.ban",
+        (state.standing(member, now).await?, json!(ban)),
+    );
     let (members, audit) = (&state.members, &state.audit);
     let (ban, record) = (&ban, &record);
     let banned = state
@@ -86,7 +90,11 @@ pub(crate) async fn unban(
 ) -> Result<Reply<Json<Standing>>, Problem> {
     let (now, stamp, member) = (call.now(), Stamp::random(&mut call.rng()), call.path.id);
     let why = json!({ "reason": call.body.0.reason });
-    let record = record(&call, "member.unban", Some(why));
+    let record = record(
+        &call,
+        "member.unban",
+        (state.standing(member, now).await?, why),
+    );
     let (members, audit, record) = (&state.members, &state.audit, &record);
     let change = Change::Lift(member);
     let unbanned = state
@@ -109,7 +117,11 @@ pub(crate) async fn sign_out(
 ) -> Result<Reply<Empty>, Problem> {
     let (now, stamp, member) = (call.now(), Stamp::random(&mut call.rng()), call.path.id);
     let why = json!({ "reason": call.body.0.reason });
-    let record = record(&call, "member.sign_out", Some(why));
+    let record = record(
+        &call,
+        "member.sign_out",
+        (state.standing(member, now).await?, why),
+    );
     let (members, audit, record) = (&state.members, &state.audit, &record);
     let ended = SessionsEnded {
         at: now,
@@ -126,6 +138,19 @@ pub(crate) async fn sign_out(
     match known {
         true => Ok(Reply::no_content()),
         false => Err(Problem::new(Code::NotFound)),
+    }
+}
+
+impl State {
+    /// How the member stands before anything is done to them, for the audit: another operator may
+    /// get in between.
+    async fn standing(&self, member: MemberId, now: Instant) -> Result<Value, Problem> {
+        let record = self.members.member(member).await?;
+        let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
+        Ok(json!(Standing {
+            status: record.member.status(now),
+            ban: record.member.ban,
+        }))
     }
 }
 

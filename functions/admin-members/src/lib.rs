@@ -129,7 +129,7 @@ pub struct MemberPath {
 fn record<Q, B>(
     call: &Call<MemberPath, Q, B>,
     action: &'static str,
-    after: Option<Value>,
+    (before, after): (Value, Value),
 ) -> Record {
     let now = call.now();
     Record {
@@ -139,8 +139,8 @@ fn record<Q, B>(
         ip: call.facts.address,
         action,
         resource: format!("member/{}", call.path.id),
-        before: None,
-        after,
+        before: Some(before),
+        after: Some(after),
         request_id: call.facts.request_id.clone(),
     }
 }

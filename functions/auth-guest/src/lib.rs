@@ -98,7 +98,7 @@ pub struct GuestBody {
 }
 
 /// What a guest's sign-in gives.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "GuestSignedIn")]
 pub struct GuestAnswer {
     #[serde(flatten)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aws::Pace;
 use domain::{
     Instant, RandomId,
-    identity::{MemberStatus, Session},
+    identity::{MemberStatus, Presented, Session},
 };
 use garde::Validate;
 use kit::{
@@ -25,8 +25,7 @@ use store::{
     Database,
     audit::{Audit, Record},
     edge::{IssuerSettings, TokenSettings},
-    members::{Members, Refresh},
-    revocations::{Change, Revocations},
+    members::{MemberRecord, Members, Refresh},
 };
 use upstream::SecretSettings;
 
@@ -69,7 +68,6 @@ pub const VARIABLES: &[&[Variable]] = &[
 struct State {
     members: Members,
     sessions: Sessions,
-    revocations: Revocations,
     audit: Audit,
 }
 
@@ -82,11 +80,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
             Faults::both(sessions, Faults::both(tokens, Settings::read(vars)))
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
-    let members = database.table(&token.members_table.0);
     let state = Arc::new(State {
         sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
-        revocations: Revocations::new(members.clone()),
-        members: Members::new(members),
+        members: Members::new(database.table(&token.members_table.0)),
         audit: Audit::new(database.table(&settings.operators_table.0)),
     });
     Ok(kit::Api::new(NAME, runtime)
@@ -113,14 +109,16 @@ async fn post(
     let over = || Problem::new(Code::TokenInvalid).detail("the session is over");
     let standing = state.members.standing(token.member, token.session).await?;
     let (record, session) = standing.ok_or_else(over)?;
-    if let Some(refused) = refusal(&record.member, now) {
+    let terms = state.sessions.terms();
+    let refused = match &session {
+        // A copy is a copy, whatever else there is to say of its member.
+        Some(session) if session.present(token.counter, now, terms) == Presented::Reused => None,
+        _ => not_now(&record, now),
+    };
+    if let Some(refused) = refused {
         return Err(refused);
     }
     let session = session.ok_or_else(over)?;
-    if record.member.status(now) == MemberStatus::WithdrawalPending {
-        return Err(Problem::new(Code::WithdrawalPending));
-    }
-    let terms = state.sessions.terms();
     let refreshed = state
         .members
         .refresh(session, token.counter, now, terms)
@@ -129,7 +127,7 @@ async fn post(
         Refresh::Live(session) => session,
         Refresh::Reused(session) => {
             let record = record_of(&session, &call.facts, RandomId::new(now, &mut rng), now);
-            state.end(&session, &record, now).await?;
+            state.end(&session, &record).await?;
             return Err(Problem::new(Code::RefreshTokenReused));
         }
         Refresh::Ended => return Err(Problem::new(Code::TokenExpired)),
@@ -137,6 +135,14 @@ async fn post(
     };
     let pair = state.sessions.pair(&session, now, &mut rng).await?;
     Ok(Reply::ok(pair).cache_control("no-store"))
+}
+
+/// Why a member gets no new tokens. Whoever is about to be forgotten signs in again to stay; whoever
+/// has nothing left to sign in with has their session for it.
+fn not_now(record: &MemberRecord, now: Instant) -> Option<Problem> {
+    let leaving = record.member.status(now) == MemberStatus::WithdrawalPending;
+    let leaving = leaving && record.identities > 0;
+    refusal(&record.member, now).or_else(|| leaving.then(|| Problem::new(Code::WithdrawalPending)))
 }
 
 /// What is kept of a token that was used again.
@@ -155,16 +161,12 @@ fn record_of(session: &Session, facts: &kit::call::Facts, id: RandomId, at: Inst
 }
 
 impl State {
-    /// Ends a session whose token has been copied: at once for its refresh tokens, within seconds for
-    /// its access tokens.
-    async fn end(&self, session: &Session, record: &Record, now: Instant) -> Result<(), Problem> {
-        let change = Change::End(session.id);
-        let (members, audit) = (&self.members, &self.audit);
-        self.revocations
-            .together_with(&change, now, |revoke| async move {
-                let with = |transaction| audit.add(record, revoke.add(transaction)?);
-                members.end_session(session.member, session.id, with).await
-            })
+    /// Ends a session whose token has been copied. Its access tokens last until they expire: the list
+    /// of who is out at once is one for all, and not for what anybody can bring about.
+    async fn end(&self, session: &Session, record: &Record) -> Result<(), Problem> {
+        let with = |transaction| self.audit.add(record, transaction);
+        self.members
+            .end_session(session.member, session.id, with)
             .await?;
         Ok(())
     }

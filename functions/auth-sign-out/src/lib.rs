@@ -15,6 +15,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sessions::member_now;
 use store::{Database, Stamp, edge::TokenSettings, members::Members};
 
 const NAME: &str = "auth-sign-out";
@@ -27,7 +28,7 @@ const POST: Endpoint = Endpoint::new(
 )
 .caller(Caller::Member)
 .answers(&[204])
-.problems(&[Code::Unavailable]);
+.problems(&[Code::MemberBanned, Code::Unavailable]);
 
 /// Every variable that the function reads.
 pub const VARIABLES: &[&[Variable]] = &[
@@ -84,6 +85,8 @@ async fn post(
         Scope::Others => Some(session),
         Scope::Global => None,
     };
+    // A session that was ended must not end those that go on.
+    member_now(&members, &call.principal, now).await?;
     let ended = SessionsEnded { at: now, except };
     let stamp = Stamp::random(&mut call.rng());
     members.end_sessions(member, ended, stamp, Ok).await?;

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
 use domain::{
-    DeviceKey, Instant, RandomId,
+    DeviceKey, Instant, Localized, RandomId,
     allocation::{StoredContentConfig, StoredProfile},
     identity::{Provider, SessionDevice, SessionId, Subject},
 };
@@ -116,12 +116,29 @@ pub struct ExportDocument {
     exported_at: Instant,
     /// The member.
     member: MemberAnswer,
+    /// Whether they said to be under 14.
+    under_14: bool,
+    /// Since when they are called what they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nickname_changed_at: Option<Instant>,
+    /// Whether and why they were kept out last, as they were told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ban: Option<ExportedBan>,
     /// What they sign in with, by the providers' own names for them.
     identities: Vec<ExportedIdentity>,
     /// Where they are signed in.
     sessions: Vec<ExportedSession>,
     /// What is kept of the devices that they signed in on.
     devices: Vec<ExportedDevice>,
+}
+
+/// A ban, as its member was told of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedBan {
+    message: Localized,
+    since: Instant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<Instant>,
 }
 
 /// What a member signs in with.
@@ -203,6 +220,13 @@ async fn get(
     let sessions = document.sessions.into_iter();
     Ok(Reply::ok(ExportDocument {
         exported_at: now,
+        under_14: document.member.member.under_14,
+        nickname_changed_at: document.member.nickname_changed_at,
+        ban: document.member.member.ban.clone().map(|ban| ExportedBan {
+            message: ban.message,
+            since: ban.since,
+            ends_at: ban.ends_at,
+        }),
         identities: identities
             .map(|identity| ExportedIdentity {
                 provider: identity.provider,

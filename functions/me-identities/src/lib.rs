@@ -51,6 +51,7 @@ const RESOLVE: Endpoint = Endpoint::new(
 )
 .caller(Caller::Member)
 .problems(&[
+    Code::Forbidden,
     Code::MemberBanned,
     Code::LinkTicketInvalid,
     Code::ProviderAlreadyLinked,

@@ -39,7 +39,7 @@ pub(crate) enum Chosen {
 }
 
 /// How they go on.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct Resolved {
     /// As whom.
     member: MemberAnswer,

@@ -7,12 +7,11 @@ use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Empty};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sessions::{Sealed, member_now};
+use sessions::{let_go, member_now};
 use store::{
     Stamp,
     members::{LinkedIdentity, Unlinking},
 };
-use upstream::providers::{Grant, Unlink};
 
 use crate::State;
 
@@ -56,18 +55,7 @@ impl State {
     /// Ends the connection at the provider, where that can be done from here.
     async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Problem> {
         let keys = self.sessions.keys(now).await?;
-        let grant = identity.provider_token.clone().and_then(|sealed| {
-            let place = Sealed::place(identity.provider, &identity.subject);
-            let plain = Sealed(sealed).open(&keys, &place)?;
-            serde_json::from_slice::<Grant>(&plain.0).ok()
-        });
-        let unlink = Unlink {
-            subject: &identity.subject,
-            grant: grant.as_ref(),
-        };
-        self.providers
-            .unlink(identity.provider, &unlink, now)
-            .await?;
+        let_go(&self.providers, identity, &keys, now).await?;
         Ok(())
     }
 }

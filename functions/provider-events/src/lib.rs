@@ -27,7 +27,7 @@ use sessions::WithdrawalSettings;
 use store::{
     Database, Stamp, StoreError,
     edge::TokenSettings,
-    members::Members,
+    members::{Members, ToldEvent},
     revocations::{Change, Revocations},
 };
 use upstream::{
@@ -36,6 +36,10 @@ use upstream::{
 };
 
 const NAME: &str = "provider-events";
+
+/// For how long an event is known again: by the id that its provider gave it, and without one.
+const NAMED: Duration = Duration::from_secs(400 * 86_400);
+const UNNAMED: Duration = Duration::from_secs(300);
 
 const APPLE: Endpoint = Endpoint::new(
     Method::Post,
@@ -151,24 +155,33 @@ impl State {
         let Some(member) = owner else {
             return Ok(());
         };
+        let id = id_of(event);
+        let told = ToldEvent {
+            provider: event.provider,
+            id: &id,
+            known_for: if event.id.is_some() { NAMED } else { UNNAMED },
+        };
         let acted = match event.kind {
-            AccountEventKind::ConsentRevoked => self.sign_out(member, event, stamp, now).await,
+            AccountEventKind::ConsentRevoked => {
+                let at = event.at.min(now);
+                self.sign_out(member, &told, at, stamp, now).await
+            }
             AccountEventKind::AccountDeleted => {
-                let withdrawn = self
-                    .members
-                    .withdraw(member, self.grace, stamp, now, |transaction| {
-                        self.once(event, transaction, now)
-                    })
-                    .await;
-                withdrawn.map(drop)
+                let with = |transaction| self.members.act_once(transaction, &told, now);
+                let withdrawn = self.members.withdraw(member, self.grace, stamp, now, with);
+                withdrawn.await.map(drop)
             }
             AccountEventKind::EmailEnabled
             | AccountEventKind::EmailDisabled
             | AccountEventKind::Other => Ok(()),
         };
         match acted {
-            // It was acted on before.
-            Err(error) if error.is_conflict() => Ok(()),
+            Err(error) if error.is_conflict() => match self.members.was_acted_on(&told, now).await?
+            {
+                true => Ok(()),
+                // Others were in the way: the provider tells it again.
+                false => Err(error.into()),
+            },
             acted => Ok(acted?),
         }
     }
@@ -176,36 +189,27 @@ impl State {
     async fn sign_out(
         &self,
         member: MemberId,
-        event: &AccountEvent,
+        told: &ToldEvent<'_>,
+        at: Instant,
         stamp: Stamp,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let ended = SessionsEnded {
-            at: event.at.min(now),
-            except: None,
-        };
+        let ended = SessionsEnded { at, except: None };
         let change = Change::EndAll(member, ended);
+        let members = &self.members;
         self.revocations
             .together_with(&change, now, |revoke| async move {
-                let with = |transaction| self.once(event, revoke.add(transaction)?, now);
-                self.members.end_sessions(member, ended, stamp, with).await
+                let with = |transaction| members.act_once(revoke.add(transaction)?, told, now);
+                members.end_sessions(member, ended, stamp, with).await
             })
             .await?;
         Ok(())
     }
+}
 
-    /// An event without an id says nothing else the second time.
-    fn once<'t>(
-        &'t self,
-        event: &AccountEvent,
-        transaction: store::Transaction<'t>,
-        now: Instant,
-    ) -> Result<store::Transaction<'t>, StoreError> {
-        match &event.id {
-            Some(id) => self
-                .members
-                .act_once(transaction, (event.provider, id), now),
-            None => Ok(transaction),
-        }
-    }
+/// An event that its provider gives no id is the same for a while if it says the same of the same
+/// account.
+fn id_of(event: &AccountEvent) -> String {
+    let unnamed = || format!("{:?}:{}", event.kind, &*event.subject);
+    event.id.clone().unwrap_or_else(unnamed)
 }

@@ -55,6 +55,8 @@ kit::settings! {
         requests_table: ResourceName = "REQUESTS_TABLE", example "madang-dev-requests";
         /// The secret with the keys that sign tracking tokens.
         tracking_keys: ResourceName = "TRACKING_KEYS_SECRET", example "madang/dev/tracking-keys";
+        /// The secret with the keys that sign refresh tokens and challenges.
+        auth_keys: ResourceName = "AUTH_KEYS_SECRET", example "madang/dev/auth-keys";
     }
 }
 
@@ -69,7 +71,7 @@ struct Dependencies {
     tables: Vec<Table>,
     versions: Versions,
     blobs: Blobs,
-    tracking_keys: Secret<Keys>,
+    secrets: [Secret<Keys>; 2],
 }
 
 /// The function.
@@ -89,7 +91,8 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         tables: names.map(|name| database.table(&name.0)).into(),
         versions: Versions::new(database.table(&settings.content_table.0)),
         blobs: Blobs::connect(&aws, &settings.blobs_bucket.0),
-        tracking_keys: unkept(&aws, &settings.tracking_keys.0, Keys::parse),
+        secrets: [&settings.tracking_keys, &settings.auth_keys]
+            .map(|name| unkept(&aws, &name.0, Keys::parse)),
     });
     Ok(kit::Api::new(NAME, runtime)
         .route(GET, &dependencies, get)
@@ -136,12 +139,13 @@ async fn get(
             store::probe(table).await.map(|()| Published::default())
         })));
     }
-    let secret = &dependencies.tracking_keys;
-    // A secret may be configured by its ARN, which ends in its name.
-    let name = secret.name().rsplit(':').next().unwrap_or_default();
-    asked.push(Box::pin(ask(name.to_owned(), async {
-        secret.get(now).await.map(|_| Published::default())
-    })));
+    for secret in &dependencies.secrets {
+        // A secret may be configured by its ARN, which ends in its name.
+        let name = secret.name().rsplit(':').next().unwrap_or_default();
+        asked.push(Box::pin(ask(name.to_owned(), async {
+            secret.get(now).await.map(|_| Published::default())
+        })));
+    }
     for kind in Kind::ALL {
         let name = format!("published/{kind}");
         asked.push(Box::pin(ask(name, dependencies.published(*kind, now))));

@@ -14,12 +14,12 @@ use domain::{
     keyring::Keys,
 };
 use kit::{
-    Faults, Function, Job, Vars,
+    Clock, Faults, Function, Job, Vars,
     config::{ResourceName, Variable},
     problem::Chain,
 };
 use serde::{Serialize, de::IgnoredAny};
-use sessions::{Sealed, SessionSettings};
+use sessions::{SessionSettings, let_go};
 use store::{
     Database, Stamp, StoreError,
     devices::Devices,
@@ -29,7 +29,7 @@ use store::{
 };
 use upstream::{
     Secret, SecretSettings,
-    providers::{Grant, ProviderError, ProviderSettings, Providers, Unlink},
+    providers::{ProviderError, ProviderSettings, Providers},
 };
 
 const NAME: &str = "withdrawal-purge";
@@ -37,7 +37,7 @@ const NAME: &str = "withdrawal-purge";
 /// For so long after the grace a member stays due because a provider cannot be told.
 const PATIENCE: Duration = Duration::from_secs(3 * 86_400);
 
-/// The most members that one run forgets.
+/// The most members that are looked for at once.
 const AT_ONCE: usize = 100;
 
 /// A run stops to take on members this long before it would be ended.
@@ -68,6 +68,7 @@ struct Worker {
     revocations: Revocations,
     providers: Providers,
     keys: Secret<Keys>,
+    clock: Clock,
 }
 
 /// The worker.
@@ -87,6 +88,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         devices: Devices::new(database.table(&settings.devices_table.0)),
         providers: Providers::new(&provider, &provider.secrets(&secrets, &aws)),
         keys: session.keys(&secrets, &aws),
+        clock: runtime.clock.clone(),
     };
     Ok(kit::worker(
         NAME,
@@ -128,18 +130,30 @@ impl Worker {
     async fn run(&self, job: Job<IgnoredAny>) -> Result<Summary, Failure> {
         let mut rng = job.random.rng();
         let mut summary = Summary::default();
-        for due in self.members.due(job.now, AT_ONCE).await? {
-            let (pseudonym, stamp) = (RandomId::new(job.now, &mut rng), Stamp::random(&mut rng));
-            match self.forget(&due, pseudonym, stamp, job.now).await {
-                Ok(true) => summary.forgotten += 1,
-                Ok(false) => summary.stayed += 1,
-                Err(error) => {
-                    let member = due.member;
-                    tracing::error!(%member, error = %Chain(&error), "not forgotten yet");
-                    summary.left += 1;
+        let mut last: Option<Due> = None;
+        // One who cannot be forgotten now must not stand before those who can.
+        'pages: loop {
+            let page = self.members.due(job.now, last.as_ref(), AT_ONCE).await?;
+            let is_last = page.len() < AT_ONCE;
+            for due in page {
+                if job.deadline.since(self.clock.now()) < RESERVE {
+                    tracing::info!("the rest is for the next run");
+                    break 'pages;
                 }
+                let pseudonym = RandomId::new(job.now, &mut rng);
+                let stamp = Stamp::random(&mut rng);
+                match self.forget(&due, pseudonym, stamp, job.now).await {
+                    Ok(true) => summary.forgotten += 1,
+                    Ok(false) => summary.stayed += 1,
+                    Err(error) => {
+                        let member = due.member;
+                        tracing::error!(%member, error = %Chain(&error), "not forgotten yet");
+                        summary.left += 1;
+                    }
+                }
+                last = Some(due);
             }
-            if job.deadline.since(job.now) < RESERVE {
+            if is_last {
                 break;
             }
         }
@@ -169,6 +183,11 @@ impl Worker {
         self.revocations.change(&change, now).await?;
         let remains = self.members.remains(&purge).await?;
         for identity in &remains.identities {
+            let owner = self.members.owner(identity.provider, &identity.subject);
+            // Told before, and perhaps a new member's since.
+            if owner.await? != Some(due.member) {
+                continue;
+            }
             match self.tell(identity, now).await {
                 Err(error) if now >= due.purge_at + PATIENCE => {
                     let (provider, error) = (identity.provider, Chain(&error));
@@ -179,6 +198,7 @@ impl Worker {
         }
         for device in remains.devices {
             self.forget_device(device, due.member, now).await?;
+            self.members.purge_device(&purge, device).await?;
         }
         for step in PurgeStep::ALL {
             self.members.purge_step(&purge, *step).await?;
@@ -186,26 +206,9 @@ impl Worker {
         Ok(true)
     }
 
-    /// Ends the connection at the provider, where that can be done from here.
     async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Failure> {
-        let mut grant = None;
-        if let Some(sealed) = identity.provider_token.clone() {
-            let keys = self.keys.get(now).await?;
-            let place = Sealed::place(identity.provider, &identity.subject);
-            let plain = Sealed(sealed).open(&keys, &place);
-            grant = plain.and_then(|plain| serde_json::from_slice::<Grant>(&plain.0).ok());
-            if grant.is_none() {
-                tracing::error!("what a provider gave us cannot be unsealed any more");
-            }
-        }
-        let unlink = Unlink {
-            subject: &identity.subject,
-            grant: grant.as_ref(),
-        };
-        self.providers
-            .unlink(identity.provider, &unlink, now)
-            .await?;
-        Ok(())
+        let keys = self.keys.get(now).await?;
+        Ok(let_go(&self.providers, identity, &keys, now).await?)
     }
 
     /// What is kept of a device is erased, unless another member is signed in on it.

@@ -10,6 +10,8 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
+use super::tokens::merge;
+
 /// A key pair and its name.
 pub(super) struct Key {
     kid: String,
@@ -70,9 +72,13 @@ impl Key {
                 json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) })
             }
         };
-        jwk["kid"] = self.kid.as_str().into();
-        jwk["use"] = "sig".into();
-        jwk["alg"] = self.algorithm().into();
+        let named = [
+            ("kid", self.kid.as_str()),
+            ("use", "sig"),
+            ("alg", self.algorithm()),
+        ];
+        let named = named.map(|(name, value)| (name.to_owned(), Value::from(value)));
+        merge(&mut jwk, &named.into_iter().collect());
         jwk
     }
 
@@ -83,7 +89,7 @@ impl Key {
         claims: &Value,
     ) -> Result<String, LibraryRefused> {
         let mut head = json!({ "alg": self.algorithm(), "kid": self.kid, "typ": "JWT" });
-        super::tokens::merge(&mut head, header);
+        merge(&mut head, header);
         let signed = format!("{}.{}", text(head.to_string()), text(claims.to_string()));
         let random = SystemRandom::new();
         let signature = match &self.pair {

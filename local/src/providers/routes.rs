@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     APPS, Providers, Refused,
     keys::LibraryRefused,
-    tokens::{Granted, Issue, LIFETIME_S},
+    tokens::{Granted, Issue, LIFETIME_S, merge},
 };
 use crate::http1::Request;
 
@@ -117,7 +117,9 @@ impl Providers {
             header: Map::new(),
         };
         let mut answer = tokens.issue(Provider::Apple, app, &wish, now_s)?;
-        answer["refresh_token"] = tokens.grant(Provider::Apple, app, code, now_s).into();
+        let refresh_token = tokens.grant(Provider::Apple, app, code, now_s);
+        let told = [("refresh_token".to_owned(), refresh_token.into())];
+        merge(&mut answer, &told.into_iter().collect());
         Ok(answer)
     }
 
@@ -140,6 +142,7 @@ impl Providers {
     fn apple_notify(&self, body: &str) -> Result<Value, Refused> {
         let event: Value =
             serde_json::from_str(body).map_err(|error| Refused::bad_request(error.to_string()))?;
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
         let now_s = self.now_s();
         let mut tokens = self.tokens();
         let claims = json!({
@@ -147,10 +150,10 @@ impl Providers {
             "aud": app_of(Provider::Apple),
             "iat": now_s,
             "exp": now_s + LIFETIME_S,
-            "jti": format!("{now_s}-{}", event["sub"].as_str().unwrap_or_default()),
+            "jti": format!("{now_s}-{}", text("sub")),
             "events": json!({
-                "type": event["type"],
-                "sub": event["sub"],
+                "type": text("type"),
+                "sub": text("sub"),
                 "event_time": now_s * 1_000,
             })
             .to_string(),

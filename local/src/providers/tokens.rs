@@ -93,15 +93,18 @@ impl Tokens {
                 "iat": now_s,
                 "exp": now_s + LIFETIME_S,
             });
-            if let Some(nonce) = &wish.nonce {
-                claims["nonce"] = nonce.as_str().into();
-            }
+            let nonce = wish.nonce.iter();
+            let mut more: Map<_, Value> = nonce
+                .map(|nonce| ("nonce".to_owned(), nonce.as_str().into()))
+                .collect();
             if provider == Provider::Apple {
-                claims["nonce_supported"] = true.into();
+                more.insert("nonce_supported".to_owned(), true.into());
             }
+            merge(&mut claims, &more);
             merge(&mut claims, &wish.claims);
             let token = self.signing(provider)?.sign(&wish.header, &claims)?;
-            answer["id_token"] = token.into();
+            let told = [("id_token".to_owned(), token.into())];
+            merge(&mut answer, &told.into_iter().collect());
         }
         Ok(answer)
     }

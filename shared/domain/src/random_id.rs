@@ -33,6 +33,14 @@ impl RandomId {
         &self.0
     }
 
+    /// The same random bits under another time.
+    #[must_use]
+    pub fn moved_to(self, at: Instant) -> Self {
+        let time = u128::from(at.as_millis().max(0).cast_unsigned()) << 80;
+        let random = u128::from_be_bytes(self.0) & ((1 << 80) - 1);
+        Self((time | random).to_be_bytes())
+    }
+
     /// When the id was made.
     pub fn made_at(&self) -> Instant {
         let millis = u128::from_be_bytes(self.0) >> 80;
@@ -111,6 +119,9 @@ mod tests {
         assert!(ids.is_sorted());
         assert!(ids.iter().map(ToString::to_string).is_sorted());
         assert_eq!(ids[7].made_at().as_millis(), 1_700_000_000_007);
+        let moved = ids[7].moved_to(ids[9].made_at());
+        assert_eq!(moved.made_at(), ids[9].made_at());
+        assert_eq!(moved.as_bytes()[6..], ids[7].as_bytes()[6..]);
     }
 
     #[test]

@@ -94,11 +94,6 @@ impl KeySet {
         self.keys.is_empty()
     }
 
-    /// How many keys there are.
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
     pub(crate) fn named(&self, kid: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.kid.as_deref() == Some(kid))
     }

@@ -12,7 +12,6 @@ use rand::rngs::StdRng;
 
 use crate::{
     endpoint::Endpoint,
-    middleware::authentication,
     problem::{Code, Problem},
     random::Random,
     trace::Trace,
@@ -90,7 +89,7 @@ impl Principal {
     pub fn require(&self, scope: &str) -> Result<(), Problem> {
         match self {
             held if held.holds(scope) => Ok(()),
-            Self::Anonymous => Err(authentication::challenge(Problem::new(Code::TokenMissing))),
+            Self::Anonymous => Err(Problem::new(Code::TokenMissing)),
             Self::Service { .. } | Self::Member { .. } => {
                 Err(Problem::new(Code::Forbidden).detail(format!("the scope `{scope}` is needed")))
             }
@@ -106,7 +105,7 @@ impl Principal {
             Self::Member { .. } => {
                 Err(Problem::new(Code::Forbidden).detail("the session is bound to another device"))
             }
-            Self::Anonymous => Err(authentication::challenge(Problem::new(Code::TokenMissing))),
+            Self::Anonymous => Err(Problem::new(Code::TokenMissing)),
         }
     }
 
@@ -115,7 +114,7 @@ impl Principal {
         match self {
             Self::Member { id, session, .. } => Ok((*id, *session)),
             Self::Service { .. } => Err(Problem::new(Code::Forbidden).detail("members only")),
-            Self::Anonymous => Err(authentication::challenge(Problem::new(Code::TokenMissing))),
+            Self::Anonymous => Err(Problem::new(Code::TokenMissing)),
         }
     }
 }

@@ -88,7 +88,7 @@ impl MemberAnswer {
 }
 
 /// What a sign-in gives.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SignedIn")]
 pub struct SignedInAnswer {
     /// The tokens.

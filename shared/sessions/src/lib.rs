@@ -4,6 +4,7 @@
 
 mod answer;
 mod grace;
+mod letting_go;
 mod members;
 mod proof;
 mod sealed;
@@ -12,6 +13,7 @@ mod tokens;
 pub use self::{
     answer::{MemberAnswer, SignedInAnswer},
     grace::{GraceDays, WithdrawalSettings},
+    letting_go::let_go,
     members::{member_now, refusal},
     proof::{Claimed, Proven, Prover},
     sealed::{Sealed, Unsealed},

@@ -80,14 +80,11 @@ impl Prover {
                 .providers
                 .exchange_apple_code(code, &identity, now)
                 .await;
-            let grant = match exchanged {
-                // Signing in must not depend on it: the app brings another code next time.
-                Err(ProviderError::Unavailable { .. }) => {
-                    tracing::warn!("Apple does not take a code now");
-                    None
-                }
-                exchanged => exchanged?,
-            };
+            // Signing in must not depend on it: the app brings another code next time.
+            let grant = exchanged.unwrap_or_else(|error| {
+                tracing::warn!(%error, "Apple gave nothing for a code");
+                None
+            });
             if let Some(grant) = grant {
                 let plain = serde_json::to_vec(&grant).map_err(|e| Problem::internal(&e))?;
                 let keys = sessions.keys(now).await?;

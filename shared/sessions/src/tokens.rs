@@ -64,7 +64,7 @@ pub struct Sessions {
 }
 
 /// What an app holds of its session.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TokenPair")]
 pub struct TokenPair {
     /// `Authorization: Bearer …`.

@@ -61,11 +61,4 @@ impl Audit {
         let item = self.table.encode(&key, record)?;
         transaction.put_into(&self.table, item, ABSENT, [])
     }
-
-    /// Writes a record of what changed nothing, such as a refusal.
-    pub async fn write(&self, record: &Record) -> Result<(), StoreError> {
-        self.add(record, Transaction::new(&self.table))?
-            .commit()
-            .await
-    }
 }

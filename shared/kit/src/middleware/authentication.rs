@@ -3,7 +3,7 @@
 use std::{future::ready, sync::Arc};
 
 use domain::{DeviceId, Instant};
-use http::{HeaderValue, header};
+use http::header;
 use lambda_http::RequestExt as _;
 
 use super::{Inner, Middleware, facts, refuse};
@@ -45,9 +45,6 @@ impl Middleware for Authentication {
                 record(&principal);
                 request.extensions_mut().insert(principal);
                 next.run(request).await
-            }
-            Err(problem) if problem.code.status() == 401 => {
-                refuse(Some(&facts), challenge(problem))
             }
             Err(problem) => refuse(Some(&facts), problem),
         }
@@ -158,13 +155,10 @@ fn bearer(request: &Request) -> Result<Bearer<'_>, Problem> {
         .ok_or_else(|| Problem::new(Code::TokenInvalid))
 }
 
-/// A 401 names the scheme that would do (RFC 9110, section 11.6.1).
-pub(crate) fn challenge(problem: Problem) -> Problem {
-    problem.header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn with(authorization: Option<&'static str>) -> Request {

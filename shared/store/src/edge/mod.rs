@@ -33,6 +33,11 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::BadCursor => Self::new(Code::InvalidCursor),
             StoreError::TooLarge { .. } => Self::new(Code::BodyTooLarge).detail(error.to_string()),
+            // Where a function expects one it says so itself: this one met others too often.
+            error @ StoreError::Conflict { .. } => {
+                tracing::warn!(error = %Chain(&error), "too many write the same");
+                Self::unavailable("others are changing the same thing; nothing was changed")
+            }
             error if error.is_transient() => {
                 tracing::warn!(error = %Chain(&error), "the store does not answer");
                 Self::unavailable(

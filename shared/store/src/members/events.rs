@@ -6,10 +6,23 @@ use domain::{Instant, identity::Provider};
 use serde::Serialize;
 
 use super::Members;
-use crate::{StoreError, keys, table::ABSENT, transaction::Transaction};
+use crate::{
+    StoreError, keys,
+    query::Read,
+    table::{is_over, number},
+    transaction::Transaction,
+};
 
-/// For how long an event is known again.
-const KNOWN_FOR: Duration = Duration::from_secs(400 * 86_400);
+/// An event, and for how long it is known again.
+#[derive(Debug, Clone, Copy)]
+pub struct ToldEvent<'a> {
+    /// Who told it.
+    pub provider: Provider,
+    /// What tells it from others.
+    pub id: &'a str,
+    /// For how long.
+    pub known_for: Duration,
+}
 
 /// That an event was acted on: the key says it all.
 #[derive(Serialize)]
@@ -20,11 +33,24 @@ impl Members {
     pub fn act_once<'t>(
         &'t self,
         transaction: Transaction<'t>,
-        (provider, event): (Provider, &str),
+        event: &ToldEvent<'_>,
         now: Instant,
     ) -> Result<Transaction<'t>, StoreError> {
-        let key = keys::provider_event(provider, event);
-        let item = self.table.encode_until(&key, &Seen {}, now + KNOWN_FOR)?;
-        transaction.put_if(item, ABSENT, [])
+        let key = keys::provider_event(event.provider, event.id);
+        let until = now + event.known_for;
+        let item = self.table.encode_until(&key, &Seen {}, until)?;
+        let free = "attribute_not_exists(pk) OR expires_at <= :now";
+        transaction.put_if(item, free, [(":now", number(now.as_seconds()))])
+    }
+
+    /// Whether an event was acted on before.
+    pub async fn was_acted_on(
+        &self,
+        event: &ToldEvent<'_>,
+        now: Instant,
+    ) -> Result<bool, StoreError> {
+        let key = keys::provider_event(event.provider, event.id);
+        let item = self.table.get_item(&key, Read::Consistent).await?;
+        Ok(item.is_some_and(|item| !is_over(&item, now)))
     }
 }

@@ -87,7 +87,7 @@ impl Members {
         Ok(Some(Document {
             member: kept.record,
             identities: self.identities(member).await?,
-            sessions: self.all_sessions(member, now).await?,
+            sessions: self.sessions(member, now).await?,
             devices: self.devices(member).await?,
         }))
     }

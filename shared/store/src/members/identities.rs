@@ -130,12 +130,15 @@ impl Members {
             };
             let own = self.identity(member, identity.provider).await?;
             if let Some(own) = own {
-                return Ok(if own.subject != *identity.subject {
-                    Linking::OtherOfProvider
-                } else if own.stamp == stamp {
-                    Linking::Linked(before.record)
-                } else {
-                    Linking::AlreadyYours(before.record)
+                if own.stamp == stamp {
+                    return Ok(Linking::Linked(before.record));
+                }
+                if !self.spend(challenge, stamp).await? {
+                    return Ok(Linking::ChallengeUsed);
+                }
+                return Ok(match own.subject == *identity.subject {
+                    true => Linking::AlreadyYours(before.record),
+                    false => Linking::OtherOfProvider,
                 });
             }
             if let Some(other) = self.owner(identity.provider, identity.subject).await? {

@@ -35,6 +35,7 @@ use futures_util::future;
 
 use self::item::Kept;
 pub use self::{
+    events::ToldEvent,
     exports::{Document, Export},
     identities::{LinkedIdentity, Linking, NewIdentity, Unlinking},
     profile::{Availability, NICKNAME_HELD, NICKNAME_KEPT, ProfileChange, Updating},

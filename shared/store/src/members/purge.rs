@@ -96,9 +96,15 @@ struct Sorted {
 }
 
 impl Members {
-    /// Whose grace is over at `now`, the longest first.
-    pub async fn due(&self, now: Instant, limit: usize) -> Result<Vec<Due>, StoreError> {
+    /// Whose grace is over at `now`, the longest first, from behind `after` on.
+    pub async fn due(
+        &self,
+        now: Instant,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
         let range = Range {
+            after: after.map(|due| keys::withdrawal(due.purge_at, due.member).sk),
             // Moments in one format sort as text; after this one come its own members.
             between: Some(("0".to_owned(), format!("{now}$"))),
             ..Range::all(keys::WITHDRAWALS, Read::Consistent)
@@ -158,6 +164,15 @@ impl Members {
             identities: self.identities(member).await?,
             devices: self.devices(member).await?,
         })
+    }
+
+    /// Purges that a member was on a device: what others keep of the device is no more. Devices are
+    /// as many as somebody cared to name, so each is forgotten for good before the next.
+    pub async fn purge_device(&self, purge: &Purge, device: DeviceKey) -> Result<(), StoreError> {
+        let member = purge.member();
+        let theirs = keys::member_device(member, device);
+        let its = keys::device_member(device, member);
+        self.table.delete_all(vec![its, theirs]).await
     }
 
     /// Purges a part of a member.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Stamp, StoreError, keys,
     query::Read,
-    table::{ABSENT, number},
+    table::{ABSENT, Put, number},
     transaction::Transaction,
 };
 
@@ -110,7 +110,8 @@ impl Members {
             };
             if tries.any()
                 && let Some(kept) = &known
-                && let Some(session) = self.session(kept.id(), sign_in.session.id).await?
+                && let begun = sign_in.session.begin(&kept.record.member, now)
+                && let Some(session) = self.session(kept.id(), begun.id).await?
             {
                 return Ok(entered(kept.clone(), session, sign_in));
             }
@@ -128,7 +129,11 @@ impl Members {
                         return Ok(SignedIn::Leaving);
                     }
                     if let Some(ban) = member.held_ban(now) {
-                        return Ok(SignedIn::Banned(Box::new(ban.clone())));
+                        let banned = SignedIn::Banned(Box::new(ban.clone()));
+                        return Ok(match self.spend(sign_in.challenge, stamp).await? {
+                            true => banned,
+                            false => SignedIn::ChallengeUsed,
+                        });
                     }
                     let transaction = self.returns(&kept, sign_in)?;
                     (kept, transaction)
@@ -171,6 +176,23 @@ impl Members {
             .table
             .encode_until(&key, &Used {}, challenge.expires_at)?;
         transaction.put_if(item, ABSENT, [])
+    }
+
+    /// Uses up a challenge that nothing else is written with. `false`: it was used before.
+    pub(super) async fn spend(
+        &self,
+        challenge: Option<&Challenge>,
+        stamp: Stamp,
+    ) -> Result<bool, StoreError> {
+        let Some(challenge) = challenge else {
+            return Ok(true);
+        };
+        let key = keys::challenge(challenge.serial);
+        let item = self
+            .table
+            .encode_until(&key, &Used {}, challenge.expires_at)?;
+        let put = self.table.put_once(item, stamp, ABSENT, []).await?;
+        Ok(matches!(put, Put::Done))
     }
 
     pub(super) async fn is_used(&self, challenge: &Challenge) -> Result<bool, StoreError> {
@@ -221,7 +243,7 @@ impl Members {
 
 impl NewSession {
     /// The session as it begins. It begins after all that are over already, though this clock may
-    /// lag behind the one that ended them.
+    /// lag behind the one that ended them; and so does its id, by whose time revocations go.
     pub(super) fn begin(&self, member: &Member, now: Instant) -> Session {
         let after =
             |ended: domain::identity::SessionsEnded| ended.at + std::time::Duration::from_millis(1);
@@ -229,7 +251,10 @@ impl NewSession {
             .sessions_ended
             .map_or(now, |ended| now.max(after(ended)));
         Session {
-            id: self.id,
+            id: match created_at == now {
+                true => self.id,
+                false => self.id.moved_to(created_at),
+            },
             member: member.id,
             device: self.device.clone(),
             counter: 1,

@@ -121,7 +121,8 @@ impl RevocationList {
             .filter(|entry| !entry.has_lapsed(now) && !entry.is_replaced_by(change))
             .cloned()
             .collect();
-        entries.extend(About::of(change).map(|about| Entry {
+        let change = self.at_least(change, now);
+        entries.extend(About::of(&change).map(|about| Entry {
             made_at: now,
             about,
         }));
@@ -133,6 +134,25 @@ impl RevocationList {
         };
         changed.make_room();
         changed
+    }
+
+    /// Sessions that are over stay over, whatever ends fewer of them later.
+    fn at_least(&self, change: &Change, now: Instant) -> Change {
+        let Change::EndAll(of, ended) = change else {
+            return change.clone();
+        };
+        let held = self.entries.iter().filter(|entry| !entry.has_lapsed(now));
+        let before = held.filter_map(|entry| match &entry.about {
+            About::Sessions { member, ended } if member == of => Some(*ended),
+            _ => None,
+        });
+        let strictest = before.fold(
+            *ended,
+            |ended, before| {
+                if before.at > ended.at { before } else { ended }
+            },
+        );
+        Change::EndAll(*of, strictest)
     }
 
     /// Lets the oldest entries give way until the others fit.

@@ -30,7 +30,7 @@ pub struct Grant {
 }
 
 /// A token, and how long it is good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {
     /// The token: `Authorization: Bearer …`.
     pub token: String,

@@ -74,7 +74,7 @@ async fn somebody(town: &Town) -> Due {
 /// What the worker does, but for what it tells others; it stops after so many steps.
 async fn purge(town: &Town, steps: usize) -> Result<(), StoreError> {
     let now = NOON + 8 * DAY;
-    for due in town.members.due(now, 10).await? {
+    for due in town.members.due(now, None, 10).await? {
         let purge = town.members.begin_purge(&due, town.id(), town.stamp(), now);
         let purge = purge.await?.unwrap();
         for step in PurgeStep::ALL.iter().take(steps) {
@@ -104,7 +104,7 @@ async fn assert_forgotten(town: &Town, member: MemberId, when: &str) {
     assert_eq!(tombstone.member.status(NOON), MemberStatus::Withdrawn);
     assert_eq!((tombstone.nickname, tombstone.identities), (None, 0));
     assert_eq!(tombstone.member.locale, None);
-    let due = town.members.due(NOON + 100 * DAY, 10).await.unwrap();
+    let due = town.members.due(NOON + 100 * DAY, None, 10).await.unwrap();
     assert!(due.is_empty(), "{when}");
     for partition in ["nickname#", "withdrawals"] {
         assert_eq!(town.count(partition).await, 0, "{partition} {when}");

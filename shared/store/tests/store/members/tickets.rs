@@ -62,7 +62,10 @@ async fn keeping_the_current_member_moves_the_identity_and_lets_the_other_leave_
     assert_eq!(withdrawal.purge_at, NOON + DAY, "nothing is lost at once");
     let entered = town.sign_in(Provider::Apple, "001").await;
     assert_eq!(entered.member, *current);
-    assert_eq!(town.members.due(NOON + DAY, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        town.members.due(NOON + DAY, None, 10).await.unwrap().len(),
+        1
+    );
     let sessions = town.members.sessions(member, NOON).await.unwrap();
     assert_eq!(sessions.len(), 1, "they can come back by it");
 
