@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tests::http1::{Headers, Response, read_request, write_response};
+use tests::http1::{self, Headers, Response, read_request, write_response};
 
 /// What it does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) enum Manner {
     Say(u16, String),
     /// Closes the connection without a word.
     HangUp,
+    /// Asks the server at this URL, and answers as it does.
+    Forward(String),
     /// Never answers.
     Hang,
     /// A byte now and then.
@@ -73,7 +75,7 @@ impl StandIn {
 
 fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let mut stream = BufReader::new(stream);
-    while let Ok(Some(_)) = read_request(&mut stream) {
+    while let Ok(Some(request)) = read_request(&mut stream) {
         let manner = {
             let mut state = state.lock().unwrap();
             state.requests += 1;
@@ -83,6 +85,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         match manner {
             Manner::Say(status, body) => {
                 write_response(out, &Response::json_text(status, body)).ok()?;
+            }
+            Manner::Forward(url) => {
+                let answer = http1::send(&url, &request).ok()?;
+                write_response(out, &answer).ok()?;
             }
             Manner::HangUp => return None,
             Manner::Hang => thread::sleep(Duration::from_secs(30)),
