@@ -24,4 +24,5 @@ mod legacy;
 mod outage;
 mod platform;
 mod scenario;
+mod sign_in;
 mod tracking;

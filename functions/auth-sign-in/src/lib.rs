@@ -97,7 +97,8 @@ pub struct SignInBody {
     /// Who is to vouch for them.
     provider: Provider,
     /// A token that the provider signed.
-    #[garde(inner(length(bytes, max = 16384)))]
+    // More than any verifier takes: one that is merely too large is a bad token, not a bad body.
+    #[garde(inner(length(bytes, max = 65536)))]
     id_token: Option<String>,
     /// A token that the provider's API takes.
     #[garde(inner(length(bytes, max = 4096)))]

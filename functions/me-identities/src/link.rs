@@ -26,7 +26,8 @@ pub(crate) struct LinkBody {
     /// Who is to vouch for the member.
     provider: Provider,
     /// A token that the provider signed.
-    #[garde(inner(length(bytes, max = 16384)))]
+    // More than any verifier takes: one that is merely too large is a bad token, not a bad body.
+    #[garde(inner(length(bytes, max = 65536)))]
     id_token: Option<String>,
     /// A token that the provider's API takes.
     #[garde(inner(length(bytes, max = 4096)))]

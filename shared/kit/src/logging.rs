@@ -10,7 +10,7 @@ use std::{
 };
 
 use tracing::{
-    Event, Subscriber,
+    Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
 };
@@ -51,7 +51,7 @@ impl Output {
 
 /// Installs the subscriber of the process and the hook that logs panics. Once: later calls change
 /// nothing, so that many functions can start in one process.
-pub fn init(level: tracing::Level) {
+pub fn init(level: Level) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let subscriber = subscriber(level, Output::Stdout, Clock::system());
@@ -62,17 +62,22 @@ pub fn init(level: tracing::Level) {
 }
 
 /// The subscriber that [`init`] installs, for tests that want its lines in memory.
-pub fn subscriber(
-    level: tracing::Level,
-    output: Output,
-    clock: Clock,
-) -> impl Subscriber + Send + Sync {
+pub fn subscriber(level: Level, output: Output, clock: Clock) -> impl Subscriber + Send + Sync {
     // A metric is written whatever the level: alarms must not go blind with it.
     let wanted = filter_fn(move |metadata| {
-        *metadata.level() <= level || metadata.fields().field(RAW_FIELD).is_some()
+        let told = *metadata.level() <= level && !repeats_bodies(metadata);
+        told || metadata.fields().field(RAW_FIELD).is_some()
     })
-    .with_max_level_hint(level.max(tracing::Level::INFO));
+    .with_max_level_hint(level.max(Level::INFO));
     Registry::default().with(JsonLines { output, clock }.with_filter(wanted))
+}
+
+/// Whether a line may hold what others sent or were told: at the level trace AWS's SDK prints whole
+/// answers, and Lambda's runtime whole events, with every token and address in them.
+fn repeats_bodies(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    *metadata.level() == Level::TRACE
+        && (target.starts_with("aws_") || target.starts_with("lambda_"))
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
@@ -218,7 +223,7 @@ mod tests {
         let buffer = Arc::new(Mutex::new(Vec::new()));
         let (clock, _) = Clock::manual(Instant::from_millis(0));
         let output = Output::Memory(Arc::clone(&buffer));
-        tracing::subscriber::with_default(subscriber(tracing::Level::INFO, output, clock), || {
+        tracing::subscriber::with_default(subscriber(Level::INFO, output, clock), || {
             let span = tracing::error_span!(
                 "request",
                 trace_id = "abc",
@@ -245,7 +250,7 @@ mod tests {
     fn a_metric_is_written_whatever_the_level() {
         let buffer = Arc::new(Mutex::new(Vec::new()));
         let output = Output::Memory(Arc::clone(&buffer));
-        let subscriber = subscriber(tracing::Level::ERROR, output, Clock::system());
+        let subscriber = subscriber(Level::ERROR, output, Clock::system());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("not logged");
             tracing::info!(_aws = "{}", requests = 1, "request");
@@ -253,6 +258,21 @@ mod tests {
         let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1);
         assert!(text.contains("\"_aws\":{}"), "{text}");
+    }
+
+    #[test]
+    fn libraries_that_repeat_what_they_hear_are_not_logged_at_trace() {
+        let buffer = Arc::new(Mutex::new(Vec::new()));
+        let output = Output::Memory(Arc::clone(&buffer));
+        let subscriber = subscriber(Level::TRACE, output, Clock::system());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "aws_smithy_runtime::client", "read HTTP response body");
+            tracing::trace!(target: "lambda_runtime::layers", "raw JSON event");
+            tracing::debug!(target: "aws_smithy_runtime::client", "one");
+            tracing::trace!("two");
+        });
+        let text = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[test]
