@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod admin_members;
 mod allocations;
 mod app_status;
 mod bad_input;
@@ -19,9 +20,15 @@ mod budgets;
 mod content;
 mod devices;
 mod documents;
+mod identities;
 mod keys;
 mod legacy;
+mod members;
+mod nicknames;
 mod outage;
+mod people;
 mod platform;
+mod refresh;
 mod scenario;
+mod sessions;
 mod tracking;

@@ -1,0 +1,339 @@
+//! Linking: what a member signs in with, and whose an identity is when two want it.
+
+use serde_json::{Value, json};
+use tests::http1::Response;
+
+use crate::{
+    people::{Guest, Person, at_once, by, by_with, guest, proof, refresh, refused, told},
+    scenario::Scenario,
+};
+
+const IDENTITIES: &str = "/v1/me/identities";
+const RESOLVE: &str = "/v1/me/identities/resolve";
+
+fn link(scenario: &Scenario, person: &Person, provider: &str, sub: &str) -> Response {
+    person.post(
+        scenario,
+        IDENTITIES,
+        &proof(scenario, provider, sub, json!({})),
+    )
+}
+
+/// A ticket of `person` for an identity that is another's.
+fn ticket(scenario: &Scenario, person: &Person, provider: &str, sub: &str) -> String {
+    let answer = link(scenario, person, provider, sub);
+    assert_eq!(
+        told(&answer),
+        refused(409, "identity_in_use"),
+        "{}",
+        answer.text()
+    );
+    answer.json()["link_ticket"].as_str().unwrap().to_owned()
+}
+
+fn resolve(scenario: &Scenario, person: &Person, ticket: &str, choice: &str) -> Response {
+    let body = json!({ "link_ticket": ticket, "choice": choice });
+    person.post(scenario, RESOLVE, &body)
+}
+
+fn providers(scenario: &Scenario, person: &Person) -> Vec<Value> {
+    let member = person.get(scenario, "/v1/me").json();
+    let identities = member["identities"].as_array().expect("identities").iter();
+    identities
+        .map(|identity| identity["provider"].clone())
+        .collect()
+}
+
+#[test]
+fn the_same_email_at_two_providers_is_two_members() {
+    let scenario = Scenario::start();
+    let claims = json!({ "email": "mina@example.com", "email_verified": true });
+    let members: Vec<_> = [
+        ("google", "g-1"),
+        ("line", "l-1"),
+        ("kakao", "k-1"),
+        ("apple", "a-1"),
+    ]
+    .map(|(provider, sub)| by_with(&scenario, provider, sub, claims.clone()))
+    .into_iter()
+    .inspect(|answer| assert_eq!(answer["created"], true))
+    .map(|answer| Person::of(&answer))
+    .collect();
+    for (number, member) in members.iter().enumerate() {
+        assert_eq!(providers(&scenario, member).len(), 1);
+        assert!(members[..number].iter().all(|other| other.id != member.id));
+    }
+    // Nor does linking ask what the address is.
+    let answer = members[0].post(
+        &scenario,
+        IDENTITIES,
+        &proof(&scenario, "line", "l-2", claims),
+    );
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(providers(&scenario, &members[0]), ["google", "line"]);
+    assert_eq!(providers(&scenario, &members[1]), ["line"]);
+    let text = members[0].get(&scenario, "/v1/me").text();
+    assert!(!text.contains("example.com"), "{text}");
+}
+
+#[test]
+fn a_linked_identity_signs_its_member_in() {
+    let scenario = Scenario::start();
+    let person = guest(&scenario, "phone-1");
+    let linked = link(&scenario, &person, "google", "g-1");
+    assert_eq!(linked.status, 201, "{}", linked.text());
+    assert_eq!(linked.header("cache-control"), Some("no-store"));
+    assert_eq!(linked.json()["id"], person.id.as_str());
+    assert_eq!(
+        link(&scenario, &person, "google", "g-1").status,
+        200,
+        "theirs already"
+    );
+    let other = link(&scenario, &person, "google", "g-2");
+    assert_eq!(told(&other), refused(409, "provider_already_linked"));
+    let again = by_with(&scenario, "google", "g-1", json!({}));
+    assert_eq!(again["created"], false);
+    assert_eq!(Person::of(&again).id, person.id);
+    assert_eq!(providers(&scenario, &person), ["google", "guest"]);
+}
+
+#[test]
+fn a_proof_links_once() {
+    let scenario = Scenario::start();
+    let (mina, bora) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let body = proof(&scenario, "google", "g-1", json!({}));
+    assert_eq!(mina.post(&scenario, IDENTITIES, &body).status, 201);
+    let copied = bora.post(&scenario, IDENTITIES, &body);
+    assert_eq!(
+        told(&copied),
+        refused(401, "challenge_used"),
+        "{}",
+        copied.text()
+    );
+    assert_eq!(copied.json()["link_ticket"], Value::Null);
+    let mut sign_in = body;
+    sign_in["device"] = crate::people::phone("phone-3");
+    let copied = scenario.post("/v1/auth/sign-in", &sign_in);
+    assert_eq!(told(&copied), refused(401, "challenge_used"));
+}
+
+#[test]
+fn of_the_other_member_just_enough_is_told_to_know_them_again() {
+    let scenario = Scenario::start();
+    by(&scenario, "google", "secret-subject").named(&scenario, "미나리꽃");
+    let person = guest(&scenario, "phone-1");
+    let answer = link(&scenario, &person, "google", "secret-subject");
+    assert_eq!(told(&answer), refused(409, "identity_in_use"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let other = answer.json()["other"].clone();
+    assert_eq!(other["nickname"], "미***");
+    assert_eq!(other["providers"], json!(["google"]));
+    assert!(other["created_at"].is_string());
+    assert_eq!(other.as_object().unwrap().len(), 3, "{other}");
+    for secret in ["secret-subject", "나리꽃", "@"] {
+        assert!(!answer.text().contains(secret), "{}", answer.text());
+    }
+}
+
+#[test]
+fn who_keeps_the_current_account_takes_the_identity_over() {
+    let scenario = Scenario::start();
+    let other = by(&scenario, "google", "g-1");
+    let person = guest(&scenario, "phone-1").named(&scenario, "mina");
+    let ticket = ticket(&scenario, &person, "google", "g-1");
+    let resolved = resolve(&scenario, &person, &ticket, "keep_current");
+    assert_eq!(resolved.status, 200, "{}", resolved.text());
+    assert_eq!(resolved.header("cache-control"), Some("no-store"));
+    assert_eq!(resolved.json()["member"]["id"], person.id.as_str());
+    assert_eq!(
+        resolved.json()["access_token"],
+        Value::Null,
+        "the session goes on"
+    );
+    assert_eq!(providers(&scenario, &person), ["google", "guest"]);
+    assert_eq!(by(&scenario, "google", "g-1").id, person.id);
+    // The other has nothing left to sign in with, and a while to find something.
+    let left = other.get(&scenario, "/v1/me").json();
+    assert_eq!(left["status"], "withdrawal_pending", "{left}");
+    assert_eq!(left["identities"], json!([]));
+    let stay = other.delete(&scenario, "/v1/me/withdrawal");
+    assert_eq!(told(&stay), refused(409, "last_identity"));
+    assert_eq!(link(&scenario, &other, "line", "l-1").status, 201);
+    assert_eq!(other.delete(&scenario, "/v1/me/withdrawal").status, 204);
+    assert_eq!(by(&scenario, "line", "l-1").id, other.id);
+    let used = resolve(&scenario, &person, &ticket, "use_other");
+    assert_eq!(told(&used), refused(409, "link_ticket_invalid"));
+}
+
+#[test]
+fn who_uses_the_other_account_is_signed_in_to_it() {
+    let scenario = Scenario::start();
+    let other = by(&scenario, "google", "g-1").named(&scenario, "bora");
+    let owner = Guest::new(&scenario, "phone-1");
+    let person = &owner.person;
+    let ticket = ticket(&scenario, person, "google", "g-1");
+    let resolved = resolve(&scenario, person, &ticket, "use_other");
+    assert_eq!(resolved.status, 200, "{}", resolved.text());
+    let switched = Person::of(&resolved.json());
+    assert_eq!(switched.id, other.id);
+    let me = switched.get(&scenario, "/v1/me").json();
+    assert_eq!(
+        (&me["nickname"], &me["status"]),
+        (&json!("bora"), &json!("active"))
+    );
+    // On the phone that they hold, which the session that is over was on.
+    let target = "/v1/devices/phone-1/profile";
+    assert_eq!(switched.get(&scenario, target).status, 404);
+    assert_eq!(
+        told(&person.get(&scenario, "/v1/me")),
+        refused(401, "token_invalid")
+    );
+    assert_eq!(
+        told(&refresh(&scenario, &person.refresh)),
+        refused(401, "token_invalid")
+    );
+    let switched = switched.refreshed(&scenario);
+    assert_eq!(
+        other.refreshed(&scenario).id,
+        switched.id,
+        "both sessions live"
+    );
+    // The guest is as they were.
+    assert_eq!(owner.on(&scenario, "phone-1").id, person.id);
+    let used = resolve(&scenario, &switched, &ticket, "use_other");
+    assert_eq!(told(&used), refused(409, "link_ticket_invalid"));
+}
+
+#[test]
+fn a_ticket_is_used_once_however_many_use_it_at_once() {
+    let scenario = Scenario::start();
+    for (number, choice) in ["keep_current", "use_other"].into_iter().enumerate() {
+        let sub = format!("g-{number}");
+        let other = by(&scenario, "google", &sub);
+        let owner = Guest::new(&scenario, &format!("phone-{number}"));
+        let ticket = ticket(&scenario, &owner.person, "google", &sub);
+        let answers = at_once(10, |_| resolve(&scenario, &owner.person, &ticket, choice));
+        let won: Vec<_> = answers
+            .iter()
+            .filter(|answer| answer.status == 200)
+            .collect();
+        assert_eq!(
+            won.len(),
+            1,
+            "{choice}: {:?}",
+            answers.iter().map(told).collect::<Vec<_>>()
+        );
+        for answer in answers.iter().filter(|answer| answer.status != 200) {
+            let over = choice == "use_other" && told(answer) == refused(401, "token_invalid");
+            assert!(
+                over || told(answer) == refused(409, "link_ticket_invalid"),
+                "{}",
+                answer.text()
+            );
+        }
+        let listed = scenario
+            .service_get(&format!("/admin/v1/members/{}", other.id))
+            .json();
+        let sessions = listed["sessions"].as_array().unwrap().len();
+        assert_eq!(
+            sessions,
+            if choice == "use_other" { 2 } else { 1 },
+            "{listed}"
+        );
+    }
+}
+
+#[test]
+fn a_ticket_is_of_use_to_nobody_else() {
+    let scenario = Scenario::start();
+    by(&scenario, "google", "g-1");
+    let (mina, thief) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let ticket = ticket(&scenario, &mina, "google", "g-1");
+    for choice in ["keep_current", "use_other"] {
+        let stolen = resolve(&scenario, &thief, &ticket, choice);
+        assert_eq!(told(&stolen), refused(409, "link_ticket_invalid"));
+    }
+    for made_up in ["", "x", &"A".repeat(43)] {
+        let answer = resolve(&scenario, &mina, made_up, "use_other");
+        assert_eq!(
+            told(&answer),
+            refused(409, "link_ticket_invalid"),
+            "{made_up}"
+        );
+    }
+    let choice = resolve(&scenario, &mina, &ticket, "both");
+    assert_eq!(told(&choice), refused(422, "validation_failed"));
+    assert_eq!(
+        resolve(&scenario, &mina, &ticket, "keep_current").status,
+        200
+    );
+    assert_eq!(by(&scenario, "google", "g-1").id, mina.id);
+}
+
+#[test]
+fn a_ticket_is_good_for_nothing_once_the_identity_has_changed_hands() {
+    let scenario = Scenario::start();
+    by(&scenario, "google", "g-1");
+    let (mina, bora) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let tickets = [&mina, &bora].map(|person| ticket(&scenario, person, "google", "g-1"));
+    let first = resolve(&scenario, &mina, &tickets[0], "keep_current");
+    assert_eq!(first.status, 200, "{}", first.text());
+    let late = resolve(&scenario, &bora, &tickets[1], "use_other");
+    assert_eq!(told(&late), refused(409, "link_ticket_invalid"));
+    assert_eq!(providers(&scenario, &mina), ["google", "guest"]);
+}
+
+#[test]
+fn a_banned_members_identity_is_no_way_round_the_ban() {
+    let scenario = Scenario::start();
+    let banned = by(&scenario, "google", "g-1");
+    let person = guest(&scenario, "phone-1");
+    let ticket = ticket(&scenario, &person, "google", "g-1");
+    let ban = json!({ "reason": "fraud", "template": "fraud" });
+    let target = format!("/admin/v1/members/{}/ban", banned.id);
+    assert_eq!(scenario.service_post(&target, &ban).status, 200);
+    for choice in ["use_other", "keep_current"] {
+        let answer = resolve(&scenario, &person, &ticket, choice);
+        assert_eq!(told(&answer), refused(403, "forbidden"), "{choice}");
+    }
+    assert_eq!(providers(&scenario, &person), ["guest"]);
+}
+
+#[test]
+fn the_last_identity_stays_and_one_that_was_given_up_is_nobodys() {
+    let scenario = Scenario::start();
+    let person = by(&scenario, "google", "g-1");
+    let google = format!("{IDENTITIES}/google");
+    assert_eq!(
+        told(&person.delete(&scenario, &google)),
+        refused(409, "last_identity")
+    );
+    let line = format!("{IDENTITIES}/line");
+    assert_eq!(
+        told(&person.delete(&scenario, &line)),
+        refused(404, "not_found")
+    );
+    let unknown = person.delete(&scenario, &format!("{IDENTITIES}/myspace"));
+    assert_eq!(told(&unknown), refused(400, "invalid_path"));
+    assert_eq!(link(&scenario, &person, "line", "l-1").status, 201);
+    // Two that are given up at once leave one.
+    let mut answers = at_once(2, |number| {
+        told(&person.delete(&scenario, [&google, &line][number]))
+    });
+    answers.sort();
+    assert_eq!(
+        answers,
+        [(204, String::new()), refused(409, "last_identity")]
+    );
+    let [left] = &providers(&scenario, &person)[..] else {
+        panic!("{:?}", providers(&scenario, &person));
+    };
+    let (gone, kept) = match left == "google" {
+        true => (("line", "l-1"), ("google", "g-1")),
+        false => (("google", "g-1"), ("line", "l-1")),
+    };
+    assert_eq!(by(&scenario, kept.0, kept.1).id, person.id);
+    let stranger = by_with(&scenario, gone.0, gone.1, json!({}));
+    assert_eq!(stranger["created"], true);
+    assert_ne!(Person::of(&stranger).id, person.id);
+}
