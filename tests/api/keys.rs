@@ -217,15 +217,16 @@ fn four_rotations_under_load_of_two_processes_fail_no_request() {
 fn a_rotation_takes_steps_of_a_version_that_was_begun_and_each_as_often_as_it_likes() {
     let scenario = Scenario::start();
     let described = secrets(&scenario, "DescribeSecret", &json!({ "SecretId": SECRET })).json();
-    let arn = described["ARN"].as_str().unwrap();
     let step = |version: &str, step: &str| {
-        let event = json!({ "SecretId": arn, "ClientRequestToken": version, "Step": step });
+        let event =
+            json!({ "SecretId": described["ARN"], "ClientRequestToken": version, "Step": step });
         let courtyard = &scenario.courtyard;
         let answer = courtyard.invoke("key-rotation", event.to_string().as_bytes());
         answer.map(|answer| answer.json())
     };
     let refused = step("11111111-2222-3333-4444-555555555555", "createSecret").unwrap_err();
     assert!(refused.to_string().contains("is not staged"), "{refused}");
+    let arn = described["ARN"].as_str().unwrap();
     let another = arn.replace("signing-keys", "auth-keys");
     let event = json!({ "SecretId": another, "ClientRequestToken": "v", "Step": "createSecret" });
     let courtyard = &scenario.courtyard;

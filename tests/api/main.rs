@@ -23,6 +23,7 @@ mod documents;
 mod identities;
 mod keys;
 mod legacy;
+mod lost_answers;
 mod members;
 mod nicknames;
 mod outage;

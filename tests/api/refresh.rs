@@ -276,6 +276,29 @@ fn a_refresh_raced_by_a_sign_out_leaves_nobody_in() {
 }
 
 #[test]
+fn a_refresh_raced_by_a_ban_leaves_nobody_in() {
+    let scenario = Scenario::start();
+    let person = guest(&scenario, "phone-1");
+    let ban = json!({ "reason": "speed hack" });
+    let target = format!("/admin/v1/members/{}/ban", person.id);
+    let answers = at_once(10, |number| match number {
+        0 => scenario.service_post(&target, &ban),
+        _ => refresh(&scenario, &person.refresh),
+    });
+    assert_eq!(answers[0].status, 200, "{}", answers[0].text());
+    for answer in &answers[1..] {
+        let token = match answer.status {
+            200 => field(answer, "refresh_token"),
+            _ => person.refresh.clone(),
+        };
+        assert_eq!(
+            told(&refresh(&scenario, &token)),
+            refused(403, "member_banned")
+        );
+    }
+}
+
+#[test]
 fn who_withdraws_is_refreshed_no_more_unless_they_come_back() {
     let scenario = Scenario::start();
     let owner = Guest::new(&scenario, "phone-1");
