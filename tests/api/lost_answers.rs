@@ -13,10 +13,18 @@ use crate::{
     tracking::items,
 };
 
-/// From now on the answer to the function's next write of this kind is lost.
-fn lose(scenario: &Scenario, function: &str, action: &str) {
+/// Does something of which the database's answer to the function's write is lost.
+fn losing<T>(
+    scenario: &Scenario,
+    (function, action): (&str, &str),
+    doing: impl FnOnce() -> T,
+) -> T {
     let lost = Rule::from(Fault::DropAnswer).of(function).on(action);
-    scenario.courtyard.database.inject(lost.times(1)).unwrap();
+    let database = &scenario.courtyard.database;
+    database.inject(lost.times(1)).unwrap();
+    let done = doing();
+    assert_eq!(database.left(), Some(0), "{function} {action}");
+    done
 }
 
 const PUT: &str = "dynamodb:PutItem";
@@ -42,14 +50,18 @@ fn link(scenario: &Scenario, person: &Person, provider: &str, sub: &str) -> Resp
 #[test]
 fn a_session_begins_goes_on_and_ends_once() {
     let scenario = Scenario::start();
-    lose(&scenario, "auth-guest", PUT);
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = losing(&scenario, ("auth-guest", PUT), || {
+        Guest::new(&scenario, "phone-1")
+    });
     assert_eq!(sessions(&scenario, &owner.person), 1);
-    lose(&scenario, "auth-sign-in", PUT);
-    assert_eq!(sessions(&scenario, &by(&scenario, "google", "g-1")), 1);
+    let known = losing(&scenario, ("auth-sign-in", PUT), || {
+        by(&scenario, "google", "g-1")
+    });
+    assert_eq!(sessions(&scenario, &known), 1);
 
-    lose(&scenario, "auth-refresh", UPDATE);
-    let second = owner.person.refreshed(&scenario);
+    let second = losing(&scenario, ("auth-refresh", UPDATE), || {
+        owner.person.refreshed(&scenario)
+    });
     let kept = items(
         &scenario,
         "MembersTable",
@@ -58,8 +70,9 @@ fn a_session_begins_goes_on_and_ends_once() {
     );
     assert_eq!(kept[0]["turn"]["N"], "2");
     let third = second.refreshed(&scenario);
-    lose(&scenario, "auth-refresh", DELETE);
-    let copied = refresh(&scenario, &owner.person.refresh);
+    let copied = losing(&scenario, ("auth-refresh", DELETE), || {
+        refresh(&scenario, &owner.person.refresh)
+    });
     assert_eq!(told(&copied), refused(401, "refresh_token_reused"));
     assert_eq!(audited(&scenario, "session.refresh_token_reused").len(), 1);
     assert_eq!(
@@ -71,14 +84,17 @@ fn a_session_begins_goes_on_and_ends_once() {
         owner.on(&scenario, "phone-1"),
         owner.on(&scenario, "tablet-1"),
     );
-    lose(&scenario, "me-sessions", DELETE);
     let target = format!("/v1/me/sessions/{}", tablet.session);
-    assert_eq!(phone.delete(&scenario, &target).status, 204);
+    let ended = losing(&scenario, ("me-sessions", DELETE), || {
+        phone.delete(&scenario, &target)
+    });
+    assert_eq!(ended.status, 204);
     assert_eq!(phone.delete(&scenario, &target).status, 404);
     for (scope, action) in [("local", DELETE), ("others", PUT), ("global", PUT)] {
         let session = owner.on(&scenario, "phone-1");
-        lose(&scenario, "auth-sign-out", action);
-        let out = session.post(&scenario, "/v1/auth/sign-out", &json!({ "scope": scope }));
+        let out = losing(&scenario, ("auth-sign-out", action), || {
+            session.post(&scenario, "/v1/auth/sign-out", &json!({ "scope": scope }))
+        });
         assert_eq!(out.status, 204, "{scope}: {}", out.text());
         let lives = session.get(&scenario, "/v1/me").status == 200;
         assert_eq!(lives, scope == "others");
@@ -106,8 +122,7 @@ fn a_member_is_changed_once() {
         ("DELETE", "/v1/me/withdrawal", json!({}), 204),
     ] {
         let before = version(&scenario, &person);
-        lose(&scenario, "me", PUT);
-        let answer = me(method, target, body);
+        let answer = losing(&scenario, ("me", PUT), || me(method, target, body));
         assert_eq!(
             answer.status,
             status,
@@ -120,8 +135,9 @@ fn a_member_is_changed_once() {
         me("PATCH", "/v1/me", json!({ "nickname": "mina" })).json()["nickname"],
         "mina"
     );
-    lose(&scenario, "me-exports", PUT);
-    let asked = me("POST", "/v1/me/exports", json!({}));
+    let asked = losing(&scenario, ("me-exports", PUT), || {
+        me("POST", "/v1/me/exports", json!({}))
+    });
     assert_eq!(asked.status, 202, "{}", asked.text());
 }
 
@@ -129,22 +145,26 @@ fn a_member_is_changed_once() {
 fn an_identity_is_linked_moved_and_given_up_once() {
     let scenario = Scenario::start();
     let person = guest(&scenario, "phone-1");
-    lose(&scenario, "me-identities", PUT);
-    let linked = link(&scenario, &person, "google", "g-1");
+    let linked = losing(&scenario, ("me-identities", PUT), || {
+        link(&scenario, &person, "google", "g-1")
+    });
     assert_eq!(linked.status, 201, "{}", linked.text());
     let google = "/v1/me/identities/google";
-    lose(&scenario, "me-identities", DELETE);
-    let unlinked = person.delete(&scenario, google);
+    let unlinked = losing(&scenario, ("me-identities", DELETE), || {
+        person.delete(&scenario, google)
+    });
     assert_eq!(unlinked.status, 204, "{}", unlinked.text());
     for (provider, choice) in [("line", "keep_current"), ("kakao", "use_other")] {
         let sub = format!("{provider}-user");
         let other = by(&scenario, provider, &sub);
-        lose(&scenario, "me-identities", PUT);
-        let taken = link(&scenario, &person, provider, &sub);
+        let taken = losing(&scenario, ("me-identities", PUT), || {
+            link(&scenario, &person, provider, &sub)
+        });
         assert_eq!(told(&taken), refused(409, "identity_in_use"));
         let body = json!({ "link_ticket": taken.json()["link_ticket"], "choice": choice });
-        lose(&scenario, "me-identities", UPDATE);
-        let resolved = person.post(&scenario, "/v1/me/identities/resolve", &body);
+        let resolved = losing(&scenario, ("me-identities", UPDATE), || {
+            person.post(&scenario, "/v1/me/identities/resolve", &body)
+        });
         assert_eq!(resolved.status, 200, "{choice}: {}", resolved.text());
         let goes_on_as = match choice {
             "keep_current" => &person.id,
@@ -164,9 +184,10 @@ fn what_an_operator_does_is_done_and_written_down_once() {
         ("unban", "member.unban"),
         ("sign-out", "member.sign_out"),
     ] {
-        lose(&scenario, "admin-members", PUT);
         let target = format!("/admin/v1/members/{}/{action}", person.id);
-        let answer = scenario.service_post(&target, &json!({ "reason": "why" }));
+        let answer = losing(&scenario, ("admin-members", PUT), || {
+            scenario.service_post(&target, &json!({ "reason": "why" }))
+        });
         assert!(answer.status < 300, "{action}: {}", answer.text());
         assert_eq!(audited(&scenario, name).len(), 1, "{action}");
     }
