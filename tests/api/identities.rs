@@ -1,11 +1,14 @@
 //! Linking: what a member signs in with, and whose an identity is when two want it.
 
+use std::time::Duration;
+
+use kit::{Clock, clock::Course};
 use serde_json::{Value, json};
-use tests::http1::Response;
+use tests::{courtyard::Courtyard, http1::Response};
 
 use crate::{
     people::{Guest, Person, at_once, by, by_with, guest, proof, refresh, refused, told},
-    scenario::Scenario,
+    scenario::{Scenario, eventually},
 };
 
 const IDENTITIES: &str = "/v1/me/identities";
@@ -336,4 +339,30 @@ fn the_last_identity_stays_and_one_that_was_given_up_is_nobodys() {
     let stranger = by_with(&scenario, gone.0, gone.1, json!({}));
     assert_eq!(stranger["created"], true);
     assert_ne!(Person::of(&stranger).id, person.id);
+}
+
+#[test]
+fn a_ticket_lapses_in_ten_minutes() {
+    let course = Course {
+        speed: 150,
+        since: Clock::system().now(),
+    };
+    let courtyard = Courtyard::start_with(|options| options.course = Some(course));
+    let scenario = Scenario {
+        courtyard: courtyard.expect("the stack starts"),
+    };
+    let clock = Clock::fast(course);
+    by(&scenario, "google", "g-1");
+    let person = guest(&scenario, "phone-1");
+    let asked_at = clock.now();
+    let ticket = ticket(&scenario, &person, "google", "g-1");
+    eventually("ten minutes are over", || {
+        (clock.now().since(asked_at) > Duration::from_secs(660)).then_some(())
+    });
+    let person = person.refreshed(&scenario);
+    for choice in ["use_other", "keep_current"] {
+        let late = resolve(&scenario, &person, &ticket, choice);
+        assert_eq!(told(&late), refused(409, "link_ticket_invalid"), "{choice}");
+    }
+    assert_eq!(providers(&scenario, &person), ["guest"]);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tests::http1::{Request, Response};
 
 use crate::{
-    people::{NOBODY, Person, at_once, by, guest, proof, refused, told},
+    people::{NOBODY, Person, at_once, by, guest, phone, proof, refused, told},
     scenario::Scenario,
 };
 
@@ -250,7 +250,12 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
     assert_eq!(kept["profile"]["birth_year"], 1990);
     assert_eq!(kept["content_config"]["frequency"], "less");
 
-    let other = guest(&scenario, "phone-2");
+    assert_eq!(document["under_14"], false);
+
+    let child = json!({
+        "device": phone("phone-2"), "under_14": true, "guardian_consent": true,
+    });
+    let other = Person::of(&scenario.post("/v1/auth/guest", &child).json());
     let others = export(&scenario, &other);
     let nobodys = format!("/v1/me/exports/{NOBODY}");
     for (who, target) in [
@@ -264,7 +269,10 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
             "{target}"
         );
     }
-    let text = other.get(&scenario, &others).text();
+    let own = other.get(&scenario, &others);
+    assert_eq!(own.json()["under_14"], true);
+    assert!(own.json()["member"]["consents"]["guardian"].is_string());
+    let text = own.text();
     assert!(
         !text.contains("mina-at-google") && !text.contains("미나"),
         "{text}"

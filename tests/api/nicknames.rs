@@ -174,3 +174,26 @@ fn a_name_is_changed_once_a_week_at_most_and_kept_until_then() {
         refused(409, "nickname_taken")
     );
 }
+
+#[test]
+fn who_wants_ten_names_at_once_has_one_and_keeps_none_of_the_others() {
+    let scenario = Scenario::start();
+    let (person, other) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let names = [
+        "mina", "bora", "sora", "yuna", "hana", "jisu", "suji", "nari", "dami", "gaon",
+    ];
+    let answers = at_once(10, |number| rename(&scenario, &person, names[number]));
+    let won: Vec<_> = (0..10).filter(|number| answers[*number].0 == 200).collect();
+    let [winner] = won[..] else {
+        panic!("{answers:?}");
+    };
+    for (number, answer) in answers.iter().enumerate() {
+        let lost = [
+            refused(412, "version_conflict"),
+            refused(409, "nickname_change_too_soon"),
+        ];
+        assert!(number == winner || lost.contains(answer), "{answers:?}");
+        let free = availability(&scenario, &other, names[number]);
+        assert_eq!(free["available"], number != winner, "{}", names[number]);
+    }
+}

@@ -58,7 +58,7 @@ fn fifty_refreshes_at_once_are_all_told_the_one_live_token() {
 
 #[test]
 fn the_token_just_before_is_forgiven_for_a_while_and_then_ends_its_session_alone() {
-    let scenario = with_environment(&[("REFRESH_GRACE_S", "2")]);
+    let scenario = with_environment(&[("REFRESH_GRACE_S", "3")]);
     let owner = Guest::new(&scenario, "phone-1");
     let (first, other) = (&owner.person, owner.on(&scenario, "phone-2"));
     let second = first.refreshed(&scenario);
@@ -328,4 +328,20 @@ fn a_session_that_is_not_used_is_over_by_itself() {
     let late = refresh(&scenario, &idle.refresh);
     assert_eq!(told(&late), refused(401, "token_expired"));
     used.refreshed(&scenario);
+}
+
+#[test]
+fn a_session_is_over_after_its_life_however_much_it_is_used() {
+    let scenario = with_environment(&[("SESSION_LIFETIME_S", "3")]);
+    let mut person = guest(&scenario, "phone-1");
+    let over = eventually("the life is over", || {
+        let answer = refresh(&scenario, &person.refresh);
+        if answer.status != 200 {
+            return Some(told(&answer));
+        }
+        assert!(answer.json()["refresh_expires_in"].as_u64().unwrap() <= 3);
+        person.refresh = field(&answer, "refresh_token");
+        None
+    });
+    assert_eq!(over, refused(401, "token_expired"));
 }

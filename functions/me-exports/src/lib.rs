@@ -116,6 +116,8 @@ pub struct ExportDocument {
     exported_at: Instant,
     /// The member.
     member: MemberAnswer,
+    /// Whether they said that they are under 14.
+    under_14: bool,
     /// What they sign in with, by the providers' own names for them.
     identities: Vec<ExportedIdentity>,
     /// Where they are signed in.
@@ -219,6 +221,7 @@ async fn get(
             })
             .collect(),
         devices,
+        under_14: document.member.member.under_14,
         member: MemberAnswer::new(document.member, &document.identities, now),
     }))
 }
