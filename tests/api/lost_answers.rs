@@ -4,11 +4,12 @@
 use serde_json::{Value, json};
 use tests::{
     fault::{Fault, Rule},
-    http1::{Request, Response},
+    http1::Request,
 };
 
 use crate::{
-    people::{Guest, Person, audited, by, guest, proof, refresh, refused, told},
+    identities::link,
+    people::{Guest, Person, audited, by, guest, refresh, refused, told},
     scenario::{Scenario, eventually},
     tracking::items,
 };
@@ -40,11 +41,6 @@ fn version(scenario: &Scenario, person: &Person) -> u64 {
 fn sessions(scenario: &Scenario, person: &Person) -> usize {
     let of = format!("member#{}", person.id);
     items(scenario, "MembersTable", &of, "session#").len()
-}
-
-fn link(scenario: &Scenario, person: &Person, provider: &str, sub: &str) -> Response {
-    let body = proof(scenario, provider, sub, json!({}));
-    person.post(scenario, "/v1/me/identities", &body)
 }
 
 #[test]

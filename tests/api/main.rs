@@ -23,6 +23,7 @@ mod documents;
 mod identities;
 mod keys;
 mod legacy;
+mod link_tickets;
 mod lost_answers;
 mod members;
 mod nicknames;

@@ -128,15 +128,26 @@ pub fn proof(scenario: &Scenario, provider: &str, sub: &str, claims: Value) -> V
     assert_eq!(challenge.status, 201, "{}", challenge.text());
     let challenge = challenge.json();
     let wish = json!({ "sub": sub, "nonce": challenge["nonce"], "claims": claims });
-    let issue = Request::new("POST", &format!("/{provider}/issue")).json(&wish);
-    let sandbox = &scenario.courtyard.description().providers_url;
-    let issued = http1::send(sandbox, &issue).expect("the sandbox answers");
-    assert_eq!(issued.status, 200, "{}", issued.text());
+    let issued = issued(scenario, provider, &wish);
     json!({
         "provider": provider,
-        "id_token": issued.json()["id_token"],
+        "id_token": issued["id_token"],
         "challenge_id": challenge["challenge_id"],
     })
+}
+
+/// The tokens that a provider's sandbox gives for a made-up user.
+pub fn issued(scenario: &Scenario, provider: &str, wish: &Value) -> Value {
+    let issue = Request::new("POST", &format!("/{provider}/issue")).json(wish);
+    sandbox(scenario, &issue)
+}
+
+/// What the sandboxes of the providers answer.
+pub fn sandbox(scenario: &Scenario, request: &Request) -> Value {
+    let url = &scenario.courtyard.description().providers_url;
+    let answer = http1::send(url, request).expect("the sandbox answers");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
 }
 
 /// Signs in by a provider's word.
