@@ -1,6 +1,9 @@
 //! Signing keys: published, rotated in Secrets Manager's steps, and never missed by anybody.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use aws::{Aws, Endpoints, Keys, Pace, Settings};
 use domain::{DeviceKey, RandomId};
@@ -10,7 +13,10 @@ use store::{Database, Issuer, PublishedKeys, SigningKeys, signing_keys::Grant};
 use tests::http1::{self, Request, Response};
 use upstream::{Secret, SecretsManager, secrets::Freshness};
 
-use crate::scenario::{Scenario, eventually};
+use crate::{
+    people::{Guest, with_environment},
+    scenario::{Scenario, eventually},
+};
 
 const DEVICE: &str = "phone-1";
 
@@ -179,19 +185,19 @@ fn four_rotations_under_load_of_two_processes_fail_no_request() {
     let processes =
         [Duration::ZERO, Duration::from_secs(300)].map(|ttl| Process::start(&scenario, ttl));
     let asked = std::sync::atomic::AtomicUsize::new(0);
-    let rotating = std::sync::atomic::AtomicBool::new(true);
+    let rotating = AtomicBool::new(true);
     std::thread::scope(|scope| {
         for process in &processes {
             let (scenario, rotating, asked) = (&scenario, &rotating, &asked);
             scope.spawn(move || {
                 let runtime = runtime();
                 let first = runtime.block_on(process.token());
-                while rotating.load(std::sync::atomic::Ordering::SeqCst) {
+                while rotating.load(Ordering::SeqCst) {
                     let fresh = runtime.block_on(process.token());
                     for token in [&first, &fresh] {
                         let answer = ask(scenario, DEVICE, token);
                         assert_eq!(answer.status, 200, "{}", answer.text());
-                        asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        asked.fetch_add(1, Ordering::SeqCst);
                     }
                 }
             });
@@ -202,7 +208,7 @@ fn four_rotations_under_load_of_two_processes_fail_no_request() {
             std::thread::sleep(Duration::from_millis(500));
         }
         assert_ne!(current_version(&scenario), before);
-        rotating.store(false, std::sync::atomic::Ordering::SeqCst);
+        rotating.store(false, Ordering::SeqCst);
     });
     assert!(asked.into_inner() > 20);
 }
@@ -220,6 +226,13 @@ fn a_rotation_takes_steps_of_a_version_that_was_begun_and_each_as_often_as_it_li
     };
     let refused = step("11111111-2222-3333-4444-555555555555", "createSecret").unwrap_err();
     assert!(refused.to_string().contains("is not staged"), "{refused}");
+    let arn = described["ARN"].as_str().unwrap();
+    let another = arn.replace("signing-keys", "auth-keys");
+    let event = json!({ "SecretId": another, "ClientRequestToken": "v", "Step": "createSecret" });
+    let courtyard = &scenario.courtyard;
+    let refused = courtyard.invoke("key-rotation", event.to_string().as_bytes());
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("is not the secret"), "{refused}");
     rotate(&scenario);
     let (version, keys) = (current_version(&scenario), published(&scenario).len());
     for again in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
@@ -228,4 +241,70 @@ fn a_rotation_takes_steps_of_a_version_that_was_begun_and_each_as_often_as_it_li
     }
     assert_eq!(current_version(&scenario), version);
     assert_eq!(published(&scenario).len(), keys);
+}
+
+/// Another stack on the same tables and secrets, as a second process would be.
+fn beside(scenario: &Scenario) -> Scenario {
+    let description = scenario.courtyard.description();
+    with_environment(&[
+        ("AWS_ENDPOINT_URL_DYNAMODB", &description.dynamodb_endpoint),
+        (
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            &description.secrets_endpoint,
+        ),
+    ])
+}
+
+#[test]
+fn members_of_two_stacks_notice_nothing_of_four_rotations() {
+    let one = Scenario::start();
+    let other = beside(&one);
+    let owner = Guest::new(&one, DEVICE);
+    let rotating = AtomicBool::new(true);
+    let turns = std::thread::scope(|scope| {
+        let members: Vec<_> = [(&one, &other), (&other, &one)]
+            .into_iter()
+            .map(|(here, there)| {
+                let (owner, rotating) = (&owner, &rotating);
+                scope.spawn(move || {
+                    let mut member = owner.on(here, DEVICE);
+                    let first = member.clone();
+                    let mut turns = 0;
+                    while rotating.load(Ordering::SeqCst) {
+                        member = member.refreshed(here);
+                        for (stack, token) in [(here, &member), (there, &member), (there, &first)] {
+                            let me = token.get(stack, "/v1/me");
+                            assert_eq!(me.status, 200, "{}", me.text());
+                            let config = ask(stack, DEVICE, &token.access);
+                            assert_eq!(config.status, 200, "{}", config.text());
+                        }
+                        assert!(!published(there).is_empty());
+                        turns += 1;
+                    }
+                    turns
+                })
+            })
+            .collect();
+        let before = current_version(&one);
+        for _ in 0..4 {
+            rotate(&one);
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        assert_ne!(current_version(&one), before);
+        rotating.store(false, Ordering::SeqCst);
+        members
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect::<Vec<usize>>()
+    });
+    assert!(turns.iter().all(|turns| *turns > 4), "{turns:?}");
+    // Whoever verifies elsewhere is told of every key that a token may be signed with.
+    eventually("both tell all keys", || {
+        let (here, there) = (published(&one), published(&other));
+        (here.len() >= 3 && here == there).then_some(())
+    });
+    for stack in [&one, &other] {
+        let answer = stack.get("/.well-known/jwks.json");
+        assert_eq!(answer.header("cache-control"), Some("public, max-age=600"));
+    }
 }

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod admin_members;
 mod allocations;
 mod app_status;
 mod bad_input;
@@ -19,10 +20,18 @@ mod budgets;
 mod content;
 mod devices;
 mod documents;
+mod identities;
 mod keys;
 mod legacy;
+mod link_tickets;
+mod lost_answers;
+mod members;
+mod nicknames;
 mod outage;
+mod people;
 mod platform;
+mod refresh;
 mod scenario;
+mod sessions;
 mod sign_in;
 mod tracking;

@@ -85,7 +85,7 @@ fn table<'s>(scenario: &'s Scenario, logical_id: &str) -> &'s str {
 }
 
 /// What lies in a table under keys that begin so.
-fn items(scenario: &Scenario, logical_id: &str, pk: &str, sk: &str) -> Vec<Value> {
+pub fn items(scenario: &Scenario, logical_id: &str, pk: &str, sk: &str) -> Vec<Value> {
     let endpoint = &scenario.courtyard.description().dynamodb_endpoint;
     let table = table(scenario, logical_id);
     let scan = json!({"TableName": table, "ConsistentRead": true});

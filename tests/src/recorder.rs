@@ -89,6 +89,16 @@ impl Recorder {
         self.set(false, None)
     }
 
+    /// How often the rule is still to strike, where it strikes so many times.
+    #[must_use]
+    pub fn left(&self) -> Option<u32> {
+        self.shared
+            .state()
+            .rule
+            .as_ref()
+            .and_then(|rule| rule.times)
+    }
+
     /// Every call of a function so far, in the order they came.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
@@ -309,12 +319,14 @@ mod tests {
         recorder
             .inject(Rule::from(Fault::Throttle).times(1))
             .unwrap();
+        assert_eq!(recorder.left(), Some(1));
         let throttled = send().unwrap();
         assert!(
             throttled
                 .text()
                 .contains("ProvisionedThroughputExceededException")
         );
+        assert_eq!(recorder.left(), Some(0));
         assert_eq!(send().unwrap().status, 200);
 
         recorder.inject(Fault::ServerError).unwrap();

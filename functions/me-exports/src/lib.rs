@@ -243,6 +243,7 @@ async fn get(
             })
             .collect(),
         devices,
+        under_14: document.member.member.under_14,
         member: MemberAnswer::new(document.member, &document.identities, now),
     }))
 }

@@ -202,8 +202,13 @@ impl Members {
             let (transaction, outcome) = match choice {
                 Choice::KeepCurrent { grace } => {
                     let provider = found.ticket.provider;
-                    if self.identity(current, provider).await?.is_some() {
-                        return Ok(Resolution::OtherOfProvider);
+                    if let Some(own) = self.identity(current, provider).await? {
+                        // The very one has just been moved by another use of the ticket.
+                        let moved = own.subject == identity.subject;
+                        return Ok(match moved {
+                            true => Resolution::NoTicket,
+                            false => Resolution::OtherOfProvider,
+                        });
                     }
                     self.keep_current(transaction, &found, identity, *grace, stamp, now)?
                 }
