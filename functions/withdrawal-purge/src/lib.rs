@@ -126,6 +126,7 @@ pub enum Failure {
 
 impl Worker {
     async fn run(&self, job: Job<IgnoredAny>) -> Result<Summary, Failure> {
+        let started = std::time::Instant::now();
         let mut rng = job.random.rng();
         let mut summary = Summary::default();
         for due in self.members.due(job.now, AT_ONCE).await? {
@@ -139,7 +140,7 @@ impl Worker {
                     summary.left += 1;
                 }
             }
-            if job.deadline.since(job.now) < RESERVE {
+            if job.deadline.since(job.now) < started.elapsed() + RESERVE {
                 break;
             }
         }
