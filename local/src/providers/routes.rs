@@ -140,18 +140,19 @@ impl Providers {
     fn apple_notify(&self, body: &str) -> Result<Value, Refused> {
         let event: Value =
             serde_json::from_str(body).map_err(|error| Refused::bad_request(error.to_string()))?;
-        let now_s = self.now_s();
+        let now = self.clock.now();
+        let (now_s, now_ms) = (now.as_seconds(), now.as_millis());
         let mut tokens = self.tokens();
         let claims = json!({
             "iss": super::tokens::issuer(Provider::Apple),
             "aud": app_of(Provider::Apple),
             "iat": now_s,
             "exp": now_s + LIFETIME_S,
-            "jti": format!("{now_s}-{}", event["sub"].as_str().unwrap_or_default()),
+            "jti": format!("{now_ms}-{}", event["sub"].as_str().unwrap_or_default()),
             "events": json!({
                 "type": event["type"],
                 "sub": event["sub"],
-                "event_time": now_s * 1_000,
+                "event_time": now_ms,
             })
             .to_string(),
         });
