@@ -1,11 +1,14 @@
 //! Forgetting: the purge worker, wherever it is killed, and what is left of a member afterwards.
 
-use std::{collections::BTreeSet, env, fs, net::TcpListener, path::Path, process::Stdio};
+use std::{
+    collections::BTreeSet, env, fs, net::TcpListener, path::Path, process::Stdio, time::Duration,
+};
 
-use kit::Vars;
+use kit::{Clock, Vars};
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 use tests::{
+    fault::{Fault, Rule},
     http1::{self, Request},
     interruption::{Interruption, Moment, Run},
     project::{self, Services},
@@ -19,9 +22,14 @@ use crate::{
 /// What a child does; in the parent, nothing.
 #[test]
 fn the_worker_as_a_process() {
-    if env::var_os(IS_WORKER).is_none() {
+    let Ok(milliseconds_left) = env::var(IS_WORKER) else {
         return;
-    }
+    };
+    let mut context = Context::default();
+    context.deadline = match milliseconds_left.parse().unwrap() {
+        0 => 0,
+        left => Clock::system().now().as_millis().unsigned_abs() + left,
+    };
     let vars: Vars = env::vars().collect();
     let worker = withdrawal_purge::function(&vars).expect("a configuration");
     let event = fs::read(project::root().join("events/withdrawal-purge.json")).unwrap();
@@ -29,7 +37,7 @@ fn the_worker_as_a_process() {
         .enable_all()
         .build()
         .unwrap();
-    let ended = runtime.block_on(worker.invoke(event.into(), Context::default()));
+    let ended = runtime.block_on(worker.invoke(event.into(), context));
     ended.expect("nobody is left");
 }
 
@@ -295,6 +303,34 @@ fn a_provider_that_is_down_keeps_its_member_due_for_three_days_and_no_longer() {
     never_told.withdraw(&scenario);
     down.finish(4);
     assert_eq!(purge.trace_of(&never_told), None);
+}
+
+#[test]
+fn a_run_takes_on_nobody_more_once_its_time_is_nearly_over() {
+    let scenario = stack(0);
+    let purge = Purge::of(&scenario);
+    let leavers = [
+        Leaver::guest(&scenario, "first-phone"),
+        Leaver::guest(&scenario, "second-phone"),
+    ];
+    for leaver in &leavers {
+        leaver.withdraw(&scenario);
+    }
+    let slow = Rule::from(Fault::Delay(Duration::from_millis(100))).of("withdrawal-purge");
+    scenario.courtyard.database.inject(slow).unwrap();
+    let mut hurried = worker(&purge.addresses, 0);
+    let hurried = hurried.env(IS_WORKER, "16000").stdout(Stdio::null());
+    let run = purge.between.run(hurried, None).unwrap();
+    assert!(run.status.success(), "{run:?}");
+    scenario.courtyard.database.heal().unwrap();
+    let forgotten = || {
+        leavers
+            .iter()
+            .filter(|leaver| purge.trace_of(leaver).is_none())
+    };
+    assert_eq!(forgotten().count(), 1);
+    purge.finish(0);
+    assert_eq!(forgotten().count(), 2);
 }
 
 /// An address where nobody listens.

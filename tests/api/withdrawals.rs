@@ -82,11 +82,13 @@ fn who_proves_who_they_are_is_withdrawn_without_signing_in() {
     assert_eq!(told["status"], "withdrawal_pending");
     assert_eq!(status(&scenario, &leaver), "withdrawal_pending");
 
-    // Another proof finds what was begun; the same one is used up.
-    let kakao = tokens(&scenario, "kakao", &leaver.subjects["kakao"], None);
-    let kakao = json!({"provider": "kakao", "access_token": kakao["access_token"]});
-    let again = scenario.post(PATH, &kakao);
-    assert_eq!((again.status, again.json()), (202, told));
+    // Other proofs find what was begun; the same one is used up.
+    for provider in ["kakao", "facebook"] {
+        let issued = tokens(&scenario, provider, &leaver.subjects[provider], None);
+        let other = json!({"provider": provider, "access_token": issued["access_token"]});
+        let again = scenario.post(PATH, &other);
+        assert_eq!((again.status, &again.json()), (202, &told), "{provider}");
+    }
     assert_eq!(
         code(&scenario.post(PATH, &proof)),
         (401, "challenge_used".into())
