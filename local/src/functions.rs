@@ -15,7 +15,7 @@ impl Registry {
     /// Every function of the workspace.
     #[must_use]
     pub fn workspace() -> Self {
-        let functions: [(&str, Constructor); 28] = [
+        let functions: [(&str, Constructor); 29] = [
             ("admin-content", admin_content::function),
             ("admin-members", admin_members::function),
             ("admin-reports", admin_reports::function),
@@ -43,6 +43,7 @@ impl Registry {
             ("readiness", readiness::function),
             ("roll-up", roll_up::function),
             ("track", track::function),
+            ("withdrawal-page", withdrawal_page::function),
             ("withdrawal-purge", withdrawal_purge::function),
         ];
         functions.into_iter().collect()

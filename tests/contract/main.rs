@@ -11,6 +11,7 @@ mod functions;
 mod layout;
 mod openapi;
 mod routes;
+mod security;
 mod supply;
 mod template;
 mod variables;

@@ -42,5 +42,6 @@ functions! {
     "readiness" => readiness,
     "roll-up" => roll_up,
     "track" => track,
+    "withdrawal-page" => withdrawal_page,
     "withdrawal-purge" => withdrawal_purge,
 }

@@ -9,6 +9,7 @@ pub mod courtyard;
 pub mod fault;
 pub mod findings;
 pub mod http1;
+pub mod interruption;
 pub mod lambda;
 pub mod observed;
 pub mod project;

@@ -243,7 +243,6 @@ async fn get(
             })
             .collect(),
         devices,
-        under_14: document.member.member.under_14,
         member: MemberAnswer::new(document.member, &document.identities, now),
     }))
 }

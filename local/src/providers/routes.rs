@@ -143,18 +143,19 @@ impl Providers {
         let event: Value =
             serde_json::from_str(body).map_err(|error| Refused::bad_request(error.to_string()))?;
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-        let now_s = self.now_s();
+        let now = self.clock.now();
+        let (now_s, now_ms) = (now.as_seconds(), now.as_millis());
         let mut tokens = self.tokens();
         let claims = json!({
             "iss": super::tokens::issuer(Provider::Apple),
             "aud": app_of(Provider::Apple),
             "iat": now_s,
             "exp": now_s + LIFETIME_S,
-            "jti": format!("{now_s}-{}", text("sub")),
+            "jti": format!("{now_ms}-{}", text("sub")),
             "events": json!({
                 "type": text("type"),
                 "sub": text("sub"),
-                "event_time": now_s * 1_000,
+                "event_time": now_ms,
             })
             .to_string(),
         });

@@ -31,7 +31,7 @@
 //! | Devices | `device#<device>` | `cap#<scope><key>#<day>@<zone>` | what it was shown in a zone's day | two days after the last showing |
 //! | Devices | `device#<device>` | `cap#<scope><key>#lifetime` | what it was ever shown | long after the last showing |
 //! | Requests | `idempotency#<sha-256 of caller, route and key>` | `record` | a request in flight, or its answer | with the record |
-//! | Requests | `rate#<scope>#<window>` | `hits` | hits of one window | a window later |
+//! | Requests | `rate#<sha-256 of scope and window>` | `hits` | hits of one window | a window later |
 //! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>` | one impression, click or conversion | after its retention |
 //! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>#flagged` | the same, as a machine sent it | after its retention |
 //! | Marks | `arrivals#<minute>#<part>` | `<campaign>#<minute of issue>` | a bucket that had marks in the minute | 3 days later |
@@ -268,7 +268,8 @@ pub(crate) fn idempotency(scope_sha256: &str) -> Key {
 }
 
 pub(crate) fn rate(scope: &str, window: i64) -> Key {
-    key(format!("rate#{scope}#{window}"), "hits")
+    let hash = sha256(format!("{scope}#{window}").as_bytes());
+    key(format!("rate#{hash}"), "hits")
 }
 
 pub(crate) fn marks(campaign: u64, minute: u32, shard: u8) -> String {

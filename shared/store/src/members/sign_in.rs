@@ -163,7 +163,7 @@ impl Members {
     }
 
     /// Adds that the challenge was used, which must not be so yet.
-    pub(super) fn use_challenge<'t>(
+    pub fn use_challenge<'t>(
         &'t self,
         transaction: Transaction<'t>,
         challenge: Option<&Challenge>,
@@ -195,7 +195,8 @@ impl Members {
         Ok(matches!(put, Put::Done))
     }
 
-    pub(super) async fn is_used(&self, challenge: &Challenge) -> Result<bool, StoreError> {
+    /// Whether a challenge was used.
+    pub async fn is_used(&self, challenge: &Challenge) -> Result<bool, StoreError> {
         let key = keys::challenge(challenge.serial);
         Ok(self.table.get_item(&key, Read::Consistent).await?.is_some())
     }

@@ -1,0 +1,116 @@
+//! `GET /withdrawal` and `POST /v1/withdrawals`: leaving for whoever has no app at hand. Google Play
+//! asks for such a page, by an address that needs no sign-in.
+#![forbid(unsafe_code)]
+
+mod page;
+mod withdrawals;
+
+use std::{sync::Arc, time::Duration};
+
+use aws::Pace;
+use kit::{
+    Code, Endpoint, Faults, Function, Method, Vars,
+    config::{Stage, Variable},
+};
+use sessions::{Prover, SessionSettings, Sessions, WithdrawalSettings};
+use store::{
+    Database,
+    edge::{IssuerSettings, TokenSettings},
+    members::Members,
+};
+use upstream::{
+    SecretSettings,
+    providers::{ProviderSettings, Providers},
+};
+
+use crate::page::Contact;
+
+const NAME: &str = "withdrawal-page";
+
+const PAGE: Endpoint = Endpoint::new(
+    Method::Get,
+    "/withdrawal",
+    "getWithdrawalPage",
+    "A page that says how to leave",
+)
+.headers(&["Accept-Language"]);
+const WITHDRAW: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/withdrawals",
+    "withdrawByProof",
+    "Has whoever proves who they are forgotten after a grace",
+)
+.answers(&[202])
+.problems(&[
+    Code::TokenInvalid,
+    Code::TokenExpired,
+    Code::TokenAudience,
+    Code::TokenIssuer,
+    Code::TokenNonce,
+    Code::ChallengeUsed,
+    Code::MemberBanned,
+    Code::NotFound,
+    Code::ProviderDisabled,
+    Code::Unavailable,
+]);
+
+kit::settings! {
+    /// What the page needs beside.
+    pub struct Settings {
+        /// Whom somebody writes to who wants to leave and has no app: a mail address, or a page. An example's is refused in the stage prd.
+        contact: Contact = "WITHDRAWAL_CONTACT", example "privacy@example.com";
+    }
+}
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    SecretSettings::VARIABLES,
+    SessionSettings::VARIABLES,
+    TokenSettings::VARIABLES,
+    IssuerSettings::VARIABLES,
+    ProviderSettings::VARIABLES,
+    WithdrawalSettings::VARIABLES,
+    Settings::VARIABLES,
+];
+
+struct State {
+    members: Members,
+    sessions: Sessions,
+    prover: Prover,
+    grace: Duration,
+    contact: Contact,
+}
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, ((secrets, session), ((token, issuer), (provider, (withdrawal, settings)))), aws) =
+        aws::start(vars, NAME, |vars| {
+            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+            let own = Faults::both(WithdrawalSettings::read(vars), Settings::read(vars));
+            let own = Faults::both(ProviderSettings::read(vars), own);
+            Faults::both(sessions, Faults::both(tokens, own))
+        })?;
+    provider.refuse_sandboxes(runtime.settings.stage)?;
+    if runtime.settings.stage == Stage::Prd && settings.contact.is_example() {
+        return Err(Faults::one(
+            "WITHDRAWAL_CONTACT",
+            "an address of the app's own, in the stage prd",
+        ));
+    }
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let providers = Providers::new(&provider, &provider.secrets(&secrets, &aws));
+    let state = Arc::new(State {
+        members: Members::new(database.table(&token.members_table.0)),
+        sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
+        prover: Prover::new(providers),
+        grace: withdrawal.grace.0,
+        contact: settings.contact,
+    });
+    Ok(kit::Api::new(NAME, runtime)
+        .route(PAGE, &state, page::get)
+        .route(WITHDRAW, &state, withdrawals::post)
+        .build())
+}

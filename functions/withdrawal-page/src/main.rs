@@ -1,0 +1,5 @@
+//! The `withdrawal-page` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(withdrawal_page::function)
+}

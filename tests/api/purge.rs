@@ -1,0 +1,359 @@
+//! Forgetting: the purge worker, wherever it is killed, and what is left of a member afterwards.
+
+use std::{
+    collections::BTreeSet, env, fs, net::TcpListener, path::Path, process::Stdio, time::Duration,
+};
+
+use kit::{Clock, Vars};
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+use tests::{
+    fault::{Fault, Rule},
+    http1::{self, Request},
+    interruption::{Interruption, Moment, Run},
+    project::{self, Services},
+};
+
+use crate::{
+    leavers::{Addresses, IS_WORKER, Leaver, stack, unlinked, worker},
+    scenario::Scenario,
+};
+
+/// What a child does; in the parent, nothing.
+#[test]
+fn the_worker_as_a_process() {
+    let Ok(milliseconds_left) = env::var(IS_WORKER) else {
+        return;
+    };
+    let mut context = Context::default();
+    context.deadline = match milliseconds_left.parse().unwrap() {
+        0 => 0,
+        left => Clock::system().now().as_millis().unsigned_abs() + left,
+    };
+    let vars: Vars = env::vars().collect();
+    let worker = withdrawal_purge::function(&vars).expect("a configuration");
+    let event = fs::read(project::root().join("events/withdrawal-purge.json")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let ended = runtime.block_on(worker.invoke(event.into(), context));
+    ended.expect("nobody is left");
+}
+
+/// The worker in front of a stack, and whatever stands between.
+struct Purge<'s> {
+    scenario: &'s Scenario,
+    between: Interruption,
+    addresses: Addresses,
+}
+
+impl<'s> Purge<'s> {
+    fn of(scenario: &'s Scenario) -> Self {
+        let between = Interruption::default();
+        let services = scenario.courtyard.services();
+        let providers = &scenario.courtyard.description().providers_url;
+        let addresses = Addresses {
+            providers: between.before(providers).unwrap(),
+            services: Services {
+                dynamodb: between.before(&services.dynamodb).unwrap(),
+                secrets: between.before(&services.secrets).unwrap(),
+                ..services
+            },
+        };
+        Self {
+            scenario,
+            between,
+            addresses,
+        }
+    }
+
+    /// Runs the worker, so many days after today.
+    fn run(&self, days_ahead: u32, cut: Option<(usize, Moment)>) -> Run {
+        let mut worker = worker(&self.addresses, days_ahead);
+        let worker = worker.stdout(Stdio::null()).stderr(Stdio::null());
+        self.between.run(worker, cut).unwrap()
+    }
+
+    /// Runs it to its end.
+    fn finish(&self, days_ahead: u32) {
+        let run = self.run(days_ahead, None);
+        assert!(run.status.success() && run.calls > 0, "{run:?}");
+    }
+
+    /// Forgets one member after another, of whom each is cut off at the next call, and compares what
+    /// is left of them with what is left of one whom nothing interrupted.
+    fn cut_everywhere(&self, moment: Moment) {
+        let whole = Leaver::arrive(self.scenario, 1_000);
+        whole.withdraw(self.scenario);
+        self.finish(0);
+        let left = remains(self.scenario, &whole.member);
+        assert_eq!(self.trace_of(&whole), None);
+        for nth in 1.. {
+            let leaver = Leaver::arrive(self.scenario, nth);
+            leaver.withdraw(self.scenario);
+            let run = self.run(0, Some((nth, moment)));
+            self.finish_after(run, nth);
+            let at = format!("{moment:?} call {nth}");
+            assert_eq!(self.trace_of(&leaver), None, "{at}");
+            assert_eq!(remains(self.scenario, &leaver.member), left, "{at}");
+            for (provider, sub) in &leaver.subjects {
+                assert!(
+                    unlinked(self.scenario, provider).contains(sub),
+                    "{at}: {provider}"
+                );
+            }
+            if !run.killed {
+                assert!(nth > 20, "only {nth} calls were cut off");
+                break;
+            }
+        }
+    }
+
+    fn finish_after(&self, run: Run, nth: usize) {
+        if run.killed {
+            assert!(!run.status.success());
+            self.finish(0);
+        } else {
+            assert!(run.status.success() && run.calls < nth, "{run:?}");
+        }
+    }
+
+    /// Where there is still something that names them.
+    fn trace_of(&self, leaver: &Leaver) -> Option<String> {
+        let items = everything(self.scenario);
+        let named = |(table, item): &(String, Value)| {
+            let text = item.to_string();
+            let trace = leaver.traces.iter().find(|trace| text.contains(&***trace));
+            trace.map(|trace| format!("{trace} in {table}: {text}"))
+        };
+        items.iter().find_map(named)
+    }
+}
+
+/// All items of all tables.
+fn everything(scenario: &Scenario) -> Vec<(String, Value)> {
+    let description = scenario.courtyard.description();
+    let scan = |table: &String| {
+        let body = json!({"TableName": table, "ConsistentRead": true});
+        let request = Request::new("POST", "/")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", "DynamoDB_20120810.Scan")
+            .header("x-amz-date", "20260101T000000Z")
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=t/20260101/ap-northeast-2/dynamodb/aws4_request, \
+                 SignedHeaders=host, Signature=0",
+            )
+            .body(body.to_string());
+        let answer = http1::send(&description.dynamodb_endpoint, &request).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let found = answer.json();
+        assert_eq!(
+            found.get("LastEvaluatedKey"),
+            None,
+            "one page holds them all"
+        );
+        let items = found["Items"].as_array().unwrap().clone();
+        let named = |item| (table.clone(), item);
+        items.into_iter().map(named).collect::<Vec<_>>()
+    };
+    description.tables.values().flat_map(scan).collect()
+}
+
+/// The shape of every item that names a member: its table, its key, and what it says.
+fn remains(scenario: &Scenario, member: &str) -> BTreeSet<String> {
+    let items = everything(scenario).into_iter();
+    let of_member = items.filter(|(_, item)| item.to_string().contains(member));
+    let shape = |(table, item): (String, Value)| {
+        let key = |name: &str| text(&item[name]["S"]).replace(member, "(member)");
+        let names: Vec<&String> = item.as_object().unwrap().keys().collect();
+        format!("{table} {} {} {names:?}", key("pk"), key("sk"))
+    };
+    of_member.map(shape).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
+}
+
+/// Whether anything of a member was changed, but what the stack does by itself.
+fn untouched(scenario: &Scenario, leaver: &Leaver, purge: impl FnOnce()) {
+    let own = || {
+        let items = everything(scenario).into_iter();
+        let own = items.filter(|(_, item)| item.to_string().contains(&leaver.member));
+        own.map(|(table, item)| format!("{table} {item}"))
+            .collect::<BTreeSet<_>>()
+    };
+    let before = own();
+    purge();
+    assert_eq!(own(), before);
+}
+
+#[test]
+fn a_purge_that_is_killed_before_any_of_its_calls_ends_as_if_it_had_not_been() {
+    let scenario = stack(0);
+    Purge::of(&scenario).cut_everywhere(Moment::Before);
+}
+
+#[test]
+fn a_purge_that_is_killed_after_any_of_its_calls_ends_as_if_it_had_not_been() {
+    let scenario = stack(0);
+    Purge::of(&scenario).cut_everywhere(Moment::After);
+}
+
+#[test]
+fn of_a_member_who_was_forgotten_a_tombstone_without_a_name_is_left() {
+    let scenario = stack(0);
+    let leaver = Leaver::arrive(&scenario, 1);
+    leaver.withdraw(&scenario);
+    assert!(remains(&scenario, &leaver.member).len() > 8);
+    scenario
+        .courtyard
+        .invoke("withdrawal-purge", b"{}")
+        .unwrap();
+    let left = remains(&scenario, &leaver.member);
+    let members = &scenario.courtyard.description().tables["MembersTable"];
+    let kept = |key: &str| {
+        left.iter()
+            .any(|item| item.starts_with(&format!("{members} {key} ")))
+    };
+    assert!(kept("member#(member) member"), "{left:#?}");
+    assert!(
+        kept("revocations head"),
+        "until their access tokens lapse: {left:#?}"
+    );
+    assert_eq!(left.len(), 2, "{left:#?}");
+    // Their tokens are good for nothing, and what they signed in with makes somebody new.
+    assert_eq!(
+        leaver.call(&scenario, "GET", "/v1/me", &json!({})).status,
+        401
+    );
+    let again = json!({
+        "device": {"id": leaver.devices[0], "platform": "ios"},
+        "guest_id": leaver.guest["guest_id"], "guest_secret": leaver.guest["guest_secret"],
+    });
+    assert_eq!(scenario.post("/v1/auth/guest", &again).status, 401);
+    let blobs = &scenario.courtyard.description().blobs;
+    assert!(
+        !says(blobs, &leaver.traces),
+        "nothing was written elsewhere"
+    );
+}
+
+/// Whether a file below a folder has any of these texts.
+fn says(folder: &Path, traces: &[String]) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        let text = || String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        path.is_dir() && says(&path, traces)
+            || path.is_file() && traces.iter().any(|trace| text().contains(trace))
+    })
+}
+
+#[test]
+fn who_came_back_stays_and_who_did_not_stays_until_the_grace_is_over() {
+    let scenario = stack(30);
+    let purge = Purge::of(&scenario);
+    let (back, gone) = (Leaver::arrive(&scenario, 1), Leaver::arrive(&scenario, 2));
+    for leaver in [&back, &gone] {
+        leaver.withdraw(&scenario);
+    }
+    untouched(&scenario, &gone, || purge.finish(29));
+    let stay = back.call(&scenario, "DELETE", "/v1/me/withdrawal", &json!({}));
+    assert_eq!(stay.status, 204, "{}", stay.text());
+    untouched(&scenario, &back, || purge.finish(31));
+    assert_eq!(
+        back.call(&scenario, "GET", "/v1/me", &json!({})).status,
+        200
+    );
+    assert_eq!(purge.trace_of(&gone), None);
+    for (provider, sub) in &back.subjects {
+        assert!(!unlinked(&scenario, provider).contains(sub), "{provider}");
+    }
+}
+
+#[test]
+fn a_provider_that_is_down_keeps_its_member_due_for_three_days_and_no_longer() {
+    let scenario = stack(0);
+    let (purge, mut down) = (Purge::of(&scenario), Purge::of(&scenario));
+    down.addresses.providers = nowhere();
+    let told = Leaver::arrive(&scenario, 1);
+    told.withdraw(&scenario);
+    for days_ahead in [0, 2] {
+        let run = down.run(days_ahead, None);
+        assert!(!run.status.success(), "somebody is left");
+    }
+    // They are closed for good, and what providers are told by is there still.
+    assert_eq!(
+        told.call(&scenario, "GET", "/v1/me", &json!({})).status,
+        401
+    );
+    assert!(purge.trace_of(&told).is_some());
+    purge.finish(2);
+    assert_eq!(purge.trace_of(&told), None);
+    for (provider, sub) in &told.subjects {
+        assert!(unlinked(&scenario, provider).contains(sub), "{provider}");
+    }
+
+    let never_told = Leaver::arrive(&scenario, 2);
+    never_told.withdraw(&scenario);
+    down.finish(4);
+    assert_eq!(purge.trace_of(&never_told), None);
+}
+
+#[test]
+fn a_run_takes_on_nobody_more_once_its_time_is_nearly_over() {
+    let scenario = stack(0);
+    let purge = Purge::of(&scenario);
+    let leavers = [
+        Leaver::guest(&scenario, "first-phone"),
+        Leaver::guest(&scenario, "second-phone"),
+    ];
+    for leaver in &leavers {
+        leaver.withdraw(&scenario);
+    }
+    let slow = Rule::from(Fault::Delay(Duration::from_millis(100))).of("withdrawal-purge");
+    scenario.courtyard.database.inject(slow).unwrap();
+    let mut hurried = worker(&purge.addresses, 0);
+    let hurried = hurried.env(IS_WORKER, "16000").stdout(Stdio::null());
+    let run = purge.between.run(hurried, None).unwrap();
+    assert!(run.status.success(), "{run:?}");
+    scenario.courtyard.database.heal().unwrap();
+    let forgotten = || {
+        leavers
+            .iter()
+            .filter(|leaver| purge.trace_of(leaver).is_none())
+    };
+    assert_eq!(forgotten().count(), 1);
+    purge.finish(0);
+    assert_eq!(forgotten().count(), 2);
+}
+
+/// An address where nobody listens.
+fn nowhere() -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[test]
+fn what_is_kept_of_a_device_goes_with_the_last_member_who_is_on_it() {
+    let scenario = stack(0);
+    let purge = Purge::of(&scenario);
+    let profile = "/v1/devices/shared/profile";
+    let (first, last) = (
+        Leaver::guest(&scenario, "shared"),
+        Leaver::guest(&scenario, "shared"),
+    );
+    last.put_profile(&scenario, "shared");
+    first.withdraw(&scenario);
+    purge.finish(0);
+    assert_eq!(scenario.service_get(profile).status, 200);
+    assert_eq!(last.call(&scenario, "GET", profile, &json!({})).status, 200);
+    last.withdraw(&scenario);
+    purge.finish(0);
+    assert_eq!(scenario.service_get(profile).status, 404);
+}

@@ -1,0 +1,191 @@
+//! Leaving without the app: the page that says how, and the call that does it.
+
+use serde_json::{Value, json};
+use tests::http1::{Request, Response};
+
+use crate::{
+    leavers::{Leaver, apple_proof, sandbox, stack, tokens},
+    scenario::Scenario,
+};
+
+const PATH: &str = "/v1/withdrawals";
+
+fn page(scenario: &Scenario, languages: Option<&str>) -> Response {
+    let mut request = Request::get("/withdrawal");
+    if let Some(languages) = languages {
+        request = request.header("accept-language", languages);
+    }
+    let answer = scenario.send(&request);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer
+}
+
+fn status(scenario: &Scenario, leaver: &Leaver) -> Value {
+    let answer = leaver.call(scenario, "GET", "/v1/me", &json!({}));
+    answer.json()["status"].clone()
+}
+
+fn code(answer: &Response) -> (u16, Value) {
+    (answer.status, answer.json()["code"].clone())
+}
+
+#[test]
+fn the_page_says_how_to_leave_in_the_readers_language_and_runs_nothing() {
+    let scenario = stack(14);
+    for (languages, language, words) in [
+        (
+            Some("ko-KR,ko;q=0.9,en;q=0.8"),
+            "ko",
+            ["회원 탈퇴", "14일", "5년"],
+        ),
+        (
+            Some("en"),
+            "en",
+            ["Delete your account", "14 days", "5 years"],
+        ),
+        (
+            Some("ja, ko;q=0.5"),
+            "en",
+            ["Delete your account", "14 days", "5 years"],
+        ),
+        (None, "en", ["Delete your account", "14 days", "5 years"]),
+    ] {
+        let answer = page(&scenario, languages);
+        let html = answer.text();
+        for word in words.into_iter().chain(["mailto:privacy@example.com"]) {
+            assert!(html.contains(word), "{languages:?}: {word}");
+        }
+        assert_eq!(answer.header("content-language"), Some(language));
+        assert_eq!(answer.header("vary"), Some("accept-language"));
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        assert!(
+            !policy.contains("unsafe") && !html.contains("<script"),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn who_proves_who_they_are_is_withdrawn_without_signing_in() {
+    let scenario = stack(30);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let proof = apple_proof(&scenario, &leaver.subjects["apple"]);
+    let asked = scenario.post(PATH, &proof);
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    assert_eq!(asked.header("cache-control"), Some("no-store"));
+    let told = asked.json();
+    assert_eq!(told["status"], "withdrawal_pending");
+    assert_eq!(status(&scenario, &leaver), "withdrawal_pending");
+
+    // Other proofs find what was begun; the same one is used up.
+    for provider in ["kakao", "facebook"] {
+        let issued = tokens(&scenario, provider, &leaver.subjects[provider], None);
+        let other = json!({"provider": provider, "access_token": issued["access_token"]});
+        let again = scenario.post(PATH, &other);
+        assert_eq!((again.status, &again.json()), (202, &told), "{provider}");
+    }
+    assert_eq!(
+        code(&scenario.post(PATH, &proof)),
+        (401, "challenge_used".into())
+    );
+    let stay = leaver.call(&scenario, "DELETE", "/v1/me/withdrawal", &json!({}));
+    assert_eq!(stay.status, 204, "{}", stay.text());
+    assert_eq!(
+        code(&scenario.post(PATH, &proof)),
+        (401, "challenge_used".into())
+    );
+    assert_eq!(status(&scenario, &leaver), "active", "who came back stays");
+}
+
+#[test]
+fn a_guest_is_withdrawn_by_their_secret_and_by_nothing_less() {
+    let scenario = stack(30);
+    let leaver = Leaver::guest(&scenario, "phone-1");
+    let (id, secret) = (&leaver.guest["guest_id"], &leaver.guest["guest_secret"]);
+    for (body, status, refusal) in [
+        (json!({"guest_id": id}), 422, "validation_failed"),
+        (json!({"guest_secret": secret}), 422, "validation_failed"),
+        (
+            json!({"guest_id": id, "guest_secret": "x"}),
+            401,
+            "token_invalid",
+        ),
+        (
+            json!({"guest_id": "nobody", "guest_secret": secret}),
+            401,
+            "token_invalid",
+        ),
+        (
+            json!({"guest_id": id, "guest_secret": secret, "device": {}}),
+            422,
+            "validation_failed",
+        ),
+    ] {
+        let mut body = body;
+        body["provider"] = "guest".into();
+        assert_eq!(
+            code(&scenario.post(PATH, &body)),
+            (status, refusal.into()),
+            "{body}"
+        );
+    }
+    assert_eq!(status(&scenario, &leaver), "active");
+    let proof = json!({"provider": "guest", "guest_id": id, "guest_secret": secret});
+    let asked = scenario.post(PATH, &proof);
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    assert_eq!(status(&scenario, &leaver), "withdrawal_pending");
+}
+
+#[test]
+fn only_who_proved_to_be_somebody_is_told_that_they_are_no_member() {
+    let scenario = stack(30);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let nobody = scenario.post(PATH, &apple_proof(&scenario, "apple.user.nobody"));
+    assert_eq!(code(&nobody), (404, "not_found".into()));
+    let mut unproven = apple_proof(&scenario, &leaver.subjects["apple"]);
+    unproven["challenge_id"] = apple_proof(&scenario, "other")["challenge_id"].clone();
+    assert_eq!(
+        code(&scenario.post(PATH, &unproven)),
+        (401, "token_nonce".into())
+    );
+    let foreign = sandbox(
+        &scenario,
+        "POST",
+        "/kakao/issue",
+        &json!({"sub": leaver.subjects["kakao"], "aud": "4000"}),
+    );
+    let foreign = json!({"provider": "kakao", "access_token": foreign["access_token"]});
+    assert_eq!(
+        code(&scenario.post(PATH, &foreign)),
+        (401, "token_audience".into())
+    );
+    let bare = json!({"provider": "kakao"});
+    assert_eq!(
+        code(&scenario.post(PATH, &bare)),
+        (422, "validation_failed".into())
+    );
+    assert_eq!(status(&scenario, &leaver), "active");
+}
+
+#[test]
+fn a_banned_member_stays_banned_here_too() {
+    let scenario = stack(30);
+    let leaver = Leaver::guest(&scenario, "phone-1");
+    let ban = json!({"reason": "cheating", "message": {"default": "You are banned."}});
+    let target = format!("/admin/v1/members/{}/ban", leaver.member);
+    let banned = scenario.service_post(&target, &ban);
+    assert_eq!(banned.status, 200, "{}", banned.text());
+    let proof = json!({
+        "provider": "guest",
+        "guest_id": leaver.guest["guest_id"], "guest_secret": leaver.guest["guest_secret"],
+    });
+    assert_eq!(
+        code(&scenario.post(PATH, &proof)),
+        (403, "member_banned".into())
+    );
+}
