@@ -77,7 +77,7 @@ impl Leaver {
     /// Signs up as a guest on two devices, links what can be told of their leaving, and leaves traces
     /// wherever a member can.
     pub fn arrive(scenario: &Scenario, nth: usize) -> Self {
-        let devices = vec![format!("phone-of-{nth}"), format!("tablet-of-{nth}")];
+        let devices = [format!("phone-of-{nth}"), format!("tablet-of-{nth}")];
         let mut leaver = Self::guest(scenario, &devices[0]);
         let again = json!({
             "device": {"id": devices[1], "platform": "ios"},
@@ -212,10 +212,9 @@ pub fn worker(addresses: &Addresses, days_ahead: u32) -> Command {
         origins.map(|(name, path)| (name.to_owned(), format!("{}{path}", addresses.providers)));
     let parameters: BTreeMap<_, _> = parameters.into_iter().chain(origins).collect();
     let template = Template::read(&project::root().join("template.yaml"), &parameters).unwrap();
-    let functions = template.functions.iter();
+    let mut functions = template.functions.iter();
     let function = functions
-        .filter(|function| function.folder == "withdrawal-purge")
-        .last()
+        .find(|function| function.folder == "withdrawal-purge")
         .expect("the worker");
     let hour = Duration::from_secs(3_600);
     let course = format!("{}@{}", days_ahead * 24 + 1, Clock::system().now() - hour);
