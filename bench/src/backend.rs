@@ -13,7 +13,8 @@ use domain::{
 use kit::{Clock, Vars as Settings};
 use local::{Options, Stack, template::Template};
 use rand::{SeedableRng as _, rngs::StdRng};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use store::{
     Blobs, Database, Devices, Drafts, Publications, Publisher, Stamp,
     drafts::Edit,
@@ -22,10 +23,21 @@ use store::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{binaries::WORKSPACE, process::Vars};
+use crate::{binaries::WORKSPACE, http1::Client, process::Vars};
 
 /// The variable that says where the database is.
 pub(crate) const DATABASE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+/// A guest who was signed in.
+#[derive(Deserialize)]
+pub(crate) struct Guest {
+    /// Opens what is theirs.
+    pub(crate) access_token: String,
+    /// Who they are.
+    pub(crate) guest_id: String,
+    /// What proves it.
+    pub(crate) guest_secret: String,
+}
 
 /// A local stack in a folder that goes away with it.
 pub(crate) struct Backend {
@@ -100,6 +112,15 @@ impl Backend {
     /// A key that may do everything.
     pub(crate) fn service_key(&self) -> &str {
         &self.stack.description().service_key
+    }
+
+    /// Signs in as a new guest on a device.
+    pub(crate) fn guest(&self, device: &str) -> Result<Guest> {
+        let base_url = &self.stack.description().base_url;
+        let address = base_url.trim_start_matches("http://").parse()?;
+        let body = json!({ "device": { "id": device, "platform": "android" } });
+        let answer = Client::new(address).post("/v1/auth/guest", body.to_string().as_bytes())?;
+        Ok(serde_json::from_slice(&answer.body)?)
     }
 
     /// Stores what is known of the devices that requests come from.

@@ -12,7 +12,7 @@ pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
     /// The value of its one parameter, by the parameter's name.
     pub(crate) parameter: Option<(&'a str, &'a str)>,
-    /// The service key of the caller.
+    /// The service key or the access token of the caller.
     pub(crate) key: Option<&'a str>,
     /// The JSON document that was sent.
     pub(crate) body: Option<&'a Value>,

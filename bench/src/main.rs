@@ -44,18 +44,19 @@ use operations::Operations;
 use options::{HELP, Options};
 use process::{Cores, pin};
 use report::{Allocation, FLOOR, Function, HELLO, PeerFigures, Report};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How many campaigns there are, in turn.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "bench-floor",
     "bench-hello",
     "bench-selection",
     "health",
     "device-profiles",
     "allocations",
+    "auth-guest",
 ];
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
@@ -190,13 +191,30 @@ fn subjects(binaries: &Binaries, backend: &Backend) -> Result<Vec<(&'static str,
     }
     .event();
     let device = bench_selection::device(0);
-    let profile = Request {
-        method: "GET",
-        route: "/v1/devices/{id}/profile",
-        path: &format!("/v1/devices/{device}/profile"),
-        parameter: Some(("id", &device)),
-        key: Some(backend.service_key()),
-        body: None,
+    let profile = |key: &str| {
+        Request {
+            method: "GET",
+            route: "/v1/devices/{id}/profile",
+            path: &format!("/v1/devices/{device}/profile"),
+            parameter: Some(("id", &device)),
+            key: Some(key),
+            body: None,
+        }
+        .event()
+    };
+    let guest = backend.guest(&device)?;
+    let sign_in = json!({
+        "guest_id": guest.guest_id,
+        "guest_secret": guest.guest_secret,
+        "device": { "id": device, "platform": "android" },
+    });
+    let sign_in = Request {
+        method: "POST",
+        route: "/v1/auth/guest",
+        path: "/v1/auth/guest",
+        parameter: None,
+        key: None,
+        body: Some(&sign_in),
     }
     .event();
     let peer = |name| Subject {
@@ -217,7 +235,15 @@ fn subjects(binaries: &Binaries, backend: &Backend) -> Result<Vec<(&'static str,
         (FLOOR, peer("bench-floor")),
         (HELLO, peer("bench-hello")),
         ("health", function("health", health.clone())?),
-        ("device-profiles", function("device-profiles", profile)?),
+        (
+            "device-profiles",
+            function("device-profiles", profile(backend.service_key()))?,
+        ),
+        (
+            "device-profiles, by a member",
+            function("device-profiles", profile(&guest.access_token))?,
+        ),
+        ("auth-guest", function("auth-guest", sign_in)?),
         ("allocations", allocations(binaries, backend)?),
     ])
 }
