@@ -310,7 +310,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "{:<14}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "{:<32}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
             "campaigns",
             "selection µs",
             "CPU µs",
@@ -326,7 +326,7 @@ impl fmt::Display for Report {
         {
             writeln!(
                 f,
-                "  {:<12}{:>12.2}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}",
+                "  {:<30}{:>12.2}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}",
                 selection.campaigns,
                 selection.select_us,
                 calls.cpu_us,
