@@ -191,13 +191,13 @@ impl Report {
         title: &str,
         cell: impl Fn(&Figures, &Column) -> String,
     ) -> fmt::Result {
-        write!(f, "{title:<18}")?;
+        write!(f, "{title:<32}")?;
         COLUMNS
             .iter()
             .try_for_each(|(heading, ..)| write!(f, "{heading:>10}"))?;
         writeln!(f)?;
         for Function { name, figures } in &self.functions {
-            write!(f, "  {name:<16}")?;
+            write!(f, "  {name:<30}")?;
             COLUMNS
                 .iter()
                 .try_for_each(|column| write!(f, "{:>10}", cell(figures, column)))?;
@@ -310,7 +310,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "{:<32}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "{:<14}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
             "campaigns",
             "selection µs",
             "CPU µs",
@@ -326,7 +326,7 @@ impl fmt::Display for Report {
         {
             writeln!(
                 f,
-                "  {:<30}{:>12.2}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}",
+                "  {:<12}{:>12.2}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}",
                 selection.campaigns,
                 selection.select_us,
                 calls.cpu_us,
