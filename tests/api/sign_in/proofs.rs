@@ -54,6 +54,31 @@ fn the_two_proofs_of_a_provider_lead_to_one_member() {
 }
 
 #[test]
+fn what_apple_gives_for_a_code_is_kept_anew_each_time() {
+    let scenario = Scenario::start();
+    let sealed = || {
+        let items = kept(&scenario);
+        let tokens = items
+            .iter()
+            .filter_map(|item| item["provider_token"]["S"].as_str());
+        tokens.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut seen = Vec::new();
+    for created in [true, false] {
+        let mut body = good(&scenario, ("apple", "id_token"), "77");
+        body["authorization_code"] = json!("77");
+        assert_eq!(enter(&scenario, &body)["created"], created);
+        seen.extend(sealed());
+    }
+    assert_eq!(seen.len(), 2, "one at a time: {seen:?}");
+    assert_ne!(seen[0], seen[1]);
+    let mut used_up = good(&scenario, ("apple", "id_token"), "77");
+    used_up["authorization_code"] = json!("somebody-else");
+    assert_eq!(enter(&scenario, &used_up)["created"], false);
+    assert_eq!(sealed(), seen[1..], "another's is not kept");
+}
+
+#[test]
 fn the_same_name_at_two_providers_is_two_people() {
     let scenario = Scenario::start();
     let claims =
