@@ -13,7 +13,7 @@ help: ## list the targets
 run: ## the whole backend on this machine (PORT=3000, FRESH=1, DATA=.local, LEGACY_ORIGIN=http://…)
 	@cargo build -q -p local && exec ./target/debug/local
 
-demo: ## replay 10,000 logged impressions against the running stack, or one of its own (ARGS=--targeted)
+demo: ## replay 10,000 logged impressions against the running stack, or one of its own (ARGS=--targeted, --day)
 	@cargo run -q -p demo -- $(ARGS)
 
 test: ## all tests, with nothing but a Rust toolchain
