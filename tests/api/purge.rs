@@ -283,10 +283,13 @@ fn a_provider_that_is_down_keeps_its_member_due_for_three_days_and_no_longer() {
     down.addresses.providers = nowhere();
     let told = Leaver::arrive(&scenario, 1);
     told.withdraw(&scenario);
+    let behind = Leaver::guest(&scenario, "phone-behind");
+    behind.withdraw(&scenario);
     for days_ahead in [0, 2] {
         let run = down.run(days_ahead, None);
         assert!(!run.status.success(), "somebody is left");
     }
+    assert_eq!(purge.trace_of(&behind), None, "nobody waits behind them");
     // They are closed for good, and what providers are told by is there still.
     assert_eq!(
         told.call(&scenario, "GET", "/v1/me", &json!({})).status,
