@@ -1,11 +1,62 @@
 //! Every function of the workspace by the name of its folder. The template says which of them run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kit::{Function, Vars, config::Faults};
+use kit::{
+    Function, Vars,
+    config::{Faults, Variable},
+};
 
 /// Builds a function from its environment, as its own binary does at its start.
 pub type Constructor = fn(&Vars) -> Result<Function, Faults>;
+
+macro_rules! functions {
+    ($($folder:literal => $library:ident,)*) => {
+        const FUNCTIONS: &[(&str, Constructor, &[&[Variable]])] =
+            &[$(($folder, $library::function, $library::VARIABLES)),*];
+    };
+}
+
+functions! {
+    "admin-content" => admin_content,
+    "admin-members" => admin_members,
+    "admin-reports" => admin_reports,
+    "allocations" => allocations,
+    "api-docs" => api_docs,
+    "app-status" => app_status,
+    "auth-challenges" => auth_challenges,
+    "auth-guest" => auth_guest,
+    "auth-refresh" => auth_refresh,
+    "auth-sign-in" => auth_sign_in,
+    "auth-sign-out" => auth_sign_out,
+    "device-content-config" => device_content_config,
+    "device-profiles" => device_profiles,
+    "fallback" => fallback,
+    "health" => health,
+    "jwks" => jwks,
+    "key-rotation" => key_rotation,
+    "me" => me,
+    "me-exports" => me_exports,
+    "me-identities" => me_identities,
+    "me-sessions" => me_sessions,
+    "pacing" => pacing,
+    "provider-events" => provider_events,
+    "publish" => publish,
+    "readiness" => readiness,
+    "roll-up" => roll_up,
+    "track" => track,
+    "withdrawal-page" => withdrawal_page,
+    "withdrawal-purge" => withdrawal_purge,
+}
+
+/// The name of every variable that some function reads.
+pub fn variables() -> BTreeSet<&'static str> {
+    let groups = FUNCTIONS.iter().flat_map(|(_, _, groups)| groups.iter());
+    groups
+        .flat_map(|group| group.iter())
+        .map(|variable| variable.name)
+        .collect()
+}
 
 /// Functions by folder.
 #[derive(Debug, Clone, Default)]
@@ -15,38 +66,10 @@ impl Registry {
     /// Every function of the workspace.
     #[must_use]
     pub fn workspace() -> Self {
-        let functions: [(&str, Constructor); 29] = [
-            ("admin-content", admin_content::function),
-            ("admin-members", admin_members::function),
-            ("admin-reports", admin_reports::function),
-            ("allocations", allocations::function),
-            ("api-docs", api_docs::function),
-            ("app-status", app_status::function),
-            ("auth-challenges", auth_challenges::function),
-            ("auth-guest", auth_guest::function),
-            ("auth-refresh", auth_refresh::function),
-            ("auth-sign-in", auth_sign_in::function),
-            ("auth-sign-out", auth_sign_out::function),
-            ("device-content-config", device_content_config::function),
-            ("device-profiles", device_profiles::function),
-            ("fallback", fallback::function),
-            ("health", health::function),
-            ("jwks", jwks::function),
-            ("key-rotation", key_rotation::function),
-            ("me", me::function),
-            ("me-exports", me_exports::function),
-            ("me-identities", me_identities::function),
-            ("me-sessions", me_sessions::function),
-            ("pacing", pacing::function),
-            ("provider-events", provider_events::function),
-            ("publish", publish::function),
-            ("readiness", readiness::function),
-            ("roll-up", roll_up::function),
-            ("track", track::function),
-            ("withdrawal-page", withdrawal_page::function),
-            ("withdrawal-purge", withdrawal_purge::function),
-        ];
-        functions.into_iter().collect()
+        let functions = FUNCTIONS.iter();
+        functions
+            .map(|(folder, build, _)| (*folder, *build))
+            .collect()
     }
 
     /// The function of a folder.

@@ -2,8 +2,8 @@
 //! `TEMPLATE` (the nearest `template.yaml`). `FRESH=1` starts empty, `LOG_LEVEL` (info) chooses how
 //! much the functions tell on standard output, `DYNAMODB_PORT` fixes where the database is served.
 //! `LEGACY_ORIGIN=http://127.0.0.1:8000` sends what no route takes to the server there, as a
-//! deployed stack with a `LegacyOrigin` does. Any other variable that the template gives a function, but
-//! the names of its resources, replaces the template's where it is set.
+//! deployed stack with a `LegacyOrigin` does. Any other variable that a function reads, but the names of
+//! its resources, replaces the template's where it is set.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use local::{Options, Stack, template::Template};
+use local::{Options, Stack};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -73,23 +73,23 @@ fn options() -> Result<Options, Box<dyn std::error::Error>> {
     options.port = port("PORT", 3000)?;
     options.dynamodb_port = port("DYNAMODB_PORT", 0)?;
     options.legacy_origin = variable("LEGACY_ORIGIN");
-    options.environment = replaced(&Template::read(&options.template, &BTreeMap::new())?);
+    options.environment = replaced();
     Ok(options)
 }
 
 /// The variables of the functions that this process was given too. What names a resource, and what the
 /// stack sets itself, stays as it is.
-fn replaced(template: &Template) -> BTreeMap<String, String> {
+fn replaced() -> BTreeMap<String, String> {
     let is_own = |name: &str| {
         let resource = ["_TABLE", "_BUCKET", "_FUNCTION", "_SECRET"];
         let resource = resource.iter().any(|end| name.ends_with(end));
-        resource || ["STAGE", "LOG_LEVEL", "PUBLIC_BASE_URL"].contains(&name)
+        let stack = ["STAGE", "LOG_LEVEL", "PUBLIC_BASE_URL"].contains(&name);
+        resource || stack || name.starts_with("AWS_")
     };
-    let functions = template.functions.iter();
-    functions
-        .flat_map(|function| function.environment.keys())
+    local::functions::variables()
+        .into_iter()
         .filter(|name| !is_own(name))
-        .filter_map(|name| Some((name.clone(), variable(name)?)))
+        .filter_map(|name| Some((name.to_owned(), variable(name)?)))
         .collect()
 }
 

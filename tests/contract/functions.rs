@@ -98,7 +98,7 @@ fn every_function_has_a_folder_a_binary_a_template_block_a_registry_line_and_an_
             registry.get(folder).is_some(),
             format!("functions/{folder} is not in the local stack's registry"),
             format!(
-                "in local/src/functions.rs: (\"{folder}\", {}::function),\nin local/Cargo.toml: {folder} = {{ path = \"../functions/{folder}\" }}",
+                "in local/src/functions.rs: \"{folder}\" => {},\nin local/Cargo.toml: {folder} = {{ path = \"../functions/{folder}\" }}",
                 folder.replace('-', "_")
             ),
         );
