@@ -16,10 +16,9 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Stamp, StoreError, Table,
-    keys::{self, Key},
+    Stamp, StoreError, Table, keys,
     query::{Range, Read},
-    table::{Item, Put, is_over, number, number_in},
+    table::{Item, Put, is_over, number, number_in, sort_key},
 };
 
 /// How long a profile and a content-config are kept after they were last put, and a counter that
@@ -55,11 +54,6 @@ struct ProfileItem {
 struct ConfigItem {
     config: String,
     updated_at: Instant,
-}
-
-#[derive(Deserialize)]
-struct SortKey {
-    sk: String,
 }
 
 impl Devices {
@@ -193,16 +187,8 @@ impl Devices {
 
     /// The same, for whoever knows a device by its key only.
     pub async fn erase_key(&self, device: DeviceKey) -> Result<bool, StoreError> {
-        let pk = keys::device(device);
-        let range = Range::all(pk.clone(), Read::Consistent);
-        let found: Vec<SortKey> = self.table.query_all(&range).await?;
-        let keys: Vec<Key> = found
-            .into_iter()
-            .map(|SortKey { sk }| Key { pk: pk.clone(), sk })
-            .collect();
-        let any = !keys.is_empty();
-        self.table.delete_all(keys).await?;
-        Ok(any)
+        let range = Range::all(keys::device(device), Read::Consistent);
+        self.table.delete_range(&range).await
     }
 
     fn profile_item(
@@ -272,8 +258,4 @@ pub(crate) fn count(item: &Item) -> Count {
         hours: named('h'),
         minutes: named('m'),
     }
-}
-
-fn sort_key(item: &Item) -> Option<&str> {
-    item.get("sk")?.as_s().ok().map(String::as_str)
 }

@@ -1,7 +1,7 @@
 //! Reading part of a partition, in as many answers as it takes; and a glance at a whole table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     StoreError, Table,
@@ -126,4 +126,27 @@ impl Table {
         let (items, _) = self.query(range, usize::MAX).await?;
         items.into_iter().map(|item| self.decode(item)).collect()
     }
+
+    /// The sort keys of a whole range.
+    pub(crate) async fn sort_keys(&self, range: &Range) -> Result<Vec<String>, StoreError> {
+        let found: Vec<SortKey> = self.query_all(range).await?;
+        Ok(found.into_iter().map(|SortKey { sk }| sk).collect())
+    }
+
+    /// Deletes a whole range. `false`: there was nothing.
+    pub(crate) async fn delete_range(&self, range: &Range) -> Result<bool, StoreError> {
+        let found = self.sort_keys(range).await?;
+        let any = !found.is_empty();
+        let keys = found.into_iter().map(|sk| Key {
+            pk: range.pk.clone(),
+            sk,
+        });
+        self.delete_all(keys.collect()).await?;
+        Ok(any)
+    }
+}
+
+#[derive(Deserialize)]
+struct SortKey {
+    sk: String,
 }

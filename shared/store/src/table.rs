@@ -327,6 +327,11 @@ pub(crate) fn number_in<T: std::str::FromStr>(item: &Item, name: &str) -> Option
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
+/// An item's sort key.
+pub(crate) fn sort_key(item: &Item) -> Option<&str> {
+    item.get("sk")?.as_s().ok().map(String::as_str)
+}
+
 /// Whether an item's time is over, though the table has not forgotten it yet.
 pub(crate) fn is_over(item: &Item, now: Instant) -> bool {
     let expires_at: Option<i64> = number_in(item, EXPIRES_AT);

@@ -94,18 +94,13 @@ impl Members {
 
     /// Every device that a member signed in on.
     pub(super) async fn devices(&self, member: MemberId) -> Result<Vec<DeviceKey>, StoreError> {
-        #[derive(Deserialize)]
-        struct Sorted {
-            sk: String,
-        }
-
         let (least, greatest) = keys::MEMBER_DEVICES;
         let range = Range {
             between: Some((least.to_owned(), greatest.to_owned())),
             ..Range::all(keys::member(member), Read::Consistent)
         };
-        let found: Vec<Sorted> = self.table.query_all(&range).await?;
-        let device = |Sorted { sk }: Sorted| sk.strip_prefix(least)?.parse().ok();
-        Ok(found.into_iter().filter_map(device).collect())
+        let found = self.table.sort_keys(&range).await?;
+        let device = |sk: &String| sk.strip_prefix(least)?.parse().ok();
+        Ok(found.iter().filter_map(device).collect())
     }
 }

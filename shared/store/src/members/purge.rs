@@ -10,7 +10,6 @@
 //! A link ticket names members by their ids and lapses by itself within minutes; it is left alone.
 
 use domain::{DeviceKey, Instant, RandomId, identity::MemberId};
-use serde::Deserialize;
 
 use super::{LinkedIdentity, Members, change::Tries, withdrawal::DueItem};
 use crate::{
@@ -88,11 +87,6 @@ impl PurgeStep {
         Self::Profile,
         Self::Due,
     ];
-}
-
-#[derive(Deserialize)]
-struct Sorted {
-    sk: String,
 }
 
 impl Members {
@@ -204,16 +198,12 @@ impl Members {
         member: MemberId,
         (least, greatest): (&str, &str),
     ) -> Result<(), StoreError> {
-        let pk = keys::member(member);
         let range = Range {
             between: Some((least.to_owned(), greatest.to_owned())),
-            ..Range::all(pk.clone(), Read::Consistent)
+            ..Range::all(keys::member(member), Read::Consistent)
         };
-        let found: Vec<Sorted> = self.table.query_all(&range).await?;
-        let key = |Sorted { sk }| Key { pk: pk.clone(), sk };
-        self.table
-            .delete_all(found.into_iter().map(key).collect())
-            .await
+        self.table.delete_range(&range).await?;
+        Ok(())
     }
 
     /// An identity is taken from the member last: its subject is needed to find whose it is.

@@ -11,7 +11,7 @@ use super::{MemberRecord, Members};
 use crate::{
     Page, StoreError, keys, page,
     query::{Range, Read},
-    table::{EXPIRES_AT, is_over},
+    table::{EXPIRES_AT, is_over, sort_key},
 };
 
 #[derive(Deserialize)]
@@ -71,18 +71,11 @@ impl Members {
         device: DeviceKey,
         now: Instant,
     ) -> Result<Vec<MemberId>, StoreError> {
-        #[derive(Deserialize)]
-        struct Sorted {
-            sk: String,
-        }
-
         let range = Range::all(keys::device(device), Read::Consistent);
         let (items, _) = self.table.query(&range, usize::MAX).await?;
-        let mut members = Vec::new();
-        for item in items.into_iter().filter(|item| !is_over(item, now)) {
-            let Sorted { sk } = self.table.decode(item)?;
-            members.extend(keys::member_of(&sk));
-        }
-        Ok(members)
+        let live = items.iter().filter(|item| !is_over(item, now));
+        Ok(live
+            .filter_map(|item| keys::member_of(sort_key(item)?))
+            .collect())
     }
 }
