@@ -49,6 +49,12 @@ functions! {
     "withdrawal-purge" => withdrawal_purge,
 }
 
+/// What the function of a folder says that it reads, group by group.
+pub fn variables_of(folder: &str) -> Option<&'static [&'static [Variable]]> {
+    let found = FUNCTIONS.iter().find(|(own, ..)| *own == folder);
+    found.map(|(_, _, groups)| *groups)
+}
+
 /// The name of every variable that some function reads.
 pub fn variables() -> BTreeSet<&'static str> {
     let groups = FUNCTIONS.iter().flat_map(|(_, _, groups)| groups.iter());

@@ -6,6 +6,7 @@ use std::{
 
 use kit::{Clock, Vars};
 use lambda_runtime::Context;
+use local::functions::Registry;
 use serde_json::{Value, json};
 use tests::{
     fault::{Fault, Rule},
@@ -31,7 +32,8 @@ fn the_worker_as_a_process() {
         left => Clock::system().now().as_millis().unsigned_abs() + left,
     };
     let vars: Vars = env::vars().collect();
-    let worker = withdrawal_purge::function(&vars).expect("a configuration");
+    let build = Registry::workspace().get("withdrawal-purge");
+    let worker = build.expect("a worker")(&vars).expect("a configuration");
     let event = fs::read(project::root().join("events/withdrawal-purge.json")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -14,7 +14,6 @@ mod routes;
 mod security;
 mod supply;
 mod template;
-mod variables;
 
 use std::{collections::BTreeSet, env, fs};
 

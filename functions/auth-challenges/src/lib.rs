@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use domain::{Instant, identity::Challenge, keyring::Keys};
+use domain::{Instant, identity::Challenge};
 use kit::{
     Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
     config::Variable, reply::Json,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use sessions::SessionSettings;
-use upstream::{Secret, SecretSettings};
+use sessions::{AuthKeys, SessionSettings};
+use upstream::SecretSettings;
 
 const NAME: &str = "auth-challenges";
 
@@ -35,7 +35,7 @@ pub const VARIABLES: &[&[Variable]] = &[
 ];
 
 struct State {
-    keys: Secret<Keys>,
+    keys: AuthKeys,
 }
 
 /// The function.
@@ -68,7 +68,7 @@ async fn post(
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Json<ChallengeAnswer>>, Problem> {
     let now = call.now();
-    let keys = state.keys.get(now).await?;
+    let keys = state.keys.current(now).await?;
     let challenge = Challenge::new(&keys, now, &mut call.rng());
     let answer = Reply::created(ChallengeAnswer {
         challenge_id: challenge.id,

@@ -105,7 +105,7 @@ async fn post(
 ) -> Result<Reply<reply::Json<TokenPair>>, Problem> {
     let (now, mut rng) = (call.now(), call.rng());
     let text = &call.body.0.refresh_token;
-    let token = state.sessions.presented(text, now).await?;
+    let token = state.sessions.keys().presented(text, now).await?;
     let over = || Problem::new(Code::TokenInvalid).detail("the session is over");
     let standing = state.members.standing(token.member, token.session).await?;
     let (record, session) = standing.ok_or_else(over)?;

@@ -22,10 +22,7 @@ use store::{
     edge::{IssuerSettings, TokenSettings},
     members::{Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
 };
-use upstream::{
-    SecretSettings,
-    providers::{ProviderSettings, Providers},
-};
+use upstream::{SecretSettings, providers::ProviderSettings};
 
 const NAME: &str = "auth-sign-in";
 
@@ -75,13 +72,13 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
             let providers = ProviderSettings::read(vars);
             Faults::both(sessions, Faults::both(tokens, providers))
         })?;
-    provider.refuse_sandboxes(runtime.settings.stage)?;
+    let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let database = Database::connect(&aws, Pace::NORMAL);
-    let providers = Providers::new(&provider, &provider.secrets(&secrets, &aws));
+    let sessions = Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
-        sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
-        prover: Prover::new(providers),
+        prover: Prover::new(providers, sessions.keys().clone()),
+        sessions,
     });
     Ok(kit::Api::new(NAME, runtime)
         .route(POST, &state, post)
@@ -139,10 +136,7 @@ async fn post(
         challenge_id: body.challenge_id,
         nonce: body.nonce,
     };
-    let proven = state
-        .prover
-        .prove(&claimed, &state.sessions, now, &mut rng)
-        .await?;
+    let proven = state.prover.prove(&claimed, now, &mut rng).await?;
     let may_join = !body.under_14 || body.guardian_consent;
     let newcomer = may_join.then(|| Newcomer {
         id: RandomId::new(now, &mut rng),

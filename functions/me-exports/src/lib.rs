@@ -21,7 +21,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sessions::{MemberAnswer, member_now};
+use sessions::{MemberAnswer, gone, member_now};
 use store::{
     Database,
     devices::Devices,
@@ -186,7 +186,7 @@ async fn post(
         .request_export(member, export_id, export)
         .await?
     {
-        return Err(Problem::new(Code::TokenInvalid).detail("the member is no more"));
+        return Err(gone());
     }
     Ok(Reply::accepted(ExportAnswer {
         export_id,

@@ -101,13 +101,13 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
             let own = Faults::both(ProviderSettings::read(vars), WithdrawalSettings::read(vars));
             Faults::both(sessions, Faults::both(tokens, own))
         })?;
-    provider.refuse_sandboxes(runtime.settings.stage)?;
+    let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let database = Database::connect(&aws, Pace::NORMAL);
-    let providers = Providers::new(&provider, &provider.secrets(&secrets, &aws));
+    let sessions = Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
-        sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
-        prover: Prover::new(providers.clone()),
+        prover: Prover::new(providers.clone(), sessions.keys().clone()),
+        sessions,
         providers,
         grace: settings.grace.0,
     });

@@ -65,10 +65,7 @@ pub(crate) async fn post(
         challenge_id: body.challenge_id,
         nonce: body.nonce,
     };
-    let proven = state
-        .prover
-        .prove(&claimed, &state.sessions, now, &mut rng)
-        .await?;
+    let proven = state.prover.prove(&claimed, now, &mut rng).await?;
     let identity = NewIdentity {
         provider: proven.provider,
         subject: &proven.subject,

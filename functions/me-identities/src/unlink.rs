@@ -54,7 +54,7 @@ pub(crate) async fn delete(
 impl State {
     /// Ends the connection at the provider, where that can be done from here.
     async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Problem> {
-        let keys = self.sessions.keys(now).await?;
+        let keys = self.sessions.keys().current(now).await?;
         let_go(&self.providers, identity, &keys, now).await?;
         Ok(())
     }

@@ -10,9 +10,10 @@ use garde::Validate;
 use kit::{Call, Nothing, Problem, Reply, extract, reply::Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sessions::gone;
 use store::Stamp;
 
-use crate::{State, gone};
+use crate::State;
 
 /// What is agreed to; what is left out stays as it was.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]

@@ -126,8 +126,3 @@ impl State {
         member_now(&self.members, &call.principal, call.now()).await
     }
 }
-
-/// The member was there a moment ago.
-fn gone() -> Problem {
-    Problem::new(Code::TokenInvalid).detail("the member is no more")
-}

@@ -12,13 +12,13 @@ use kit::{Call, Code, Nothing, Problem, Reply, extract, precondition::Preconditi
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use sessions::MemberAnswer;
+use sessions::{MemberAnswer, gone};
 use store::{
     Stamp,
     members::{MemberRecord, ProfileChange, Updating},
 };
 
-use crate::{State, consents::MarketingConsent, gone};
+use crate::{State, consents::MarketingConsent};
 
 pub(crate) async fn get(
     state: Arc<State>,

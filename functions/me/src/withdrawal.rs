@@ -2,30 +2,17 @@
 
 use std::sync::Arc;
 
-use domain::{Instant, identity::MemberStatus};
 use kit::{
     Call, Code, Nothing, Problem, Reply,
     reply::{Empty, Json},
 };
-use schemars::JsonSchema;
-use serde::Serialize;
+use sessions::{WithdrawalAnswer, gone};
 use store::{
     Stamp,
     members::{Cancelling, Withdrawing},
 };
 
-use crate::{State, gone};
-
-/// A withdrawal that is under way.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct WithdrawalAnswer {
-    /// How the member stands.
-    status: MemberStatus,
-    /// When they said so.
-    requested_at: Instant,
-    /// When they are forgotten, if they don't come back before.
-    purge_at: Instant,
-}
+use crate::State;
 
 pub(crate) async fn begin(
     state: Arc<State>,
@@ -39,12 +26,8 @@ pub(crate) async fn begin(
         .await?
         .ok_or_else(gone)?;
     let (Withdrawing::Begun(record) | Withdrawing::Pending(record)) = withdrawing;
-    let withdrawal = record.member.withdrawal.ok_or_else(gone)?;
-    Ok(Reply::accepted(WithdrawalAnswer {
-        status: record.member.status(now),
-        requested_at: withdrawal.requested_at,
-        purge_at: withdrawal.purge_at,
-    }))
+    let answer = WithdrawalAnswer::of(&record, now).ok_or_else(gone)?;
+    Ok(Reply::accepted(answer))
 }
 
 pub(crate) async fn cancel(

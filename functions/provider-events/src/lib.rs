@@ -96,12 +96,12 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
             let own = Faults::both(ProviderSettings::read(vars), WithdrawalSettings::read(vars));
             Faults::both(shared, own)
         })?;
-    provider.refuse_sandboxes(runtime.settings.stage)?;
+    let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let members = Database::connect(&aws, Pace::NORMAL).table(&token.members_table.0);
     let state = Arc::new(State {
         revocations: Revocations::new(members.clone()),
         members: Members::new(members),
-        providers: Providers::new(&provider, &provider.secrets(&secrets, &aws)),
+        providers,
         grace: withdrawal.grace.0,
     });
     Ok(kit::Api::new(NAME, runtime)

@@ -12,16 +12,9 @@ use kit::{
     Code, Endpoint, Faults, Function, Method, Vars,
     config::{Stage, Variable},
 };
-use sessions::{Prover, SessionSettings, Sessions, WithdrawalSettings};
-use store::{
-    Database,
-    edge::{IssuerSettings, TokenSettings},
-    members::Members,
-};
-use upstream::{
-    SecretSettings,
-    providers::{ProviderSettings, Providers},
-};
+use sessions::{Prover, SessionSettings, WithdrawalSettings};
+use store::{Database, edge::TokenSettings, members::Members};
+use upstream::{SecretSettings, providers::ProviderSettings};
 
 use crate::page::Contact;
 
@@ -69,7 +62,6 @@ pub const VARIABLES: &[&[Variable]] = &[
     SecretSettings::VARIABLES,
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
-    IssuerSettings::VARIABLES,
     ProviderSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
     Settings::VARIABLES,
@@ -77,7 +69,6 @@ pub const VARIABLES: &[&[Variable]] = &[
 
 struct State {
     members: Members,
-    sessions: Sessions,
     prover: Prover,
     grace: Duration,
     contact: Contact,
@@ -85,15 +76,14 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), (provider, (withdrawal, settings)))), aws) =
+    let (runtime, ((secrets, session), (token, (provider, (withdrawal, settings)))), aws) =
         aws::start(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
             let own = Faults::both(WithdrawalSettings::read(vars), Settings::read(vars));
             let own = Faults::both(ProviderSettings::read(vars), own);
-            Faults::both(sessions, Faults::both(tokens, own))
+            Faults::both(sessions, Faults::both(TokenSettings::read(vars), own))
         })?;
-    provider.refuse_sandboxes(runtime.settings.stage)?;
+    let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     if runtime.settings.stage == Stage::Prd && settings.contact.is_example() {
         return Err(Faults::one(
             "WITHDRAWAL_CONTACT",
@@ -101,11 +91,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         ));
     }
     let database = Database::connect(&aws, Pace::NORMAL);
-    let providers = Providers::new(&provider, &provider.secrets(&secrets, &aws));
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
-        sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
-        prover: Prover::new(providers),
+        prover: Prover::new(providers, session.keys(&secrets, &aws)),
         grace: withdrawal.grace.0,
         contact: settings.contact,
     });

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use domain::{
     Fault, FaultCode, Instant,
-    identity::{Challenge, MemberStatus, Provider, Subject},
+    identity::{Challenge, Provider, Subject},
 };
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use sessions::{Claimed, refusal};
+use serde::Deserialize;
+use sessions::{Claimed, WithdrawalAnswer, refusal};
 use store::{Stamp, members::Withdrawing};
 
 use crate::State;
@@ -44,18 +44,6 @@ pub(crate) struct WithdrawalBody {
     guest_secret: Option<String>,
 }
 
-/// A withdrawal that is under way.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ProvenWithdrawal")]
-pub(crate) struct WithdrawalAnswer {
-    /// How the member stands.
-    status: MemberStatus,
-    /// When they said so.
-    requested_at: Instant,
-    /// When they are forgotten, if they don't come back before.
-    purge_at: Instant,
-}
-
 pub(crate) async fn post(
     state: Arc<State>,
     call: Call<Nothing, Nothing, extract::Json<WithdrawalBody>>,
@@ -66,10 +54,7 @@ pub(crate) async fn post(
         Provider::Guest => (Provider::Guest, state.guest(body).await?, None),
         provider => {
             let claimed = claimed(provider, body);
-            let proven = state
-                .prover
-                .prove(&claimed, &state.sessions, now, &mut rng)
-                .await?;
+            let proven = state.prover.prove(&claimed, now, &mut rng).await?;
             (proven.provider, proven.subject, proven.challenge)
         }
     };
@@ -83,12 +68,7 @@ pub(crate) async fn post(
         .withdraw(member, challenge.as_ref(), Stamp::random(&mut rng), now)
         .await?;
     let (Withdrawing::Begun(record) | Withdrawing::Pending(record)) = withdrawing;
-    let withdrawal = record.member.withdrawal.ok_or_else(nobody)?;
-    let answer = WithdrawalAnswer {
-        status: record.member.status(now),
-        requested_at: withdrawal.requested_at,
-        purge_at: withdrawal.purge_at,
-    };
+    let answer = WithdrawalAnswer::of(&record, now).ok_or_else(nobody)?;
     Ok(Reply::accepted(answer).cache_control("no-store"))
 }
 

@@ -11,7 +11,6 @@ use aws::Pace;
 use domain::{
     DeviceKey, Instant, RandomId,
     identity::{MemberId, SessionsEnded},
-    keyring::Keys,
 };
 use kit::{
     Clock, Faults, Function, Job, Vars,
@@ -19,7 +18,7 @@ use kit::{
     problem::Chain,
 };
 use serde::{Serialize, de::IgnoredAny};
-use sessions::{SessionSettings, let_go};
+use sessions::{AuthKeys, SessionSettings, let_go};
 use store::{
     Database, Stamp, StoreError,
     devices::Devices,
@@ -28,7 +27,7 @@ use store::{
     revocations::{Change, Revocations},
 };
 use upstream::{
-    Secret, SecretSettings,
+    SecretSettings,
     providers::{ProviderError, ProviderSettings, Providers},
 };
 
@@ -67,7 +66,7 @@ struct Worker {
     devices: Devices,
     revocations: Revocations,
     providers: Providers,
-    keys: Secret<Keys>,
+    keys: AuthKeys,
     clock: Clock,
 }
 
@@ -79,14 +78,14 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
             let own = Faults::both(ProviderSettings::read(vars), Settings::read(vars));
             Faults::both(sessions, Faults::both(TokenSettings::read(vars), own))
         })?;
-    provider.refuse_sandboxes(runtime.settings.stage)?;
+    let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let members = database.table(&token.members_table.0);
     let worker = Worker {
         revocations: Revocations::new(members.clone()),
         members: Members::new(members),
         devices: Devices::new(database.table(&settings.devices_table.0)),
-        providers: Providers::new(&provider, &provider.secrets(&secrets, &aws)),
+        providers,
         keys: session.keys(&secrets, &aws),
         clock: runtime.clock.clone(),
     };
@@ -207,7 +206,7 @@ impl Worker {
     }
 
     async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Failure> {
-        let keys = self.keys.get(now).await?;
+        let keys = self.keys.current(now).await?;
         Ok(let_go(&self.providers, identity, &keys, now).await?)
     }
 

@@ -87,6 +87,29 @@ impl MemberAnswer {
     }
 }
 
+/// A withdrawal that is under way.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WithdrawalAnswer {
+    /// How the member stands.
+    status: MemberStatus,
+    /// When they said so.
+    requested_at: Instant,
+    /// When they are forgotten, if they don't come back before.
+    purge_at: Instant,
+}
+
+impl WithdrawalAnswer {
+    /// The withdrawal of a member; `None`: there is none.
+    pub fn of(record: &MemberRecord, now: Instant) -> Option<Self> {
+        let withdrawal = record.member.withdrawal?;
+        Some(Self {
+            status: record.member.status(now),
+            requested_at: withdrawal.requested_at,
+            purge_at: withdrawal.purge_at,
+        })
+    }
+}
+
 /// What a sign-in gives.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SignedIn")]

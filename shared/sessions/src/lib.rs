@@ -4,6 +4,7 @@
 
 mod answer;
 mod grace;
+mod keys;
 mod letting_go;
 mod members;
 mod proof;
@@ -11,10 +12,11 @@ mod sealed;
 mod tokens;
 
 pub use self::{
-    answer::{MemberAnswer, SignedInAnswer},
+    answer::{MemberAnswer, SignedInAnswer, WithdrawalAnswer},
     grace::{GraceDays, WithdrawalSettings},
+    keys::AuthKeys,
     letting_go::let_go,
-    members::{member_now, refusal},
+    members::{gone, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     sealed::{Sealed, Unsealed},
     tokens::{SessionSettings, Sessions, TokenPair},

@@ -36,6 +36,7 @@ pub async fn member_now(
     }
 }
 
-fn gone() -> Problem {
+/// 401: the member was forgotten, perhaps a moment ago.
+pub fn gone() -> Problem {
     Problem::new(Code::TokenInvalid).detail("the member is no more")
 }

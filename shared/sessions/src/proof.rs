@@ -8,7 +8,7 @@ use kit::{Code, Problem};
 use rand::Rng;
 use upstream::providers::{Proof, ProviderError, Providers, TokenFault};
 
-use crate::{Sealed, Sessions};
+use crate::{AuthKeys, Sealed};
 
 /// What a caller says of who they are. Never printed.
 #[derive(Clone)]
@@ -43,12 +43,13 @@ pub struct Proven {
 /// Asks providers.
 pub struct Prover {
     providers: Providers,
+    keys: AuthKeys,
 }
 
 impl Prover {
-    /// Asks these.
-    pub fn new(providers: Providers) -> Self {
-        Self { providers }
+    /// Asks these, about challenges that these keys signed.
+    pub fn new(providers: Providers, keys: AuthKeys) -> Self {
+        Self { providers, keys }
     }
 
     /// Whom the provider vouches for. That a challenge was not used before is for whoever keeps it.
@@ -59,13 +60,12 @@ impl Prover {
     pub async fn prove(
         &self,
         claimed: &Claimed,
-        sessions: &Sessions,
         now: Instant,
         rng: &mut impl Rng,
     ) -> Result<Proven, Problem> {
         let provider = claimed.provider;
         let challenge = match &claimed.challenge_id {
-            Some(id) => Some(sessions.challenge(id, now).await?),
+            Some(id) => Some(self.keys.challenge(id, now).await?),
             None => None,
         };
         let proof = proof(claimed, challenge.as_ref())?;
@@ -87,7 +87,7 @@ impl Prover {
             });
             if let Some(grant) = grant {
                 let plain = serde_json::to_vec(&grant).map_err(|e| Problem::internal(&e))?;
-                let keys = sessions.keys(now).await?;
+                let keys = self.keys.current(now).await?;
                 provider_token =
                     Sealed::seal(&keys, &Sealed::place(provider, &subject), &plain, rng);
             }

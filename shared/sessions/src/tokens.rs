@@ -1,18 +1,15 @@
 //! The pair of tokens that a session is told by.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws::Aws;
 use domain::{
     DeviceKey, Instant,
-    identity::{
-        Challenge, ChallengeRefused, RefreshToken, RefreshTokenRefused, Session, SessionId,
-        SessionTerms,
-    },
+    identity::{RefreshToken, Session, SessionId, SessionTerms},
     keyring::Keys,
 };
 use kit::{
-    Code, Problem,
+    Problem,
     config::{ResourceName, Seconds},
 };
 use rand::Rng;
@@ -24,6 +21,8 @@ use store::{
     signing_keys::{Grant, Issuer, SigningKeys},
 };
 use upstream::{Secret, SecretSettings};
+
+use crate::AuthKeys;
 
 kit::settings! {
     /// What functions need that give out sessions.
@@ -50,8 +49,8 @@ impl SessionSettings {
     }
 
     /// The keys that sign refresh tokens and challenges, which are not read yet.
-    pub fn keys(&self, secrets: &SecretSettings, aws: &Aws) -> Secret<Keys> {
-        secrets.secret(aws, &self.auth_keys.0, Keys::parse)
+    pub fn keys(&self, secrets: &SecretSettings, aws: &Aws) -> AuthKeys {
+        AuthKeys::new(secrets.secret(aws, &self.auth_keys.0, Keys::parse))
     }
 }
 
@@ -59,7 +58,7 @@ impl SessionSettings {
 pub struct Sessions {
     issuer: Issuer,
     signing_keys: Secret<SigningKeys>,
-    keys: Secret<Keys>,
+    keys: AuthKeys,
     terms: SessionTerms,
 }
 
@@ -104,8 +103,8 @@ impl Sessions {
     }
 
     /// The keys that sign refresh tokens and challenges, and seal what providers gave us.
-    pub async fn keys(&self, now: Instant) -> Result<Arc<Keys>, Problem> {
-        Ok(self.keys.get(now).await?)
+    pub fn keys(&self) -> &AuthKeys {
+        &self.keys
     }
 
     /// The live pair of a session: the access token is a new one each time, the refresh token the
@@ -132,40 +131,10 @@ impl Sessions {
             access_token: access.token,
             token_type: "Bearer",
             expires_in: access.expires_in.as_secs(),
-            refresh_token: turn.sign(&*self.keys(now).await?),
+            refresh_token: turn.sign(&*self.keys.current(now).await?),
             refresh_expires_in: left(session.ends_at(&self.terms), now).as_secs(),
             session_id: session.id,
         })
-    }
-
-    /// Reads a refresh token that came back.
-    ///
-    /// # Errors
-    /// 401 `token_invalid` for what is none of ours, and nothing was touched.
-    pub async fn presented(&self, text: &str, now: Instant) -> Result<RefreshToken, Problem> {
-        let verified = match RefreshToken::verify(&*self.keys(now).await?, text) {
-            Err(RefreshTokenRefused::UnknownKey(_)) => {
-                let keys = self.keys.refresh(now).await?;
-                RefreshToken::verify(&keys, text)
-            }
-            verified => verified,
-        };
-        verified.map_err(|refused| Problem::new(Code::TokenInvalid).detail(refused.to_string()))
-    }
-
-    /// The challenge of that id, if it is ours and has not lapsed.
-    ///
-    /// # Errors
-    /// 401 `challenge_used`.
-    pub async fn challenge(&self, id: &str, now: Instant) -> Result<Challenge, Problem> {
-        let verified = match Challenge::verify(&*self.keys(now).await?, id, now) {
-            Err(ChallengeRefused::UnknownKey(_)) => {
-                let keys = self.keys.refresh(now).await?;
-                Challenge::verify(&keys, id, now)
-            }
-            verified => verified,
-        };
-        verified.map_err(|refused| Problem::new(Code::ChallengeUsed).detail(refused.to_string()))
     }
 }
 

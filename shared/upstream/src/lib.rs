@@ -11,7 +11,7 @@ pub mod secrets;
 
 pub use crate::{
     edge::{SecretSettings, unkept},
-    providers::{ProviderError, ProviderSecrets, ProviderSettings, Providers},
+    providers::{ProviderError, ProviderSettings, Providers},
     rotation::SecretVersions,
     secrets::{Secret, SecretError, SecretsManager},
 };

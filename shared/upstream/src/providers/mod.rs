@@ -27,11 +27,11 @@ mod secrets;
 mod settings;
 mod signed;
 
+use self::secrets::ProviderSecrets;
 pub use self::{
     apple::AppleKey,
     error::{ProviderError, TokenFault},
     event::{AccountEvent, AccountEventKind},
-    secrets::ProviderSecrets,
     settings::{Listed, Milliseconds, ProviderSettings, ProviderUrl},
 };
 
@@ -100,8 +100,9 @@ struct Inner {
 }
 
 impl Providers {
-    /// Nobody is asked before there is a proof.
-    pub fn new(settings: &ProviderSettings, secrets: &ProviderSecrets) -> Self {
+    /// Nobody is asked before there is a proof. Only [`ProviderSettings::providers`] makes one, which
+    /// refuses what production must not ask.
+    fn new(settings: &ProviderSettings, secrets: &ProviderSecrets) -> Self {
         let https = Https::new(settings.timeout.0);
         Self(Arc::new(Inner {
             apple: apple::Apple::new(settings, secrets.apple_key.clone(), &https),

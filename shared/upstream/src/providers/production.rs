@@ -12,7 +12,7 @@ impl ProviderSettings {
     ///
     /// # Errors
     /// Names every variable that leads elsewhere.
-    pub fn refuse_sandboxes(&self, stage: Stage) -> Result<(), Faults> {
+    pub(super) fn refuse_sandboxes(&self, stage: Stage) -> Result<(), Faults> {
         if stage != Stage::Prd {
             return Ok(());
         }

@@ -3,24 +3,39 @@
 use std::convert::Infallible;
 
 use aws::Aws;
+use kit::config::{Faults, Stage};
 
-use super::{AppleKey, ProviderSettings};
+use super::{AppleKey, ProviderSettings, Providers};
 use crate::{edge::SecretSettings, secrets::Secret};
 
 /// Each secret where it is configured.
 #[derive(Debug, Clone, Default)]
-pub struct ProviderSecrets {
+pub(super) struct ProviderSecrets {
     /// Signs for Apple's tokens.
-    pub apple_key: Option<Secret<AppleKey>>,
+    pub(super) apple_key: Option<Secret<AppleKey>>,
     /// Our admin key at Kakao.
-    pub kakao_admin_key: Option<Secret<String>>,
+    pub(super) kakao_admin_key: Option<Secret<String>>,
     /// Our app's secret at Facebook.
-    pub facebook_app_secret: Option<Secret<String>>,
+    pub(super) facebook_app_secret: Option<Secret<String>>,
 }
 
 impl ProviderSettings {
+    /// The providers as they are configured, none of which is asked yet.
+    ///
+    /// # Errors
+    /// In production, names every variable that leads to a sandbox.
+    pub fn providers(
+        &self,
+        stage: Stage,
+        settings: &SecretSettings,
+        aws: &Aws,
+    ) -> Result<Providers, Faults> {
+        self.refuse_sandboxes(stage)?;
+        Ok(Providers::new(self, &self.secrets(settings, aws)))
+    }
+
     /// The secrets that are named here, none of which is read yet.
-    pub fn secrets(&self, settings: &SecretSettings, aws: &Aws) -> ProviderSecrets {
+    fn secrets(&self, settings: &SecretSettings, aws: &Aws) -> ProviderSecrets {
         let text = |name: &Option<kit::config::ResourceName>| {
             let name = name.as_ref()?;
             Some(settings.secret(aws, &name.0, trimmed))

@@ -135,7 +135,9 @@ pub(crate) fn providers(stand_in: &StandIn, more: &[(&str, &str)]) -> Providers 
     })
     .unwrap();
     let freshness = SecretSettings::read(&Vars::default()).unwrap();
-    Providers::new(&settings, &settings.secrets(&freshness, &aws))
+    settings
+        .providers(kit::config::Stage::Dev, &freshness, &aws)
+        .unwrap()
 }
 
 /// A key as the provider has one.
