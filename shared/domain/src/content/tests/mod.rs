@@ -2,6 +2,7 @@
 
 mod authoring;
 mod banners;
+mod config;
 mod damage;
 mod notices;
 
