@@ -27,6 +27,7 @@ mod leavers;
 mod legacy;
 mod link_tickets;
 mod lost_answers;
+mod maintenance;
 mod members;
 mod nicknames;
 mod outage;
