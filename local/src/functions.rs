@@ -31,6 +31,7 @@ functions! {
     "auth-sign-out" => auth_sign_out,
     "device-content-config" => device_content_config,
     "device-profiles" => device_profiles,
+    "events" => events,
     "fallback" => fallback,
     "health" => health,
     "jwks" => jwks,

@@ -20,6 +20,7 @@ mod budgets;
 mod content;
 mod devices;
 mod documents;
+mod events;
 mod hooks;
 mod identities;
 mod keys;
