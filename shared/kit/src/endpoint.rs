@@ -44,6 +44,9 @@ pub enum Caller {
     /// Anyone; whoever proves to be an operator, or sends a service key with this scope, may ask for
     /// more.
     PublicOrOperator(&'static str),
+    /// Anyone; an access token, where one is sent, proves a member, and a bad one is refused. Whoever
+    /// sends a service key with this scope may ask for more.
+    PublicOrMember(&'static str),
     /// A member: an access token.
     Member,
     /// An access token of a session bound to the device in the path, or a service key with this

@@ -367,6 +367,8 @@ fn guarded() -> Function {
         Endpoint::new(Method::Patch, "/me", "patchMe", "Me").caller(Caller::Member);
     const DEVICE: Endpoint = Endpoint::new(Method::Get, "/devices/{id}", "getDevice", "A device")
         .caller(Caller::Device("things"));
+    const NEWS: Endpoint = Endpoint::new(Method::Get, "/news", "getNews", "What is new")
+        .caller(Caller::PublicOrMember("news:read"));
     let vars: Vars = [("STAGE".to_owned(), "dev".to_owned())]
         .into_iter()
         .collect();
@@ -388,6 +390,13 @@ fn guarded() -> Function {
                 Ok(Reply::ok(
                     json!({"who": call.principal.name(), "id": call.path.id}),
                 ))
+            },
+        )
+        .route(
+            NEWS,
+            &state,
+            |_, call: Call<Nothing, Nothing, Nothing>| async move {
+                Ok(Reply::ok(json!({"who": call.principal.name()})))
             },
         )
         .build()
@@ -437,5 +446,26 @@ async fn a_devices_route_takes_its_own_members_and_keys_with_the_scope() {
     ] {
         let (answered, body, _) = as_caller("GET /devices/{id}", Some(token)).await;
         assert_eq!((answered, body["code"].as_str()), (status, code), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_route_that_knows_members_takes_anyone_and_refuses_bad_tokens() {
+    let member = format!("member:{}", RandomId::from_bytes([1; 16]));
+    for (token, who) in [
+        (None, "anonymous"),
+        (Some("phone-1"), member.as_str()),
+        (Some("msk_known"), "service:ci"),
+    ] {
+        let (status, body, _) = as_caller("GET /news", token).await;
+        assert_eq!((status, body["who"].as_str()), (200, Some(who)));
+    }
+    for (token, status, code) in [
+        ("old", 401, "token_expired"),
+        ("banned", 403, "member_banned"),
+        ("msk_other", 401, "service_key_invalid"),
+    ] {
+        let (answered, body, _) = as_caller("GET /news", Some(token)).await;
+        assert_eq!((answered, body["code"].as_str()), (status, Some(code)));
     }
 }
