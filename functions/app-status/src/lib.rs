@@ -38,7 +38,8 @@ const GET: Endpoint = Endpoint::new(
     "If-None-Match",
 ])
 .answers(&[200, 304])
-.problems(&[Code::Unavailable]);
+.problems(&[Code::Unavailable])
+.during_maintenance();
 
 kit::settings! {
     /// What the function needs beside the snapshots.

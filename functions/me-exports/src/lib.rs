@@ -25,7 +25,7 @@ use sessions::{MemberAnswer, gone, member_now};
 use store::{
     Database,
     devices::Devices,
-    edge::TokenSettings,
+    edge::{self, SnapshotSettings, TokenSettings},
     members::{Export, Members},
 };
 
@@ -65,6 +65,7 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
     Settings::VARIABLES,
 ];
@@ -76,7 +77,7 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (token, settings), aws) = aws::start(vars, NAME, |vars| {
+    let (runtime, (token, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(TokenSettings::read(vars), Settings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
@@ -85,6 +86,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         devices: Devices::new(database.table(&settings.devices_table.0)),
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(token.authority(&database)))
         .route(POST, &state, post)
         .route(GET, &state, get)

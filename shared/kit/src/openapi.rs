@@ -250,6 +250,9 @@ pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
         ]);
     }
     codes.extend(refusals_of_callers(endpoint.caller));
+    if endpoint.closes_for_maintenance() {
+        codes.extend([Code::Maintenance, Code::Unavailable]);
+    }
     if endpoint.rate != Rate::Unlimited {
         codes.insert(Code::RateLimited);
     }
