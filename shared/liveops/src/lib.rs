@@ -8,6 +8,7 @@
 mod asking;
 mod caching;
 mod notices;
+mod operators;
 mod profiles;
 mod query;
 mod status;
@@ -17,14 +18,12 @@ pub use crate::{
     asking::{Asking, Known, Targeted},
     caching::{Caching, CachingSettings, Keeping, tag},
     notices::{read_state, unread},
+    operators::{EXPLAIN, OperatorSettings, explained},
     profiles::{ProfileSettings, Profiles},
     query::{AudienceQuery, ExplainQuery, PageQuery, PlacementQuery},
     status::{KnownStatus, StatusReader, StatusSettings},
     visitor::{Said, Says, Visitor},
 };
-
-/// What a service key needs to be told why.
-pub const EXPLAIN: &str = "content:read";
 
 /// The headers that say who asks, for declarations.
 pub const AUDIENCE_HEADERS: &[&str] = &[
@@ -35,18 +34,3 @@ pub const AUDIENCE_HEADERS: &[&str] = &[
     "Accept-Language",
     "If-None-Match",
 ];
-
-/// Whether the caller is to be told why: whoever asks for it must be an operator.
-///
-/// # Errors
-/// 401 for nobody in particular, 403 for others.
-pub fn explained<P, Q, B>(
-    call: &kit::Call<P, Q, B>,
-    asked: Option<bool>,
-) -> Result<bool, kit::Problem> {
-    let explained = asked == Some(true);
-    if explained {
-        call.principal.require(EXPLAIN)?;
-    }
-    Ok(explained)
-}
