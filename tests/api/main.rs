@@ -26,6 +26,7 @@ mod keys;
 mod leavers;
 mod legacy;
 mod link_tickets;
+mod live;
 mod lost_answers;
 mod members;
 mod nicknames;
