@@ -28,6 +28,7 @@ mod legacy;
 mod link_tickets;
 mod live;
 mod lost_answers;
+mod maintenance;
 mod members;
 mod nicknames;
 mod outage;

@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod functions;
 mod layout;
+mod maintenance;
 mod openapi;
 mod routes;
 mod security;

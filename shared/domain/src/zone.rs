@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr, sync::LazyLock};
 
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 use crate::{Instant, define::BadText};
 
@@ -51,6 +51,12 @@ impl TimeZoneName {
         midnight.map_or(Instant::from_millis(i64::MAX), |midnight| {
             Instant::from_millis(midnight.timestamp().as_millisecond())
         })
+    }
+
+    /// How far clocks in this zone are from UTC when they show `local`; which they may never do, or
+    /// twice.
+    pub(crate) fn offset_at(&self, local: jiff::civil::DateTime) -> AmbiguousOffset {
+        self.zone.to_ambiguous_timestamp(local).offset()
     }
 
     /// What a clock in this zone shows at `instant`.

@@ -136,9 +136,8 @@ impl Validate for Click {
 }
 
 fn coherent(banner: &Banner, _: &()) -> garde::Result {
-    let mut faults: Vec<Fault> = schedule::fault(banner.starts_at, Some(banner.ends_at))
-        .into_iter()
-        .collect();
+    let schedule = schedule::fault(banner.starts_at, Some(banner.ends_at));
+    let mut faults = Vec::from_iter(schedule);
     faults.extend(Sizes::default().faults(banner));
     rule(faults)
 }
@@ -165,6 +164,8 @@ impl<'a> Sizes<'a> {
 }
 
 impl Item for Banner {
+    const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
+
     /// Pictures are named by their content, so that one URL has one size wherever it is.
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut sizes = Sizes::default();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Kind, LoadError,
     artefact::{Entry, load},
+    schedule,
     set::Item,
 };
 use crate::{
@@ -39,8 +40,7 @@ pub struct Window {
     pub starts_at: Instant,
     /// The first moment after.
     pub ends_at: Instant,
-    /// The zone the author thinks in, for whoever shows the window to operators; the two moments
-    /// carry their own offsets.
+    /// The zone the author thinks in: that of times written without an offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<TimeZoneName>,
     /// Closed on these platforms only.
@@ -90,18 +90,13 @@ impl Validate for Gate {
 }
 
 fn ends_after_it_starts(window: &Window, _: &()) -> garde::Result {
-    let mut faults = Vec::new();
-    if window.ends_at <= window.starts_at {
-        faults.push(Fault::new(
-            "/ends_at",
-            FaultCode::OutOfRange,
-            "must be after starts_at",
-        ));
-    }
-    rule(faults)
+    let fault = schedule::fault(window.starts_at, Some(window.ends_at));
+    rule(fault.into_iter().collect())
 }
 
 impl Item for Gate {
+    const TIMES: &'static [&'static str] = &["starts_at", "ends_at", "at"];
+
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut faults = Vec::new();
         let mut ended = false;

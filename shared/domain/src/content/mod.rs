@@ -7,6 +7,7 @@
 
 mod app_versions;
 mod artefact;
+mod authoring;
 pub mod banners;
 pub mod campaigns;
 pub mod config;

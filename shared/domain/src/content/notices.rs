@@ -56,6 +56,8 @@ fn coherent(notice: &Notice, _: &()) -> garde::Result {
 }
 
 impl Item for Notice {
+    const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
+
     fn faults_between(_: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         Vec::new()
     }

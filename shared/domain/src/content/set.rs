@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::{
     AppVersion, Banner, Campaign, Gate, Kind, Notice, Parameter, TestersItem,
     artefact::{self, Entry},
+    authoring,
 };
 use crate::{
     Fault, FaultCode, Id, Rejection,
-    validation::{parse, parse_value},
+    validation::{parse_settled, parse_value},
 };
 
 /// A fault of one item of a set.
@@ -49,6 +50,9 @@ impl SetFault {
 pub(super) trait Item:
     DeserializeOwned + Serialize + JsonSchema + Validate<Context = ()>
 {
+    /// The members that are times, which authors may write in a zone.
+    const TIMES: &'static [&'static str] = &[];
+
     /// Every fault that only the whole set shows, with the item it is told of.
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)>;
 
@@ -77,13 +81,14 @@ macro_rules! with_item_of {
 }
 
 /// Reads one item as an operator sent it, and gives its canonical form: defaults filled in, times in
-/// UTC, codes in their usual case.
+/// UTC, codes in their usual case. When something begins and ends may be told by the clocks of a
+/// zone: `2026-11-20T10:00[Asia/Seoul]`, or without the zone where the item has a `time_zone`.
 ///
 /// # Errors
 /// A [`Rejection`] with everything that is wrong.
 pub fn check_item(kind: Kind, json: &[u8]) -> Result<Value, Rejection> {
     fn check<T: Item>(json: &[u8]) -> Result<Value, Rejection> {
-        let item: T = parse(json)?;
+        let item: T = parse_settled(json, |item| authoring::settle(T::TIMES, item))?;
         serde_json::to_value(item).map_err(|e| Rejection::Malformed(e.to_string()))
     }
     with_item_of!(kind, check(json))

@@ -10,6 +10,8 @@ mod config;
 mod cursor;
 mod notices;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

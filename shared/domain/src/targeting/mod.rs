@@ -119,4 +119,6 @@ impl Validate for Targeting {
 }
 
 #[cfg(test)]
+mod roll_outs;
+#[cfg(test)]
 mod tests;

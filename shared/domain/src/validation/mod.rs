@@ -58,18 +58,41 @@ pub fn parse<T>(json: &[u8]) -> Result<T, Rejection>
 where
     T: DeserializeOwned + JsonSchema + Validate<Context = ()>,
 {
+    parse_settled(json, |_| Vec::new())
+}
+
+/// Reads a document as a `T` whose authors may write some things in more ways than programs do.
+/// A document that is no `T` as it stands is handed to `settle`, which puts those things in their
+/// usual form and gives the faults of what has none; they are told in place of the schema's.
+///
+/// # Errors
+/// A [`Rejection`] with everything that is wrong.
+pub(crate) fn parse_settled<T>(
+    json: &[u8],
+    settle: impl FnOnce(&mut Value) -> Vec<Fault>,
+) -> Result<T, Rejection>
+where
+    T: DeserializeOwned + JsonSchema + Validate<Context = ()>,
+{
     if json::depth(json) > MAX_DEPTH {
         return Err(Rejection::TooDeep);
     }
-    let opens_an_array = json.trim_ascii_start().starts_with(b"[");
-    if (!opens_an_array || takes_arrays::<T>())
-        && let Ok(document) = from_slice::<T>(json)
-        && document.validate().is_ok()
+    if let Some(document) = at_once(json) {
+        return Ok(document);
+    }
+    let (mut value, repeated) =
+        json::read(json).map_err(|e| Rejection::Malformed(e.to_string()))?;
+    let unsettled = settle(&mut value);
+    if repeated.is_empty()
+        && unsettled.is_empty()
+        && let Some(document) = of_value(&value)
     {
         return Ok(document);
     }
-    let (value, repeated) = json::read(json).map_err(|e| Rejection::Malformed(e.to_string()))?;
-    Err(explain::<T>(&value, repeated.into_vec()))
+    let mut faults = explain::<T>(&value, repeated.into_vec());
+    faults.retain(|fault| unsettled.iter().all(|known| known.pointer != fault.pointer));
+    faults.extend(unsettled);
+    Err(refused(faults))
 }
 
 /// Reads a value, already out of its text, as a `T`.
@@ -80,13 +103,32 @@ pub fn parse_value<T>(value: &Value) -> Result<T, Rejection>
 where
     T: DeserializeOwned + JsonSchema + Validate<Context = ()>,
 {
-    if (!value.is_array() || takes_arrays::<T>())
-        && let Ok(document) = T::deserialize(ObjectsOnly(value))
-        && document.validate().is_ok()
-    {
-        return Ok(document);
+    of_value(value).ok_or_else(|| refused(explain::<T>(value, Vec::new())))
+}
+
+/// The fast way for a document that is right.
+fn at_once<T>(json: &[u8]) -> Option<T>
+where
+    T: DeserializeOwned + JsonSchema + Validate<Context = ()>,
+{
+    let opens_an_array = json.trim_ascii_start().starts_with(b"[");
+    if opens_an_array && !takes_arrays::<T>() {
+        return None;
     }
-    Err(explain::<T>(value, Vec::new()))
+    let document = from_slice::<T>(json).ok()?;
+    document.validate().is_ok().then_some(document)
+}
+
+/// The same for a value.
+fn of_value<T>(value: &Value) -> Option<T>
+where
+    T: DeserializeOwned + JsonSchema + Validate<Context = ()>,
+{
+    if value.is_array() && !takes_arrays::<T>() {
+        return None;
+    }
+    let document = T::deserialize(ObjectsOnly(value)).ok()?;
+    document.validate().is_ok().then_some(document)
 }
 
 fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
@@ -139,7 +181,7 @@ pub fn unknown_keywords(schema: &Value) -> Vec<UnknownKeyword> {
 }
 
 /// Everything that is wrong with a value that was refused.
-fn explain<T>(value: &Value, mut faults: Vec<Fault>) -> Rejection
+fn explain<T>(value: &Value, mut faults: Vec<Fault>) -> Vec<Fault>
 where
     T: DeserializeOwned + JsonSchema + Validate<Context = ()>,
 {
@@ -156,6 +198,11 @@ where
         Err(error) if faults.is_empty() => faults.push(fault_of(&error)),
         Err(_) => {}
     }
+    faults
+}
+
+/// Faults as they are told: in order, each once, and not too many.
+fn refused(mut faults: Vec<Fault>) -> Rejection {
     faults.sort();
     faults.dedup();
     faults.truncate(MAX_FAULTS);

@@ -33,7 +33,7 @@ pub struct Campaign {
     /// The first moment after its flight; without it, it has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Instant>,
-    /// The zone of its days and hours.
+    /// The zone of its days and hours, and of times written without an offset.
     #[serde(default)]
     pub time_zone: TimeZoneName,
     /// Its priority, 1 to 100: a lower number goes first.

@@ -10,6 +10,7 @@ use crate::{
     Fault, FaultCode, Id,
     content::{
         artefact::Entry,
+        schedule,
         set::{Item, WriteError},
     },
     key_of,
@@ -17,17 +18,7 @@ use crate::{
 };
 
 pub(super) fn coherent(campaign: &Campaign, _: &()) -> garde::Result {
-    let mut faults = Vec::new();
-    if campaign
-        .ends_at
-        .is_some_and(|end| end <= campaign.starts_at)
-    {
-        faults.push(Fault::new(
-            "/ends_at",
-            FaultCode::OutOfRange,
-            "must be after starts_at",
-        ));
-    }
+    let mut faults = Vec::from_iter(schedule::fault(campaign.starts_at, campaign.ends_at));
     if campaign.house && campaign.budget.is_some() {
         faults.push(Fault::new(
             "/budget",
@@ -106,6 +97,8 @@ pub(super) fn priced(budget: &Budget, _: &()) -> garde::Result {
 }
 
 impl Item for Campaign {
+    const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
+
     /// Tracking tokens know ids by their 64-bit keys, so no two may share one.
     fn faults_between<'s>(items: &'s [Entry<Self>]) -> Vec<(&'s Id, Fault)> {
         let mut faults = Vec::new();

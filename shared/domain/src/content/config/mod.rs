@@ -1,6 +1,7 @@
 //! Remote config: parameters that an app is set by from afar, each with its conditions.
 
 mod rules;
+mod schema;
 
 use garde::Validate;
 use schemars::JsonSchema;
@@ -22,7 +23,7 @@ pub struct Parameter {
     /// What its values are.
     pub r#type: ValueType,
     /// A JSON Schema (draft 2020-12) that every value obeys. It refers to its own `$defs` only, and
-    /// not in circles.
+    /// not in circles; `format` in it is a remark. At most 16 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<JsonValue>,
     /// The value for whom no condition matches.

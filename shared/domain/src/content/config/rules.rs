@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Condition, Parameter, ParameterKey, ValueType};
+use super::{Condition, Parameter, ParameterKey, ValueType, schema::Declared};
 use crate::{
     Fault, FaultCode, Id,
     content::{
@@ -35,12 +35,32 @@ pub(super) fn coherent(parameter: &Parameter, _: &()) -> garde::Result {
             faults.push(Fault::new(at, FaultCode::Duplicate, message));
         }
     }
+    let declared = parameter.schema.as_ref().map(Declared::read);
+    let declared = match declared {
+        Some(Ok(declared)) => Some(declared),
+        Some(Err(of_schema)) => {
+            faults.extend(of_schema.into_iter().map(|fault| below("/schema", fault)));
+            None
+        }
+        None => None,
+    };
     for (at, value) in values(parameter) {
-        if let Err((code, message)) = parameter.r#type.admits(&value) {
-            faults.push(Fault::new(at, code, message));
+        match (parameter.r#type.admits(&value), &declared) {
+            (Err((code, message)), _) => faults.push(Fault::new(at, code, message)),
+            (Ok(()), Some(declared)) => {
+                let of_value = declared.faults(&value).into_iter();
+                faults.extend(of_value.map(|fault| below(&at, fault)));
+            }
+            (Ok(()), None) => {}
         }
     }
     rule(faults)
+}
+
+/// A fault of a part, as one of the whole.
+fn below(at: &str, fault: Fault) -> Fault {
+    let pointer = format!("{at}{}", fault.pointer);
+    Fault::new(pointer, fault.code, fault.message)
 }
 
 /// The values of a parameter, with their pointers.

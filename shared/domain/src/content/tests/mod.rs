@@ -1,5 +1,11 @@
 //! What operators may write, and what a set of it becomes.
 
+mod authoring;
+mod banners;
+mod config;
+mod damage;
+mod notices;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -47,6 +53,43 @@ fn campaign(changes: Value) -> Value {
     merged(base, changes)
 }
 
+fn banner(changes: Value) -> Value {
+    let base = json!({
+        "placement": "home", "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-02-01T00:00:00Z",
+        "time_zone": "Asia/Seoul", "priority": 10,
+        "images": {
+            "default": {"url": "https://cdn.example.com/9f86d081.png", "width": 1200, "height": 600},
+            "ko": {"url": "https://cdn.example.com/60303ae2.png", "width": 1200, "height": 630},
+        },
+        "alt": {"default": "Spring sale", "ko": "봄 세일"},
+        "click": {"type": "open_url", "value": "https://example.com/spring"},
+        "frequency": "always", "targeting": {"all": [{"field": "country", "in": ["KR"]}]},
+    });
+    merged(base, changes)
+}
+
+fn notice(changes: Value) -> Value {
+    let base = json!({
+        "category": "event", "pinned": false, "priority": 0,
+        "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-02-01T00:00:00Z",
+        "time_zone": "Asia/Seoul", "title": {"default": "Hello", "ko": "안녕하세요"},
+        "body": {"default": "**Hello**"}, "link": "https://example.com/hello",
+        "targeting": {"all": [{"field": "platform", "in": ["ios"]}]},
+    });
+    merged(base, changes)
+}
+
+fn parameter(changes: Value) -> Value {
+    let base = json!({
+        "key": "home.columns", "type": "int", "schema": {"minimum": 1, "maximum": 6}, "default": 2,
+        "conditions": [
+            {"name": "tablets", "targeting": {"all": [{"field": "model", "in": ["tablet"]}]}, "value": 4},
+        ],
+        "description": "How many columns the first page has.",
+    });
+    merged(base, changes)
+}
+
 fn faults(kind: Kind, item: &Value) -> Vec<(String, &'static str)> {
     match check_item(kind, item.to_string().as_bytes()) {
         Ok(_) => Vec::new(),
@@ -89,6 +132,9 @@ fn good_items_are_accepted() {
             Kind::Campaigns,
             campaign(json!({"house": true, "caps": [], "budget": null})),
         ),
+        (Kind::Banners, banner(json!({}))),
+        (Kind::Notices, notice(json!({}))),
+        (Kind::Config, parameter(json!({}))),
     ] {
         assert_eq!(faults(kind, &item), [], "{item}");
     }
@@ -340,6 +386,21 @@ fn every_required_field_is_required_and_nothing_unknown_is_let_in() {
     required(Kind::AppVersions, app_version(json!({})), &[]);
     required(Kind::Maintenance, window(json!({})), &[]);
     required(
+        Kind::Banners,
+        banner(json!({})),
+        &["time_zone", "targeting"],
+    );
+    required(
+        Kind::Notices,
+        notice(json!({})),
+        &["category", "ends_at", "time_zone", "link", "targeting"],
+    );
+    required(
+        Kind::Config,
+        parameter(json!({})),
+        &["schema", "conditions", "description"],
+    );
+    required(
         Kind::Campaigns,
         campaign(json!({})),
         &[
@@ -466,6 +527,9 @@ fn the_schemas_have_only_keywords_that_are_checked() {
         schema_of::<Gate>(),
         schema_of::<TestersItem>(),
         schema_of::<Campaign>(),
+        schema_of::<Banner>(),
+        schema_of::<Notice>(),
+        schema_of::<Parameter>(),
     ] {
         assert_eq!(unknown_keywords(&schema), []);
     }
@@ -499,6 +563,7 @@ fn the_interpreter_agrees_with_another_on_every_kind() {
         json!("x"),
         json!("X Y"),
         json!("a".repeat(5000)),
+        json!("a".repeat(20_001)),
         json!([]),
         json!(["x"]),
         json!([[]]),
@@ -521,6 +586,9 @@ fn the_interpreter_agrees_with_another_on_every_kind() {
             json!({"device_ids": ["a"], "cidrs": ["::1"]}),
         ),
         (Oracle::of::<Campaign>(), campaign(json!({}))),
+        (Oracle::of::<Banner>(), banner(json!({}))),
+        (Oracle::of::<Notice>(), notice(json!({}))),
+        (Oracle::of::<Parameter>(), parameter(json!({}))),
     ] {
         assert_eq!(oracle.verdicts(&item), (true, true));
         let mut pointers = Vec::new();
@@ -539,5 +607,6 @@ fn the_interpreter_agrees_with_another_on_every_kind() {
 #[test]
 fn kinds_are_known_by_name() {
     assert_eq!("app_versions".parse(), Ok(Kind::AppVersions));
+    assert_eq!("config".parse(), Ok(Kind::Config));
     assert!("banner".parse::<Kind>().is_err());
 }
