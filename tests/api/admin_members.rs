@@ -228,7 +228,7 @@ fn whatever_an_operator_does_is_written_down_with_it() {
 }
 
 /// A service key that may do this and nothing else.
-fn key_with(scenario: &Scenario, id: &str, scopes: &[&str]) -> String {
+pub fn key_with(scenario: &Scenario, id: &str, scopes: &[&str]) -> String {
     let aws = Aws::new(Settings {
         region: "ap-northeast-2".into(),
         credentials: Keys {

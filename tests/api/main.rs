@@ -27,6 +27,7 @@ mod keys;
 mod leavers;
 mod legacy;
 mod link_tickets;
+mod live;
 mod lost_answers;
 mod maintenance;
 mod members;

@@ -30,6 +30,8 @@ pub struct Rule {
     pub function: Option<String>,
     /// Only to this action, by its IAM name.
     pub action: Option<String>,
+    /// Only to the table, secret or function of this name.
+    pub resource: Option<String>,
     /// Only so many times.
     pub times: Option<u32>,
 }
@@ -41,6 +43,7 @@ impl From<Fault> for Rule {
             fault,
             function: None,
             action: None,
+            resource: None,
             times: None,
         }
     }
@@ -61,6 +64,13 @@ impl Rule {
         self
     }
 
+    /// Only to `resource`, by its name.
+    #[must_use]
+    pub fn at(mut self, resource: &str) -> Self {
+        self.resource = Some(resource.to_owned());
+        self
+    }
+
     /// Only so many times.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -77,7 +87,8 @@ impl Rule {
         };
         let strikes = self.times != Some(0)
             && meant(&self.function, |call| &call.function)
-            && meant(&self.action, |call| &call.action);
+            && meant(&self.action, |call| &call.action)
+            && meant(&self.resource, |call| &call.resource);
         if strikes {
             self.times = self.times.map(|times| times - 1);
         }
@@ -107,5 +118,7 @@ mod tests {
         assert_eq!(rule.strike(&meant), Some(Fault::Throttle));
         assert_eq!(rule.strike(&meant), None);
         assert_eq!(Rule::from(Fault::Hang).strike(&[]), Some(Fault::Hang));
+        let mut elsewhere = Rule::from(Fault::Hang).at("another");
+        assert_eq!(elsewhere.strike(&meant), None);
     }
 }

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
 use domain::{
-    DeviceKey, Instant, Localized, RandomId,
+    DeviceKey, Id, Instant, Localized, RandomId, ReadState,
     allocation::{StoredContentConfig, StoredProfile},
     identity::{Provider, SessionDevice, SessionId, Subject},
 };
@@ -132,6 +132,18 @@ pub struct ExportDocument {
     sessions: Vec<ExportedSession>,
     /// What is kept of the devices that they signed in on.
     devices: Vec<ExportedDevice>,
+    /// Which notices they have read.
+    notices_read: ExportedReading,
+}
+
+/// Which notices a member has read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedReading {
+    /// All that began until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Instant>,
+    /// And these.
+    ids: Vec<Id>,
 }
 
 /// A ban, as its member was told of it.
@@ -218,6 +230,7 @@ async fn get(
             content_config: state.devices.content_config_of(device, now).await?,
         });
     }
+    let ReadState { watermark, ids } = document.notices_read;
     let identities = document.identities.iter();
     let sessions = document.sessions.into_iter();
     Ok(Reply::ok(ExportDocument {
@@ -245,6 +258,10 @@ async fn get(
             })
             .collect(),
         devices,
+        notices_read: ExportedReading {
+            until: watermark,
+            ids: ids.into_iter().collect(),
+        },
         member: MemberAnswer::new(document.member, &document.identities, now),
     }))
 }

@@ -130,6 +130,11 @@ impl Notices {
         self.places.contains_key(id)
     }
 
+    /// Every published notice, whoever it is for and whenever, in the order of the list.
+    pub fn all(&self) -> impl Iterator<Item = &PublishedNotice> + Clone {
+        self.notices.iter()
+    }
+
     /// What became of every published notice, in the order of the list.
     pub fn explain<'s>(&'s self, audience: &Audience<'_>, now: Instant) -> Vec<Explained<'s>> {
         let facts = audience.facts(now);

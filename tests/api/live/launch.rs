@@ -1,0 +1,231 @@
+//! `GET /v1/launch`: each part as its own route says it, and each failing alone.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tests::{
+    fault::{Fault, Rule},
+    http1::Request,
+};
+
+use super::{
+    banner, condition, good, notice, on, parameter, platform, profile, publish, segment, stack,
+};
+use crate::{
+    people::{guest, refused, told, with_environment},
+    scenario::{Scenario, eventually},
+};
+
+/// Something of everything.
+fn furnished() -> Scenario {
+    let scenario = stack();
+    publish(
+        &scenario,
+        "banners",
+        &[
+            ("all", banner(json!({}))),
+            ("gold", banner(json!({"targeting": segment("gold")}))),
+            ("shop", banner(json!({"placement": "shop"}))),
+        ],
+    );
+    publish(
+        &scenario,
+        "notices",
+        &[
+            ("all", notice(json!({}))),
+            ("gold", notice(json!({"targeting": segment("gold")}))),
+            ("ios", notice(json!({"targeting": platform("ios")}))),
+        ],
+    );
+    let gold = json!({"field": "segments", "any_of": ["gold"]});
+    let conditions = json!({"conditions": [condition("gold", gold, json!("gold"))]});
+    publish(
+        &scenario,
+        "config",
+        &[(
+            "p",
+            parameter("theme", "string", json!("plain"), conditions),
+        )],
+    );
+    let version = json!({"platform": "ios", "store": "app_store", "latest": "2.0", "min": "1.5",
+        "store_url": "https://apps.example/ours", "message": {"default": "Update", "ko": "업데이트"}});
+    publish(&scenario, "app_versions", &[("ios", version)]);
+    profile(&scenario, "phone-1", &json!({"segments": ["gold"]}));
+    scenario
+}
+
+#[test]
+fn every_part_is_what_its_own_route_says() {
+    let scenario = furnished();
+    let person = guest(&scenario, "phone-1");
+    let query = "platform=ios&version=1.0&locale=ko-KR";
+    let ask = |path: &str, query: &str| {
+        good(scenario.send(&on("phone-1", &format!("{path}?{query}")).bearer(&person.access)))
+    };
+    let launch = ask("/v1/launch", query);
+    let status = ask("/v1/app/status", query);
+    let mut expected = json!({
+        "status": status["status"], "update": status["update"], "maintenance": null,
+        "config": ask("/v1/config", query), "banners": ask("/v1/banners", query)["banners"],
+        "unread": 3, "missing": [], "server_time": launch["server_time"],
+    });
+    assert_eq!(launch, expected);
+    assert_eq!(launch["status"]["code"], 300);
+    assert_eq!(launch["update"]["message"], "업데이트");
+    assert_eq!(launch["config"]["values"]["theme"], "gold");
+    assert!(launch["server_time"].is_string());
+
+    let marked = person.send(&scenario, Request::new("POST", "/v1/notices/gold/read"));
+    assert_eq!(marked.status, 204);
+    assert_eq!(ask("/v1/launch", query)["unread"], 2);
+    let shop = ask("/v1/launch", &format!("{query}&placement=shop"));
+    assert_eq!(super::ids(&shop["banners"]), ["shop"]);
+
+    let anybody = good(scenario.get("/v1/launch?platform=ios&version=1.0&locale=ko-KR"));
+    expected["unread"] = Value::Null;
+    expected["config"]["values"]["theme"] = "plain".into();
+    expected["server_time"] = anybody["server_time"].clone();
+    expected["banners"].as_array_mut().unwrap().remove(1);
+    assert_eq!(anybody, expected, "without a token nothing is missing");
+    let unknown = scenario.get("/v1/launch?surprise=1");
+    assert_eq!(told(&unknown), refused(400, "invalid_query"));
+}
+
+#[test]
+fn a_bad_token_costs_the_members_part_alone() {
+    let scenario = furnished();
+    let person = guest(&scenario, "phone-1");
+    let ban = json!({"reason": "cheating", "message": {"default": "no"}});
+    for (authorization, code) in [
+        ("Bearer a.b.c".to_owned(), "token_invalid"),
+        ("Basic eDp5".to_owned(), "token_invalid"),
+        (format!("Bearer {}x", person.access), "token_invalid"),
+    ] {
+        let request = Request::get("/v1/launch").header("authorization", &authorization);
+        let answer = scenario.send(&request);
+        assert_eq!(
+            answer.header("cache-control"),
+            Some("no-store"),
+            "{authorization}"
+        );
+        let launch = good(answer);
+        let missing = json!([{"part": "unread", "code": code}]);
+        assert_eq!(
+            (&launch["missing"], &launch["unread"]),
+            (&missing, &Value::Null)
+        );
+        assert_eq!(super::ids(&launch["banners"]), ["all", "shop"]);
+    }
+    let target = format!("/admin/v1/members/{}/ban", person.id);
+    let banned = scenario.service_post(&target, &ban);
+    assert_eq!(banned.status, 200, "{}", banned.text());
+    eventually("the ban acts", || {
+        let launch = good(person.get(&scenario, "/v1/launch"));
+        let missing = json!([{"part": "unread", "code": "member_banned"}]);
+        (launch["missing"] == missing).then_some(())
+    });
+}
+
+#[test]
+fn an_expired_token_is_told_as_such() {
+    let scenario = with_environment(&[("ACCESS_TOKEN_LIFETIME_S", "1")]);
+    let person = guest(&scenario, "phone-1");
+    std::thread::sleep(Duration::from_millis(1_500));
+    let launch = good(person.get(&scenario, "/v1/launch"));
+    let missing = json!([{"part": "unread", "code": "token_expired"}]);
+    assert_eq!(launch["missing"], missing);
+    assert_eq!(launch["config"], json!({"version": 0, "values": {}}));
+}
+
+#[test]
+fn a_part_that_stalls_delays_the_answer_by_its_own_deadline_at_most() {
+    let scenario = furnished();
+    let person = guest(&scenario, "phone-1");
+    let whole = good(person.get(&scenario, "/v1/launch"));
+    assert_eq!(whole["unread"], 1);
+    let tables = &scenario.courtyard.description().tables;
+    let members = Rule::from(Fault::Hang)
+        .of("launch")
+        .at(&tables["MembersTable"]);
+    scenario.courtyard.database.inject(members).unwrap();
+    for _ in 0..3 {
+        let began = Instant::now();
+        let launch = good(person.get(&scenario, "/v1/launch"));
+        // Its deadline is 300 ms; the rest is for a busy machine.
+        assert!(
+            began.elapsed() < Duration::from_millis(1_500),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(launch["missing"].as_array().unwrap().len(), 1, "{launch}");
+        assert_eq!(launch["missing"][0]["part"], "unread");
+        assert_eq!(launch["banners"], whole["banners"]);
+    }
+    let began = Instant::now();
+    let anybody = good(scenario.get("/v1/launch"));
+    assert_eq!(anybody["missing"], json!([]));
+    assert!(began.elapsed() < Duration::from_millis(1_000));
+    scenario.courtyard.database.heal().unwrap();
+
+    let profiles = Rule::from(Fault::Hang)
+        .of("launch")
+        .at(&tables["DevicesTable"]);
+    scenario.courtyard.database.inject(profiles).unwrap();
+    let began = Instant::now();
+    let answer = scenario.send(&on("phone-1", "/v1/launch"));
+    assert!(
+        began.elapsed() < Duration::from_millis(1_500),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        answer.header("cache-control"),
+        Some("no-store"),
+        "it is not all of it"
+    );
+    let launch = good(answer);
+    assert_eq!(super::ids(&launch["banners"]), ["all", "shop"]);
+    assert_eq!(launch["config"]["values"]["theme"], "plain");
+    scenario.courtyard.database.heal().unwrap();
+    eventually("all of it is back", || {
+        let launch = good(person.get(&scenario, "/v1/launch"));
+        (launch["unread"] == 1).then_some(())
+    });
+}
+
+#[test]
+fn a_kind_that_cannot_be_read_is_missing_and_the_rest_is_there() {
+    let scenario = stack();
+    // The first reads of an instance: of whatever order, one kind's cannot be had.
+    let content = &scenario.courtyard.description().tables["ContentTable"];
+    let rule = Rule::from(Fault::ServerError).of("launch").at(content);
+    scenario.courtyard.database.inject(rule).unwrap();
+    let nothing = scenario.get("/v1/launch");
+    assert_eq!(told(&nothing), refused(503, "unavailable"));
+    assert!(nothing.header("retry-after").is_some());
+    scenario.courtyard.database.heal().unwrap();
+    eventually("it answers", || {
+        let launch = scenario.get("/v1/launch");
+        (launch.status == 200).then_some(())
+    });
+}
+
+#[test]
+fn it_answers_during_maintenance_while_its_parts_routes_are_closed() {
+    let scenario = furnished();
+    let window = json!({"gate": "window", "starts_at": "2020-01-01T00:00:00Z",
+        "ends_at": "2099-01-01T00:00:00Z", "message": {"default": "Back soon", "ko": "점검 중"}});
+    publish(&scenario, "maintenance", &[("all", window)]);
+    let launch = good(scenario.get("/v1/launch?locale=ko"));
+    assert_eq!(launch["status"]["name"], "maintenance");
+    assert_eq!(launch["maintenance"]["message"], "점검 중");
+    assert_eq!(launch["config"]["values"]["theme"], "plain");
+    for route in ["/v1/banners", "/v1/notices", "/v1/config"] {
+        assert_eq!(
+            told(&scenario.get(route)),
+            refused(503, "maintenance"),
+            "{route}"
+        );
+    }
+    assert_eq!(good(scenario.get("/v1/app/status"))["status"]["code"], 303);
+}

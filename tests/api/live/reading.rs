@@ -1,0 +1,158 @@
+//! What a member has read: each member's own, once, in one item, however much it is.
+
+use serde_json::{Value, json};
+use tests::http1::Request;
+
+use super::{good, in_seconds, notice, publish, stack};
+use crate::{
+    people::{Guest, Person, at_once, guest, refused, told},
+    scenario::Scenario,
+    tracking::items,
+};
+
+fn mark(scenario: &Scenario, person: &Person, id: &str) -> u16 {
+    let target = format!("/v1/notices/{id}/read");
+    person.send(scenario, Request::new("POST", &target)).status
+}
+
+fn unread(scenario: &Scenario, person: &Person) -> Value {
+    good(person.get(scenario, "/v1/notices/unread-count"))["unread"].clone()
+}
+
+/// The notices that a member has read, by the list.
+fn read(scenario: &Scenario, person: &Person) -> Vec<String> {
+    let mut read = Vec::new();
+    let mut query = "limit=50".to_owned();
+    loop {
+        let page = good(person.get(scenario, &format!("/v1/notices?{query}")));
+        for notice in page["notices"].as_array().unwrap() {
+            if notice["read"].as_bool().expect("known of a member") {
+                read.push(notice["id"].as_str().unwrap().to_owned());
+            }
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => query = format!("limit=50&cursor={cursor}"),
+            None => return read,
+        }
+    }
+}
+
+#[test]
+fn a_notice_is_read_once_by_each_member_apart() {
+    let scenario = stack();
+    publish(
+        &scenario,
+        "notices",
+        &[
+            ("a", notice(json!({}))),
+            ("b", notice(json!({}))),
+            ("over", notice(json!({"ends_at": "2021-01-01T00:00:00Z"}))),
+            (
+                "future",
+                notice(json!({"starts_at": "2098-01-01T00:00:00Z"})),
+            ),
+        ],
+    );
+    let (guest, other) = (
+        Guest::new(&scenario, "phone-1"),
+        guest(&scenario, "phone-2"),
+    );
+    let person = &guest.person;
+    assert_eq!(unread(&scenario, person), 2);
+    for _ in 0..2 {
+        assert_eq!(mark(&scenario, person, "a"), 204);
+        assert_eq!(unread(&scenario, person), 1);
+        assert_eq!(read(&scenario, person), ["a"]);
+    }
+    assert_eq!(unread(&scenario, &other), 2);
+    assert!(read(&scenario, &other).is_empty());
+    let one = good(person.get(&scenario, "/v1/notices/a"));
+    assert_eq!(one["read"], true);
+    assert_eq!(mark(&scenario, person, "over"), 204);
+    for id in ["future", "nothing"] {
+        assert_eq!(mark(&scenario, person, id), 404, "{id}");
+    }
+    let nobodys = scenario.send(&Request::new("POST", "/v1/notices/a/read"));
+    assert_eq!(told(&nobodys), refused(401, "token_missing"));
+    let count = scenario.get("/v1/notices/unread-count");
+    assert_eq!(good(count), json!({"unread": null}));
+
+    let elsewhere = guest.on(&scenario, "phone-3");
+    assert_eq!(read(&scenario, &elsewhere), ["a"], "on all devices");
+    let out = person.post(&scenario, "/v1/auth/sign-out", &json!({"scope": "current"}));
+    assert!(matches!(out.status, 200 | 204), "{}", out.text());
+    let back = guest.on(&scenario, "phone-1");
+    assert_eq!(read(&scenario, &back), ["a"]);
+
+    let asked = back.post(&scenario, "/v1/me/exports", &json!({})).json();
+    let export = format!("/v1/me/exports/{}", asked["export_id"].as_str().unwrap());
+    let document = good(back.get(&scenario, &export));
+    assert_eq!(document["notices_read"], json!({"ids": ["a", "over"]}));
+}
+
+#[test]
+fn of_marks_at_once_none_is_lost() {
+    let scenario = stack();
+    let names: Vec<String> = (0..10).map(|n| format!("n{n}")).collect();
+    let all: Vec<_> = names
+        .iter()
+        .map(|n| (n.as_str(), notice(json!({}))))
+        .collect();
+    publish(&scenario, "notices", &all);
+    let person = guest(&scenario, "phone-1");
+    let marked = at_once(names.len(), |n| mark(&scenario, &person, &names[n]));
+    assert!(marked.iter().all(|status| *status == 204), "{marked:?}");
+    assert_eq!(read(&scenario, &person).len(), names.len());
+    assert_eq!(unread(&scenario, &person), 0);
+}
+
+#[test]
+fn what_is_kept_of_much_that_was_read_stays_small_and_says_the_same() {
+    let scenario = stack();
+    let names: Vec<String> = (0..45).map(|n| format!("n{n:02}")).collect();
+    let dated = |n: usize| notice(json!({"starts_at": in_seconds(-864_000 + 3_600 * n as i64)}));
+    let all: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| (name.as_str(), dated(n)))
+        .collect();
+    publish(&scenario, "notices", &all);
+    let person = guest(&scenario, "phone-1");
+    // All but one in the middle.
+    for name in names.iter().filter(|name| *name != "n20") {
+        assert_eq!(mark(&scenario, &person, name), 204);
+    }
+    let kept = items(
+        &scenario,
+        "MembersTable",
+        &format!("member#{}", person.id),
+        "notices-read",
+    );
+    assert_eq!(kept.len(), 1, "one item a member");
+    let ids = kept[0]["marked"]["SS"].as_array().unwrap();
+    assert_eq!(
+        ids.len(),
+        24,
+        "those before the unread one need no ids: {ids:?}"
+    );
+    assert_ne!(kept[0]["watermark"]["N"], "0");
+    assert_eq!(unread(&scenario, &person), 1);
+    let read = read(&scenario, &person);
+    assert_eq!(read.len(), 44);
+    assert!(!read.contains(&"n20".to_owned()));
+    assert_eq!(mark(&scenario, &person, "n20"), 204);
+    assert_eq!(unread(&scenario, &person), 0);
+}
+
+#[test]
+fn a_token_that_is_bad_is_refused_and_none_is_needed() {
+    let scenario = stack();
+    publish(&scenario, "notices", &[("a", notice(json!({})))]);
+    for target in ["/v1/notices", "/v1/notices/a", "/v1/notices/unread-count"] {
+        assert_eq!(scenario.get(target).status, 200);
+        let bad = scenario.send(&Request::get(target).bearer("a.b.c"));
+        assert_eq!(told(&bad), refused(401, "token_invalid"), "{target}");
+        let bad = scenario.send(&Request::get(target).bearer("msk_a_b"));
+        assert_eq!(told(&bad), refused(401, "service_key_invalid"), "{target}");
+    }
+}
