@@ -80,6 +80,9 @@ fn run() -> Result<()> {
         return write_workloads(folder);
     }
     let binaries = Binaries::build(&options.profile, &PACKAGES)?;
+    if options.build {
+        return Ok(());
+    }
     let report = measured(&binaries)?;
     write!(io::stdout().lock(), "{report}")?;
     let baseline = Path::new(BASELINE);

@@ -14,6 +14,7 @@ What a function costs, beside a floor and a hello of the same run.
 
 Usage: make bench [ARGS=\"…\"]
 
+  --build           builds what is measured, and stops
   --save            writes the figures to bench/baseline.json, which later runs are compared with
   --workload FOLDER writes what the peers work with into FOLDER, for trying one by hand, and stops
   --profile NAME    builds with another profile than release, for trying the bench itself
@@ -22,6 +23,8 @@ Usage: make bench [ARGS=\"…\"]
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
+    /// Whether to build and no more.
+    pub(crate) build: bool,
     /// Whether the figures become the baseline.
     pub(crate) save: bool,
     /// Where to write the peers' workload, if that is all that is wanted.
@@ -34,6 +37,7 @@ impl Options {
     /// Reads the command line; `None` when help is asked for.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Self>> {
         let mut options = Self {
+            build: false,
             save: false,
             workload: None,
             profile: "release".to_owned(),
@@ -41,6 +45,7 @@ impl Options {
         let mut parser = Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
+                Long("build") => options.build = true,
                 Long("save") => options.save = true,
                 Long("workload") => options.workload = Some(parser.value()?.into()),
                 Long("profile") => options.profile = parser.value()?.parse()?,
@@ -60,11 +65,13 @@ mod tests {
     fn arguments_are_read_and_unknown_ones_named() {
         let parse = |line: &str| Options::parse(line.split_whitespace().map(OsString::from));
         let expected = Options {
+            build: false,
             save: true,
             workload: None,
             profile: "quick".to_owned(),
         };
         assert_eq!(parse("--save --profile quick").unwrap(), Some(expected));
+        assert!(parse("--build").unwrap().unwrap().build);
         let written = parse("--workload there").unwrap().unwrap().workload;
         assert_eq!(written, Some(PathBuf::from("there")));
         assert_eq!(parse("-h").unwrap(), None);

@@ -12,6 +12,7 @@ mod layout;
 mod openapi;
 mod routes;
 mod security;
+mod selection;
 mod supply;
 mod template;
 
