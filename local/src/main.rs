@@ -1,6 +1,7 @@
 //! `make run`: the local stack on `PORT` (3000), with its data under `DATA` (`.local`), from
 //! `TEMPLATE` (the nearest `template.yaml`). `FRESH=1` starts empty, `LOG_LEVEL` (info) chooses how
 //! much the functions tell on standard output, `DYNAMODB_PORT` fixes where the database is served.
+//! `RATE_LIMIT` and `BURST_LIMIT` are how many requests a second, and at once, the gateway lets through.
 //! `LEGACY_ORIGIN=http://127.0.0.1:8000` sends what no route takes to the server there, as a
 //! deployed stack with a `LegacyOrigin` does. Any other variable that a function reads, but the names of
 //! its resources, replaces the template's where it is set.
@@ -73,6 +74,9 @@ fn options() -> Result<Options, Box<dyn std::error::Error>> {
     options.port = port("PORT", 3000)?;
     options.dynamodb_port = port("DYNAMODB_PORT", 0)?;
     options.legacy_origin = variable("LEGACY_ORIGIN");
+    let limits = [("RATE_LIMIT", "RateLimit"), ("BURST_LIMIT", "BurstLimit")];
+    let limits = limits.map(|(name, parameter)| Some((parameter.to_owned(), variable(name)?)));
+    options.parameters = limits.into_iter().flatten().collect();
     options.environment = replaced();
     Ok(options)
 }
