@@ -12,7 +12,7 @@ help: ## list the targets
 
 # Dependencies get the features of what is selected. With the whole workspace selected they are the same
 # for tests and for every tool, and are compiled once; `cargo run -p demo` would compile them anew.
-run: ## the whole backend on this machine (PORT=3000, FRESH=1, DATA=.local, LEGACY_ORIGIN=http://…)
+run: ## the whole backend on this machine (PORT=3000, FRESH=1, SEED=1, DATA=.local, LEGACY_ORIGIN=http://…)
 	@cargo build -q --workspace --bin local && exec ./target/debug/local
 
 demo: ## replay 10,000 logged impressions against the running stack, or one of its own (ARGS=--targeted, --day)
