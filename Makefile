@@ -26,7 +26,7 @@ check: ## formatting, lints, contract: what must hold before a commit
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	cargo test -q --workspace --test contract
 
-bench: ## what it costs, each figure beside a baseline of the same run
+bench: ## what it costs, each figure beside a baseline of the same run (ARGS=--load: under load)
 	@scripts/bench $(ARGS)
 
 build: ## the deployable binaries of all functions, arm64 (ARCH=x86_64 for this machine's kind)

@@ -15,6 +15,7 @@ mod counter;
 mod emulator;
 mod event;
 mod http1;
+mod load;
 mod machine;
 mod measure;
 mod operations;
@@ -78,6 +79,9 @@ fn run() -> Result<()> {
     };
     if let Some(folder) = &options.workload {
         return write_workloads(folder);
+    }
+    if let Some(time) = options.load {
+        return load::run(&options.profile, time);
     }
     let binaries = Binaries::build(&options.profile, &PACKAGES)?;
     if options.build {
