@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 9] = [
     &["shared/kit", "bench/peers"],
     &["shared/aws"],
     &["shared/store", "shared/upstream"],
-    &["shared/sessions"],
+    &["shared/sessions", "shared/liveops"],
     &["functions"],
     &["local"],
     &["tests", "demo", "bench"],

@@ -107,14 +107,14 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
             Faults::both(published, own)
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
+    let published = snapshots.source(&aws);
+    let gate = published.gate();
     let devices = Database::connect(&aws, Pace::HOT).table(&settings.devices_table.0);
     let service_keys = ServiceKeys::new(database.table(&settings.operators_table.0));
     let state = Arc::new(State {
-        campaigns: snapshots
-            .source(&aws)
-            .reader(Kind::Campaigns, |format, bytes| {
-                Snapshot::load(format, bytes).map(Arc::new)
-            }),
+        campaigns: published.reader(Kind::Campaigns, |format, bytes| {
+            Snapshot::load(format, bytes).map(Arc::new)
+        }),
         delivery: budgets.reader(&aws, snapshots.blobs(&aws)),
         lineups: Lineups::new(budgets.age_limit.0),
         leases: budgets.leases(&aws),
@@ -126,6 +126,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     });
     let ending = (Arc::clone(&state), runtime.clone());
     Ok(kit::Api::new(NAME, runtime.clone())
+        .gate(gate)
         .authority(KeyAuthority::new(service_keys, runtime.clock))
         .at_shutdown(move || {
             let (state, runtime) = ending.clone();

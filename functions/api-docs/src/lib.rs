@@ -17,15 +17,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 const DOCUMENT: Endpoint =
-    Endpoint::new(Method::Get, "/openapi.json", "getOpenApi", "This document");
-const PAGE: Endpoint = Endpoint::new(Method::Get, "/docs", "getDocs", "A page to try the API on");
+    Endpoint::new(Method::Get, "/openapi.json", "getOpenApi", "This document").during_maintenance();
+const PAGE: Endpoint =
+    Endpoint::new(Method::Get, "/docs", "getDocs", "A page to try the API on").during_maintenance();
 const ASSET: Endpoint = Endpoint::new(
     Method::Get,
     "/docs/{asset}",
     "getDocsAsset",
     "A part of the page",
 )
-.problems(&[Code::NotFound]);
+.problems(&[Code::NotFound])
+.during_maintenance();
 
 /// Scripts and styles of our own origin only; Swagger UI sets inline styles and data images.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \

@@ -13,6 +13,7 @@ use kit::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use sessions::{AuthKeys, SessionSettings};
+use store::edge::{self, SnapshotSettings};
 use upstream::SecretSettings;
 
 const NAME: &str = "auth-challenges";
@@ -30,6 +31,7 @@ const POST: Endpoint = Endpoint::new(
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     SecretSettings::VARIABLES,
     SessionSettings::VARIABLES,
 ];
@@ -40,13 +42,14 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (secrets, settings), aws) = aws::start(vars, NAME, |vars| {
+    let (runtime, (secrets, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(SecretSettings::read(vars), SessionSettings::read(vars))
     })?;
     let state = Arc::new(State {
         keys: settings.keys(&secrets, &aws),
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .route(POST, &state, post)
         .build())
 }

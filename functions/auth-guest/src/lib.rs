@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sessions::{MemberAnswer, SessionSettings, Sessions, SignedInAnswer};
 use store::{
     Database, Stamp,
-    edge::{IssuerSettings, TokenSettings},
+    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
     members::{Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
 };
 use upstream::SecretSettings;
@@ -46,6 +46,7 @@ const POST: Endpoint = Endpoint::new(
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     SecretSettings::VARIABLES,
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
@@ -59,17 +60,19 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), (token, issuer)), aws) = aws::start(vars, NAME, |vars| {
-        let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-        let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-        Faults::both(sessions, tokens)
-    })?;
+    let (runtime, ((secrets, session), (token, issuer)), aws, gate) =
+        edge::start_gated(vars, NAME, |vars| {
+            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+            Faults::both(sessions, tokens)
+        })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
         sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .route(POST, &state, post)
         .build())
 }

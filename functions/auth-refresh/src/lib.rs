@@ -24,7 +24,7 @@ use sessions::{SessionSettings, Sessions, TokenPair, refusal};
 use store::{
     Database,
     audit::{Audit, Record},
-    edge::{IssuerSettings, TokenSettings},
+    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
     members::{MemberRecord, Members, Refresh},
 };
 use upstream::SecretSettings;
@@ -58,6 +58,7 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     SecretSettings::VARIABLES,
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
@@ -73,8 +74,8 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), settings)), aws) =
-        aws::start(vars, NAME, |vars| {
+    let (runtime, ((secrets, session), ((token, issuer), settings)), aws, gate) =
+        edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
             Faults::both(sessions, Faults::both(tokens, Settings::read(vars)))
@@ -86,6 +87,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         audit: Audit::new(database.table(&settings.operators_table.0)),
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .route(POST, &state, post)
         .build())
 }

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use sessions::{Claimed, MemberAnswer, Prover, SessionSettings, Sessions, SignedInAnswer};
 use store::{
     Database, Stamp,
-    edge::{IssuerSettings, TokenSettings},
+    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
     members::{Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
 };
 use upstream::{SecretSettings, providers::ProviderSettings};
@@ -50,6 +50,7 @@ const POST: Endpoint = Endpoint::new(
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     SecretSettings::VARIABLES,
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
@@ -65,8 +66,8 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), provider)), aws) =
-        aws::start(vars, NAME, |vars| {
+    let (runtime, ((secrets, session), ((token, issuer), provider)), aws, gate) =
+        edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
             let providers = ProviderSettings::read(vars);
@@ -81,6 +82,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         sessions,
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .route(POST, &state, post)
         .build())
 }

@@ -16,7 +16,11 @@ use kit::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sessions::member_now;
-use store::{Database, Stamp, edge::TokenSettings, members::Members};
+use store::{
+    Database, Stamp,
+    edge::{self, SnapshotSettings, TokenSettings},
+    members::Members,
+};
 
 const NAME: &str = "auth-sign-out";
 
@@ -34,15 +38,17 @@ const POST: Endpoint = Endpoint::new(
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
 ];
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, settings, aws) = aws::start(vars, NAME, TokenSettings::read)?;
+    let (runtime, settings, aws, gate) = edge::start_gated(vars, NAME, TokenSettings::read)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let members = Arc::new(Members::new(database.table(&settings.members_table.0)));
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(settings.authority(&database)))
         .route(POST, &members, post)
         .build())

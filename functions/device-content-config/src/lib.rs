@@ -19,7 +19,10 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use store::{Database, Devices, Rates, ServiceKeys, edge::TokenSettings};
+use store::{
+    Database, Devices, Rates, ServiceKeys,
+    edge::{self, SnapshotSettings, TokenSettings},
+};
 
 const NAME: &str = "device-content-config";
 const PATH: &str = "/v1/devices/{id}/content-config";
@@ -59,13 +62,14 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (tokens, settings), aws) = aws::start(vars, NAME, |vars| {
+    let (runtime, (tokens, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(TokenSettings::read(vars), Settings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
@@ -76,6 +80,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .authority(&database)
         .with_service_keys(keys, runtime.clock.clone());
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(authority))
         .counter(Arc::new(rates))
         .route(GET, &devices, get)

@@ -21,7 +21,10 @@ use kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
-    Database, Stamp, StoreError, devices::Devices, edge::TokenSettings, rate::Rates,
+    Database, Stamp, StoreError,
+    devices::Devices,
+    edge::{self, SnapshotSettings, TokenSettings},
+    rate::Rates,
     service_keys::ServiceKeys,
 };
 
@@ -78,13 +81,14 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (tokens, settings), aws) = aws::start(vars, NAME, |vars| {
+    let (runtime, (tokens, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(TokenSettings::read(vars), Settings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
@@ -95,6 +99,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .authority(&database)
         .with_service_keys(keys, runtime.clock.clone());
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(authority))
         .counter(Arc::new(rates))
         .route(PUT, &devices, put)

@@ -12,8 +12,9 @@ use kit::{
     reply::Empty,
 };
 
-const DEFAULT: Endpoint =
-    Endpoint::new(Method::Any, "$default", "fallback", "What no route took").rate(Rate::Address);
+const DEFAULT: Endpoint = Endpoint::new(Method::Any, "$default", "fallback", "What no route took")
+    .rate(Rate::Address)
+    .during_maintenance();
 
 /// The paths of the API with the methods each has.
 struct Paths(Vec<(Vec<Segment>, Vec<String>)>);

@@ -24,7 +24,8 @@ const GET: Endpoint = Endpoint::new(
     "getHealth",
     "Whether the function runs, and which build it is",
 )
-.rate(Rate::Unlimited);
+.rate(Rate::Unlimited)
+.during_maintenance();
 
 /// What `GET /health` says.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -26,7 +26,8 @@ const GET: Endpoint = Endpoint::new(
     "getPublicKeys",
     "The public keys that access tokens are verified with",
 )
-.problems(&[Code::Unavailable]);
+.problems(&[Code::Unavailable])
+.during_maintenance();
 
 kit::settings! {
     /// What the function needs.

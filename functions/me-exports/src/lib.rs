@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
 use domain::{
-    DeviceKey, Instant, Localized, RandomId,
+    DeviceKey, Id, Instant, Localized, RandomId, ReadState,
     allocation::{StoredContentConfig, StoredProfile},
     identity::{Provider, SessionDevice, SessionId, Subject},
 };
@@ -25,7 +25,7 @@ use sessions::{MemberAnswer, gone, member_now};
 use store::{
     Database,
     devices::Devices,
-    edge::TokenSettings,
+    edge::{self, SnapshotSettings, TokenSettings},
     members::{Export, Members},
 };
 
@@ -65,6 +65,7 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
     Settings::VARIABLES,
 ];
@@ -76,7 +77,7 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (token, settings), aws) = aws::start(vars, NAME, |vars| {
+    let (runtime, (token, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(TokenSettings::read(vars), Settings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
@@ -85,6 +86,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         devices: Devices::new(database.table(&settings.devices_table.0)),
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(token.authority(&database)))
         .route(POST, &state, post)
         .route(GET, &state, get)
@@ -130,6 +132,18 @@ pub struct ExportDocument {
     sessions: Vec<ExportedSession>,
     /// What is kept of the devices that they signed in on.
     devices: Vec<ExportedDevice>,
+    /// Which notices they have read.
+    notices_read: ExportedReading,
+}
+
+/// Which notices a member has read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedReading {
+    /// All that began until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Instant>,
+    /// And these.
+    ids: Vec<Id>,
 }
 
 /// A ban, as its member was told of it.
@@ -216,6 +230,7 @@ async fn get(
             content_config: state.devices.content_config_of(device, now).await?,
         });
     }
+    let ReadState { watermark, ids } = document.notices_read;
     let identities = document.identities.iter();
     let sessions = document.sessions.into_iter();
     Ok(Reply::ok(ExportDocument {
@@ -243,6 +258,10 @@ async fn get(
             })
             .collect(),
         devices,
+        notices_read: ExportedReading {
+            until: watermark,
+            ids: ids.into_iter().collect(),
+        },
         member: MemberAnswer::new(document.member, &document.identities, now),
     }))
 }

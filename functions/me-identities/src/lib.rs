@@ -14,7 +14,7 @@ use kit::{Caller, Code, Endpoint, Faults, Function, Method, Vars, config::Variab
 use sessions::{Prover, SessionSettings, Sessions, WithdrawalSettings};
 use store::{
     Database,
-    edge::{IssuerSettings, TokenSettings},
+    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
     members::Members,
 };
 use upstream::{
@@ -76,6 +76,7 @@ const UNLINK: Endpoint = Endpoint::new(
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     SecretSettings::VARIABLES,
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
@@ -94,8 +95,8 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), (provider, settings))), aws) =
-        aws::start(vars, NAME, |vars| {
+    let (runtime, ((secrets, session), ((token, issuer), (provider, settings))), aws, gate) =
+        edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
             let own = Faults::both(ProviderSettings::read(vars), WithdrawalSettings::read(vars));
@@ -112,6 +113,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         grace: settings.grace.0,
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(token.authority(&database)))
         .route(LINK, &state, link::post)
         .route(RESOLVE, &state, resolve::post)

@@ -16,7 +16,11 @@ use kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sessions::member_now;
-use store::{Database, edge::TokenSettings, members::Members};
+use store::{
+    Database,
+    edge::{self, SnapshotSettings, TokenSettings},
+    members::Members,
+};
 
 const NAME: &str = "me-sessions";
 
@@ -42,15 +46,17 @@ const DELETE: Endpoint = Endpoint::new(
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
 ];
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, settings, aws) = aws::start(vars, NAME, TokenSettings::read)?;
+    let (runtime, settings, aws, gate) = edge::start_gated(vars, NAME, TokenSettings::read)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let members = Arc::new(Members::new(database.table(&settings.members_table.0)));
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(settings.authority(&database)))
         .route(GET, &members, list)
         .route(DELETE, &members, end)

@@ -16,7 +16,7 @@ use kit::{
 use sessions::{WithdrawalSettings, member_now};
 use store::{
     Database,
-    edge::TokenSettings,
+    edge::{self, SnapshotSettings, TokenSettings},
     members::{MemberRecord, Members},
 };
 
@@ -90,6 +90,7 @@ const STAY: Endpoint = Endpoint::new(
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
 ];
@@ -101,7 +102,7 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (token, settings), aws) = aws::start(vars, NAME, |vars| {
+    let (runtime, (token, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(TokenSettings::read(vars), WithdrawalSettings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
@@ -110,6 +111,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         grace: settings.grace.0,
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .authority(Arc::new(token.authority(&database)))
         .route(GET, &state, profile::get)
         .route(PATCH, &state, profile::patch)

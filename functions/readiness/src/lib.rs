@@ -32,7 +32,8 @@ const GET: Endpoint = Endpoint::new(
     "getReadiness",
     "Whether everything that the product depends on answers",
 )
-.answers(&[200, 503]);
+.answers(&[200, 503])
+.during_maintenance();
 
 kit::settings! {
     /// What is asked.

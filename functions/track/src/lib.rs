@@ -47,6 +47,7 @@ const fn endpoint(method: Method, path: &'static str, operation: &'static str) -
     .answers(&[204])
     .problems(&[Code::TrackingTokenInvalid, Code::Unavailable])
     .sampled()
+    .during_maintenance()
 }
 
 const fn click(method: Method, operation: &'static str) -> Endpoint {
@@ -72,7 +73,8 @@ const BATCH: Endpoint = Endpoint::new(
     "Counts the marks of a device that was offline, each once; what has failed may be sent again",
 )
 .problems(&[Code::Unavailable])
-.sampled();
+.sampled()
+.during_maintenance();
 
 kit::settings! {
     /// What the function needs beside the snapshot and the secret.

@@ -13,7 +13,11 @@ use kit::{
     config::{Stage, Variable},
 };
 use sessions::{Prover, SessionSettings, WithdrawalSettings};
-use store::{Database, edge::TokenSettings, members::Members};
+use store::{
+    Database,
+    edge::{self, SnapshotSettings, TokenSettings},
+    members::Members,
+};
 use upstream::{SecretSettings, providers::ProviderSettings};
 
 use crate::page::Contact;
@@ -26,7 +30,8 @@ const PAGE: Endpoint = Endpoint::new(
     "getWithdrawalPage",
     "A page that says how to leave",
 )
-.headers(&["Accept-Language"]);
+.headers(&["Accept-Language"])
+.during_maintenance();
 const WITHDRAW: Endpoint = Endpoint::new(
     Method::Post,
     "/v1/withdrawals",
@@ -59,6 +64,7 @@ kit::settings! {
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
     SecretSettings::VARIABLES,
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
@@ -76,8 +82,8 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), (token, (provider, (withdrawal, settings)))), aws) =
-        aws::start(vars, NAME, |vars| {
+    let (runtime, ((secrets, session), (token, (provider, (withdrawal, settings)))), aws, gate) =
+        edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let own = Faults::both(WithdrawalSettings::read(vars), Settings::read(vars));
             let own = Faults::both(ProviderSettings::read(vars), own);
@@ -98,6 +104,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         contact: settings.contact,
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(gate)
         .route(PAGE, &state, page::get)
         .route(WITHDRAW, &state, withdrawals::post)
         .build())

@@ -1,7 +1,8 @@
 //! Text in several languages, and the language tags that choose among it.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
+use garde::{Path, Report, Validate};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
@@ -88,7 +89,7 @@ impl JsonSchema for Locale {
         true
     }
 
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "Locale".into()
     }
 
@@ -102,35 +103,120 @@ impl JsonSchema for Locale {
     }
 }
 
-/// One text in several languages: `{"default": "…", "ko": "…", "ko-KR": "…"}`.
+/// One thing in several languages, `default` among them: `{"default": …, "ko": …, "ko-KR": …}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Localized(BTreeMap<Box<str>, Box<str>>);
+pub struct ByLocale<V>(BTreeMap<Box<str>, V>);
 
 const DEFAULT: &str = "default";
 const MOST_LOCALES: usize = 100;
-const LONGEST_TEXT: usize = 4000;
 
-impl Localized {
-    /// The text for a reader of `locale`: `ko-KR`, else `ko`, else the default.
-    pub fn choose(&self, locale: Option<&Locale>) -> &str {
+impl<V> ByLocale<V> {
+    /// What is there for a reader of `locale`: `ko-KR`, else `ko`, else the default. `None` only of
+    /// what was made without a default, which no author can.
+    pub fn choose(&self, locale: Option<&Locale>) -> Option<&V> {
         locale
             .into_iter()
             .flat_map(Locale::forms)
             .chain([DEFAULT])
             .find_map(|tag| self.0.get(tag))
-            .map_or("", |text| text)
+    }
+
+    /// Everything that is there, with its language or `default`.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+        self.0.iter().map(|(tag, value)| (&**tag, value))
+    }
+}
+
+impl<V> TryFrom<BTreeMap<String, V>> for ByLocale<V> {
+    type Error = BadText;
+
+    fn try_from(values: BTreeMap<String, V>) -> Result<Self, BadText> {
+        let bad = |expected| BadText { expected };
+        if values.len() > MOST_LOCALES {
+            return Err(bad("at most 100 languages"));
+        }
+        let mut by_locale = BTreeMap::new();
+        for (tag, value) in values {
+            let tag = match &*tag {
+                DEFAULT => tag.into(),
+                _ => tag.parse::<Locale>()?.0,
+            };
+            if by_locale.insert(tag, value).is_some() {
+                return Err(bad("each language once"));
+            }
+        }
+        if !by_locale.contains_key(DEFAULT) {
+            return Err(bad("one under `default`"));
+        }
+        Ok(Self(by_locale))
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for ByLocale<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values: UniqueMap<V> = UniqueMap::deserialize(deserializer)?;
+        Self::try_from(values.into_inner()).map_err(D::Error::custom)
+    }
+}
+
+impl<V: Validate<Context = ()>> Validate for ByLocale<V> {
+    type Context = ();
+
+    fn validate_into(&self, ctx: &(), mut path: &mut dyn FnMut() -> Path, report: &mut Report) {
+        for (tag, value) in &self.0 {
+            let mut path = garde::util::nested_path!(path, **tag);
+            value.validate_into(ctx, &mut path, report);
+        }
+    }
+}
+
+impl<V: JsonSchema> JsonSchema for ByLocale<V> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}ByLocale", V::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        by_locale_schema(generator.subschema_for::<V>())
+    }
+}
+
+fn by_locale_schema(value: Schema) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { DEFAULT: value },
+        "required": [DEFAULT],
+        "additionalProperties": value,
+        "propertyNames": { "maxLength": LONGEST_LOCALE, "pattern": LOCALE_PATTERN },
+        "maxProperties": MOST_LOCALES,
+    })
+}
+
+/// One text in several languages: `{"default": "…", "ko": "…", "ko-KR": "…"}`, each of at most
+/// `LONGEST` characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Localized<const LONGEST: usize = USUAL_LENGTH>(ByLocale<Box<str>>);
+
+/// How many characters a text has at most, where nothing else is said.
+const USUAL_LENGTH: usize = 4000;
+
+impl<const LONGEST: usize> Localized<LONGEST> {
+    /// The text for a reader of `locale`: `ko-KR`, else `ko`, else the default.
+    pub fn choose(&self, locale: Option<&Locale>) -> &str {
+        self.0.choose(locale).map_or("", |text| text)
     }
 
     /// The text for whoever reads none of its languages, alone.
     #[must_use]
     pub fn default_only(&self) -> Self {
-        let only = self.0.get_key_value(DEFAULT);
-        Self(
-            only.map(|(tag, text)| (tag.clone(), text.clone()))
-                .into_iter()
-                .collect(),
-        )
+        let only = self.0.0.get_key_value(DEFAULT);
+        let only = only.map(|(tag, text)| (tag.clone(), text.clone()));
+        Self(ByLocale(only.into_iter().collect()))
     }
 }
 
@@ -138,61 +224,48 @@ impl Localized {
     /// Texts of our own, by language tags in their usual case, `default` among them.
     pub(crate) fn told(texts: impl IntoIterator<Item = (String, String)>) -> Self {
         let texts = texts.into_iter();
-        Self(texts.map(|(tag, text)| (tag.into(), text.into())).collect())
+        let texts = texts.map(|(tag, text)| (tag.into(), text.into()));
+        Self(ByLocale(texts.collect()))
     }
 }
 
-impl TryFrom<BTreeMap<String, String>> for Localized {
+impl<const LONGEST: usize> TryFrom<BTreeMap<String, String>> for Localized<LONGEST> {
     type Error = BadText;
 
     fn try_from(texts: BTreeMap<String, String>) -> Result<Self, BadText> {
-        let bad = |expected| BadText { expected };
-        if texts.len() > MOST_LOCALES {
-            return Err(bad("at most 100 languages"));
+        let fits = |text: &String| (1..=LONGEST).contains(&text.chars().count());
+        if !texts.values().all(fits) {
+            let expected = "texts that are not empty and not too long";
+            return Err(BadText { expected });
         }
-        let mut localized = BTreeMap::new();
-        for (tag, text) in texts {
-            if !(1..=LONGEST_TEXT).contains(&text.chars().count()) {
-                return Err(bad("texts of 1 to 4,000 characters"));
-            }
-            let tag = match &*tag {
-                DEFAULT => tag.into(),
-                _ => tag.parse::<Locale>()?.0,
-            };
-            if localized.insert(tag, text.into()).is_some() {
-                return Err(bad("each language once"));
-            }
-        }
-        if !localized.contains_key(DEFAULT) {
-            return Err(bad("a text under `default`"));
-        }
-        Ok(Self(localized))
+        let texts = texts.into_iter();
+        let texts: BTreeMap<String, Box<str>> =
+            texts.map(|(tag, text)| (tag, text.into())).collect();
+        ByLocale::try_from(texts).map(Self)
     }
 }
 
-impl<'de> Deserialize<'de> for Localized {
+impl<'de, const LONGEST: usize> Deserialize<'de> for Localized<LONGEST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let texts: UniqueMap<String> = UniqueMap::deserialize(deserializer)?;
         Self::try_from(texts.into_inner()).map_err(D::Error::custom)
     }
 }
 
-impl JsonSchema for Localized {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Localized".into()
+impl<const LONGEST: usize> JsonSchema for Localized<LONGEST> {
+    fn schema_name() -> Cow<'static, str> {
+        match LONGEST {
+            USUAL_LENGTH => "Localized".into(),
+            other => format!("LocalizedTo{other}").into(),
+        }
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let text = json_schema!({ "type": "string", "minLength": 1, "maxLength": LONGEST_TEXT });
-        json_schema!({
-            "description": "One text in several languages, chosen `ko-KR`, then `ko`, then `default`.",
-            "type": "object",
-            "properties": { DEFAULT: text },
-            "required": [DEFAULT],
-            "additionalProperties": text,
-            "propertyNames": { "maxLength": LONGEST_LOCALE, "pattern": LOCALE_PATTERN },
-            "maxProperties": MOST_LOCALES,
-        })
+        let text = json_schema!({ "type": "string", "minLength": 1, "maxLength": LONGEST });
+        let mut schema = by_locale_schema(text);
+        let told = "One text in several languages, chosen `ko-KR`, then `ko`, then `default`.";
+        schema.insert("description".to_owned(), told.into());
+        schema
     }
 }
 

@@ -118,7 +118,8 @@ impl Api {
         self
     }
 
-    /// Who closes the function during maintenance.
+    /// Who closes the routes that close for maintenance: a function with such a route needs one, to
+    /// which the contract tests hold it.
     #[must_use]
     pub fn gate(mut self, gate: Arc<dyn Gate>) -> Self {
         self.gate = Some(gate);
@@ -201,6 +202,7 @@ impl Api {
         let routes = Arc::new(self.routes);
         let limit = self.runtime.settings.rate_limit_address_per_min;
         let access = Arc::new(AccessLog::new(self.runtime.clone()));
+        let has_gate = self.gate.is_some();
         let stack = ServiceBuilder::new()
             .layer(Around::new(Tracing {
                 service: self.service,
@@ -222,6 +224,7 @@ impl Api {
             stack: Stack::new(stack),
             access,
             runtime: self.runtime,
+            has_gate,
             at_shutdown: self.at_shutdown,
         })
     }

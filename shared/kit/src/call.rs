@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 
 use crate::{
     endpoint::Endpoint,
+    extract::query_pairs,
     problem::{Code, Problem},
     random::Random,
     trace::Trace,
@@ -42,6 +43,14 @@ pub struct Facts {
     pub query: String,
     /// The language that the caller likes best, by `Accept-Language`.
     pub locale: Option<Locale>,
+}
+
+impl Facts {
+    /// What the query says of `name`; `None` where it says nothing or cannot be read.
+    pub fn queried(&self, name: &str) -> Option<String> {
+        let mut pairs = query_pairs(&self.query).ok()?.into_iter();
+        pairs.find_map(|(said, value)| (said == name).then_some(value))
+    }
 }
 
 /// Who the caller proved to be.

@@ -122,6 +122,17 @@ impl Setting for Seconds {
     }
 }
 
+/// A span of whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Milliseconds(pub Duration);
+
+impl Setting for Milliseconds {
+    const EXPECTED: &'static str = "a whole number of milliseconds";
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(|ms| Self(Duration::from_millis(ms)))
+    }
+}
+
 /// A share between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share(pub f64);

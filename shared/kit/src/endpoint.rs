@@ -44,6 +44,9 @@ pub enum Caller {
     /// Anyone; whoever proves to be an operator, or sends a service key with this scope, may ask for
     /// more.
     PublicOrOperator(&'static str),
+    /// Anyone; an access token, where one is sent, proves a member, and a bad one is refused. Whoever
+    /// sends a service key with this scope may ask for more.
+    PublicOrMember(&'static str),
     /// A member: an access token.
     Member,
     /// An access token of a session bound to the device in the path, or a service key with this
@@ -106,10 +109,14 @@ pub struct Endpoint {
     pub headers: &'static [&'static str],
     /// Whether its access lines are sampled (`ACCESS_LOG_SAMPLE`).
     pub sampled: bool,
+    /// Whether it answers while a maintenance window closes the app to its caller, although anybody
+    /// or a member may call it.
+    pub during_maintenance: bool,
 }
 
 impl Endpoint {
-    /// A public endpoint that answers 200 and limits by address; the rest is added.
+    /// A public endpoint that answers 200, limits by address and is closed during maintenance; the
+    /// rest is added.
     pub const fn new(
         method: Method,
         path: &'static str,
@@ -128,6 +135,7 @@ impl Endpoint {
             problems: &[],
             headers: &[],
             sampled: false,
+            during_maintenance: false,
         }
     }
 
@@ -178,6 +186,19 @@ impl Endpoint {
     pub const fn sampled(mut self) -> Self {
         self.sampled = true;
         self
+    }
+
+    /// Answers during maintenance too: what explains it, and what must not be lost in it.
+    #[must_use]
+    pub const fn during_maintenance(mut self) -> Self {
+        self.during_maintenance = true;
+        self
+    }
+
+    /// Whether a maintenance window closes it. Operators, who end the maintenance, and systems that
+    /// tell us something once always have their answer.
+    pub const fn closes_for_maintenance(&self) -> bool {
+        !self.during_maintenance && !matches!(self.caller, Caller::Operator(_) | Caller::Hook)
     }
 
     /// `GET /health`; `$default` for what no route took.

@@ -30,6 +30,11 @@ pub trait Invoke: Send + Sync + 'static {
         Box::pin(async {})
     }
 
+    /// Whether somebody closes its routes during maintenance.
+    fn has_gate(&self) -> bool {
+        false
+    }
+
     /// The routes it answers, for the OpenAPI document; a worker has none.
     fn operations(&self, generator: &mut SchemaGenerator) -> Vec<Operation>;
 }

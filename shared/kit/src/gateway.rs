@@ -45,6 +45,7 @@ pub(crate) struct Http {
     pub(crate) stack: Stack,
     pub(crate) access: Arc<AccessLog>,
     pub(crate) runtime: Runtime,
+    pub(crate) has_gate: bool,
     pub(crate) at_shutdown: Option<AtShutdown>,
 }
 
@@ -107,6 +108,10 @@ impl Invoke for Http {
             Some(tell) => tell(),
             None => Box::pin(async {}),
         }
+    }
+
+    fn has_gate(&self) -> bool {
+        self.has_gate
     }
 
     fn operations(&self, generator: &mut SchemaGenerator) -> Vec<Operation> {

@@ -99,6 +99,10 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
         Caller::PublicOrOperator(_) => {
             set(&mut described, "security", json!([{}, {"serviceKey": []}]));
         }
+        Caller::PublicOrMember(_) => {
+            let any = json!([{}, {"accessToken": []}, {"serviceKey": []}]);
+            set(&mut described, "security", any);
+        }
         Caller::Member => {
             set(&mut described, "security", json!([{"accessToken": []}]));
         }
@@ -246,6 +250,9 @@ pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
         ]);
     }
     codes.extend(refusals_of_callers(endpoint.caller));
+    if endpoint.closes_for_maintenance() {
+        codes.extend([Code::Maintenance, Code::Unavailable]);
+    }
     if endpoint.rate != Rate::Unlimited {
         codes.insert(Code::RateLimited);
     }
@@ -272,7 +279,7 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
     match caller {
         Caller::Public | Caller::Hook => Vec::new(),
         Caller::Member => [&any[..], &member].concat(),
-        Caller::Device(_) => [&any[..], &member, &key].concat(),
+        Caller::Device(_) | Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
     }
 }

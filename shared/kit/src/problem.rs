@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use domain::{Fault, Instant, Locale, Localized};
+use domain::{Fault, HttpUrl, Instant, Locale, Localized};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -175,6 +175,17 @@ impl Problem {
         }
     }
 
+    /// The app is closed for maintenance: 503, with what callers are to be told, and until when. Those
+    /// who would come back later than in an hour ask sooner: a window may be shortened.
+    pub fn maintenance(message: Localized, ends_at: Instant, now: Instant) -> Self {
+        let seconds = ends_at.since(now).as_millis().div_ceil(1_000);
+        let seconds = u64::try_from(seconds).unwrap_or(LONGEST_RETRY_S);
+        Self::new(Code::Maintenance)
+            .with_text("message", message)
+            .with("ends_at", ends_at)
+            .retry_after(seconds.min(LONGEST_RETRY_S))
+    }
+
     /// A dependency does not answer: 503 with `Retry-After`.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Unavailable)
@@ -254,6 +265,9 @@ impl Problem {
 /// How long a caller is told to wait when a dependency is down.
 const RETRY_AFTER_S: u64 = 2;
 
+/// How long a caller is told to wait at most.
+const LONGEST_RETRY_S: u64 = 3_600;
+
 /// The document itself (RFC 9457, section 3.1, with our members).
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
@@ -285,10 +299,13 @@ pub struct Document<'a> {
 #[derive(Debug, JsonSchema)]
 #[schemars(inline)]
 pub struct Members {
-    /// `member_banned`: what the member is told, in the language of `Accept-Language`.
+    /// `member_banned` and `maintenance`: what the user is told, in the language of
+    /// `Accept-Language`.
     pub message: Option<String>,
-    /// `member_banned`: until when; without it, for good.
+    /// `member_banned` and `maintenance`: until when; without it, for good.
     pub ends_at: Option<Instant>,
+    /// `maintenance`: where the user can read more.
+    pub url: Option<HttpUrl>,
     /// `identity_in_use`: what resolves it, once.
     pub link_ticket: Option<String>,
     /// `identity_in_use`: what may be told of the other member.
@@ -345,5 +362,28 @@ mod tests {
         let for_good = told(Some("ja"), None);
         assert_eq!(for_good["message"], "Cheating");
         assert_eq!(for_good.get("ends_at"), None);
+    }
+
+    #[test]
+    fn during_maintenance_callers_come_back_when_it_ends_or_after_an_hour() {
+        let message: Localized = serde_json::from_str(r#"{"default":"Back soon"}"#).unwrap();
+        let ends_at = Instant::from_seconds(10_000);
+        for (now_ms, seconds) in [
+            (0, "3600"),
+            (9_000_000, "1000"),
+            (9_998_999, "2"),
+            (9_999_999, "1"),
+            (10_000_000, "1"),
+        ] {
+            let now = Instant::from_millis(now_ms);
+            let problem = Problem::maintenance(message.clone(), ends_at, now);
+            let response = problem.into_response("t", "r", None);
+            assert_eq!(response.status(), 503);
+            assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+            let told: Value = serde_json::from_slice(response.body()).unwrap();
+            assert_eq!(told["message"], "Back soon");
+            assert_eq!(told["ends_at"], "1970-01-01T02:46:40.000Z");
+        }
     }
 }

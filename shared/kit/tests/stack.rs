@@ -10,14 +10,18 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{DeviceKey, Instant, RandomId};
 use garde::Validate;
+use http::HeaderMap;
 use kit::{
     Api, BoxFuture, Call, Caller, Code, Endpoint, Function, Method, Nothing, Principal, Problem,
-    Rate, Reply, Runtime, Vars, extract::Json as Body, middleware::Authority,
+    Rate, Reply, Runtime, Vars,
+    call::Facts,
+    extract::Json as Body,
+    middleware::{Authority, Gate},
 };
 use lambda_runtime::Context;
 use schemars::JsonSchema;
@@ -329,6 +333,23 @@ async fn what_is_no_event_is_a_function_error() {
     assert_eq!(refused.unwrap_err().kind, "EventRefused");
 }
 
+/// Lets in whoever says the word.
+struct Doorkeeper;
+
+impl Gate for Doorkeeper {
+    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<(), Problem>> {
+        let known = headers.get("x-device-id").is_some_and(|id| id == "tester");
+        let message = serde_json::from_value(json!({"default": "Closed", "ko": "점검"})).unwrap();
+        let ends_at = facts.received_at + Duration::from_secs(60);
+        let refusal = Problem::maintenance(message, ends_at, facts.received_at);
+        Box::pin(std::future::ready(if known {
+            Ok(())
+        } else {
+            Err(refusal)
+        }))
+    }
+}
+
 /// Believes whatever token says who it is: `<device>` or `banned`.
 struct Gullible;
 
@@ -367,6 +388,8 @@ fn guarded() -> Function {
         Endpoint::new(Method::Patch, "/me", "patchMe", "Me").caller(Caller::Member);
     const DEVICE: Endpoint = Endpoint::new(Method::Get, "/devices/{id}", "getDevice", "A device")
         .caller(Caller::Device("things"));
+    const NEWS: Endpoint = Endpoint::new(Method::Get, "/news", "getNews", "What is new")
+        .caller(Caller::PublicOrMember("news:read"));
     let vars: Vars = [("STAGE".to_owned(), "dev".to_owned())]
         .into_iter()
         .collect();
@@ -388,6 +411,13 @@ fn guarded() -> Function {
                 Ok(Reply::ok(
                     json!({"who": call.principal.name(), "id": call.path.id}),
                 ))
+            },
+        )
+        .route(
+            NEWS,
+            &state,
+            |_, call: Call<Nothing, Nothing, Nothing>| async move {
+                Ok(Reply::ok(json!({"who": call.principal.name()})))
             },
         )
         .build()
@@ -438,4 +468,66 @@ async fn a_devices_route_takes_its_own_members_and_keys_with_the_scope() {
         let (answered, body, _) = as_caller("GET /devices/{id}", Some(token)).await;
         assert_eq!((answered, body["code"].as_str()), (status, code), "{token}");
     }
+}
+
+#[tokio::test]
+async fn a_public_route_that_knows_members_takes_anyone_and_refuses_bad_tokens() {
+    let member = format!("member:{}", RandomId::from_bytes([1; 16]));
+    for (token, who) in [
+        (None, "anonymous"),
+        (Some("phone-1"), member.as_str()),
+        (Some("msk_known"), "service:ci"),
+    ] {
+        let (status, body, _) = as_caller("GET /news", token).await;
+        assert_eq!((status, body["who"].as_str()), (200, Some(who)));
+    }
+    for (token, status, code) in [
+        ("old", 401, "token_expired"),
+        ("banned", 403, "member_banned"),
+        ("msk_other", 401, "service_key_invalid"),
+    ] {
+        let (answered, body, _) = as_caller("GET /news", Some(token)).await;
+        assert_eq!((answered, body["code"].as_str()), (status, Some(code)));
+    }
+}
+
+#[tokio::test]
+async fn a_gate_closes_the_routes_that_are_for_users_before_anybody_asks_who_calls() {
+    const CLOSED: Endpoint =
+        Endpoint::new(Method::Get, "/closed", "getClosed", "Closed").caller(Caller::Member);
+    const OPEN: Endpoint =
+        Endpoint::new(Method::Get, "/open", "getOpen", "Always there").during_maintenance();
+    const ADMIN: Endpoint = Endpoint::new(Method::Get, "/admin", "getAdmin", "For operators")
+        .caller(Caller::Operator("things"));
+    let vars: Vars = [("STAGE".to_owned(), "dev".to_owned())]
+        .into_iter()
+        .collect();
+    let state = Arc::new(());
+    let answer = |_, _: Call<Nothing, Nothing, Nothing>| async { Ok(Reply::ok(json!({}))) };
+    let function = Api::new("gated", Runtime::read(&vars).unwrap())
+        .gate(Arc::new(Doorkeeper))
+        .authority(Arc::new(Gullible))
+        .route(CLOSED, &state, answer)
+        .route(OPEN, &state, answer)
+        .route(ADMIN, &state, answer)
+        .build();
+    assert!(function.has_gate());
+    let at = |route: &str, device: &str| {
+        let mut event = event(route);
+        event["headers"]["x-device-id"] = device.into();
+        event["headers"]["accept-language"] = "ko".into();
+        event
+    };
+    let (status, body, headers) = send(&function, at("GET /closed", "anybody")).await;
+    assert_eq!((status, &body["code"]), (503, &json!("maintenance")));
+    assert_eq!(
+        (&body["message"], &headers["retry-after"]),
+        (&json!("점검"), &json!("60"))
+    );
+    let (status, body, _) = send(&function, at("GET /closed", "tester")).await;
+    assert_eq!((status, &body["code"]), (401, &json!("token_missing")));
+    assert_eq!(send(&function, at("GET /open", "anybody")).await.0, 200);
+    let mut operator = at("GET /admin", "anybody");
+    operator["headers"]["authorization"] = "Bearer msk_known".into();
+    assert_eq!(send(&function, operator).await.0, 200);
 }

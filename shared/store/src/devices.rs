@@ -71,14 +71,33 @@ impl Devices {
         self.profile_of(DeviceKey::of(id), now).await
     }
 
-    /// The same, for whoever knows a device by its key only.
+    /// The same, which may miss the last moments' changes: for what can do without.
+    pub async fn recent_profile(
+        &self,
+        id: &DeviceId,
+        now: Instant,
+    ) -> Result<Option<StoredProfile>, StoreError> {
+        self.read_profile(DeviceKey::of(id), Read::Eventual, now)
+            .await
+    }
+
+    /// The same as [`Self::profile`], for whoever knows a device by its key only.
     pub async fn profile_of(
         &self,
         device: DeviceKey,
         now: Instant,
     ) -> Result<Option<StoredProfile>, StoreError> {
+        self.read_profile(device, Read::Consistent, now).await
+    }
+
+    async fn read_profile(
+        &self,
+        device: DeviceKey,
+        read: Read,
+        now: Instant,
+    ) -> Result<Option<StoredProfile>, StoreError> {
         let key = keys::device_profile(device);
-        let item = self.table.get_item(&key, Read::Consistent).await?;
+        let item = self.table.get_item(&key, read).await?;
         let item = item.filter(|item| !is_over(item, now));
         item.map(|item| self.stored_profile(item)).transpose()
     }

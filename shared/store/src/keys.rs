@@ -17,6 +17,7 @@
 //! | Members | `member#<member>` | `session#<session>` | a session | when it is over by itself |
 //! | Members | `member#<member>` | `device#<device>` | a device that they signed in on | – |
 //! | Members | `member#<member>` | `export#<export>` | that they asked for their data | when they can no more have it |
+//! | Members | `member#<member>` | `notices-read` | which notices they have read | long after the last mark |
 //! | Members | `identity#<provider>#<sha-256 of subject>` | `identity` | whose identity it is | – |
 //! | Members | `device#<device>` | `member#<member>` | who signed in on a device | when their session there is surely over |
 //! | Members | `nickname#<first character of its key>` | `<key>` | whose nickname it is, or was | when it is held no more |
@@ -148,6 +149,10 @@ pub(crate) fn member_device(id: MemberId, device: DeviceKey) -> Key {
 
 pub(crate) fn export(of: MemberId, id: RandomId) -> Key {
     key(member(of), format!("{}{id}", EXPORTS.0))
+}
+
+pub(crate) fn notices_read(of: MemberId) -> Key {
+    key(member(of), "notices-read")
 }
 
 /// The least and the greatest sort key of each kind of what a member has several of.

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 
 use super::{ContentConfig, Profile, Request, Snapshot};
 use crate::{
-    Day, Instant, Label, Store, TimeZoneName, Version, caps::Showings, targeting::Facts,
+    Audience, Instant, Label, Store, TimeZoneName,
+    audience::{certain_age, words},
+    caps::Showings,
+    targeting::Facts,
     zone::WallTime,
 };
 
@@ -55,16 +58,20 @@ impl<'a> Given<'a> {
         let birth_year = user
             .and_then(|user| user.birth_year)
             .or_else(|| profile?.birth_year);
-        Facts {
+        let audience = Audience {
             platform: Some(device.platform),
             store: self.store,
-            app_version: device.app_version.as_deref().and_then(Version::parse),
-            os_version: device.os_version.as_deref().and_then(Version::parse),
-            country: device.country.or_else(|| profile?.country),
+            version: device.app_version.as_deref(),
+            os_version: device.os_version.as_deref(),
+            country: device.country,
             locale: device.locale.as_ref(),
+            device_id: device.id.as_ref(),
+            profile,
+        };
+        Facts {
             carrier: device.carrier.as_deref(),
             model: device.model.as_deref(),
-            age: birth_year.and_then(|year| self.age(year)),
+            age: birth_year.and_then(|year| certain_age(year, self.now)),
             gender: user
                 .and_then(|user| user.gender)
                 .or_else(|| profile?.gender),
@@ -72,12 +79,11 @@ impl<'a> Given<'a> {
                 interests.as_deref(),
                 profile.map(|profile| &*profile.interests),
             ),
-            segments: united(None, profile.map(|profile| &*profile.segments)),
-            keywords: united(keywords.as_deref(), None),
+            segments: profile.map(|profile| words(&profile.segments)),
+            keywords: keywords.as_deref().map(words),
             hour: local.map(|local| local.hour),
             weekday: local.map(|local| local.weekday),
-            attributes: profile.map(|profile| &profile.attributes),
-            device_id: device.id.as_ref(),
+            ..audience.facts_without_lists(self.now)
         }
     }
 
@@ -85,13 +91,6 @@ impl<'a> Given<'a> {
     fn local_time(&self) -> Option<WallTime> {
         let zone: TimeZoneName = self.request.device.tz.as_ref()?.parse().ok()?;
         Some(zone.wall_time(self.now))
-    }
-
-    /// The age that is certain: of the two that a year of birth leaves open, the one before this
-    /// year's (UTC) birthday, so that nobody counts as 18 too early. `None` for who is yet to be born.
-    fn age(&self, birth_year: u16) -> Option<u16> {
-        let year = u16::try_from(Day::of(self.now).year()).ok()?;
-        Some(year.checked_sub(birth_year)?.saturating_sub(1))
     }
 }
 

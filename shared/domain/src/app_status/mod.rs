@@ -1,9 +1,13 @@
 //! May this app be used now: maintenance, blocked devices, the end of the service, and updates.
 
+mod explain;
+
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use explain::{Explanation, explain};
 
 use crate::{
     DeviceId, HttpUrl, Instant, Locale, Localized, Platform, Store, Version,

@@ -334,3 +334,58 @@ fn an_answer_has_the_published_shape() {
         })
     );
 }
+
+#[test]
+fn a_status_is_explained_by_what_decided_and_what_did_not() {
+    let gates = json!([
+        window(json!({})),
+        window(json!({"platforms": ["ios"]})),
+        window(json!({"stores": ["onestore"]})),
+        window(json!({"platforms": ["android"]})),
+        window(json!({"starts_at": "2026-06-01T00:00:01Z"})),
+        {"gate": "blocked_device", "device_id": "bad"},
+        {"gate": "service_end", "at": "2026-06-02T00:00:00Z", "message": {"default": "bye"}},
+    ]);
+    let testers = json!([{"device_ids": ["t1"]}]);
+    let world = World::new(versions(), gates, testers);
+    let explained = |caller| {
+        let published = Published {
+            versions: &world.versions,
+            maintenance: &world.maintenance,
+            testers: &world.testers,
+        };
+        let now = "2026-06-01T00:00:00Z".parse().unwrap();
+        let explained = explain(published, caller, Settings::default(), now);
+        serde_json::to_value(explained).unwrap()
+    };
+    let outcomes = |explained: &Value| -> Vec<String> {
+        let gates = explained["gates"].as_array().unwrap().iter();
+        gates
+            .map(|gate| gate["outcome"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (bad, tester) = ("bad".parse().unwrap(), "t1".parse().unwrap());
+    let ios = |device_id| Caller {
+        device_id,
+        ..ios("2")
+    };
+    let somebody = explained(ios(None));
+    assert_eq!(
+        (&somebody["app_version"], &somebody["tester"]),
+        (&json!("i0"), &json!(false))
+    );
+    let others = [
+        "targeting.store",
+        "targeting.platform",
+        "schedule",
+        "targeting.device_id",
+        "schedule",
+    ];
+    assert_eq!(outcomes(&somebody)[..2], ["selected", "shadowed"]);
+    assert_eq!(outcomes(&somebody)[2..], others);
+    let blocked = outcomes(&explained(ios(Some(&bad))));
+    assert_eq!(blocked[..2], ["shadowed", "shadowed"]);
+    assert_eq!(blocked[5], "selected");
+    assert_eq!(explained(ios(Some(&tester)))["tester"], true);
+    assert_eq!(explained(Caller::default())["app_version"], Value::Null);
+}

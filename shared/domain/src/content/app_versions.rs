@@ -71,7 +71,7 @@ impl Item for AppVersion {
 
 /// The published versions of the app.
 #[derive(Debug, Default)]
-pub struct AppVersions(Vec<AppVersion>);
+pub struct AppVersions(Vec<(Id, AppVersion)>);
 
 impl AppVersions {
     /// Loads an artefact.
@@ -80,15 +80,25 @@ impl AppVersions {
     /// When the format is unknown or the bytes are not of it.
     pub fn load(format: u16, artefact: &[u8]) -> Result<Self, LoadError> {
         let items = load(Kind::AppVersions, format, artefact)?;
-        Ok(Self(items.map(|(_, item)| item).collect()))
+        Ok(Self(items.collect()))
     }
 
     /// The versions that matter to an app: its store's. An app that does not name its store gets
     /// those of its platform, if that is in one store only; one that names no platform runs on its
     /// store's.
     pub fn of(&self, platform: Option<Platform>, store: Option<Store>) -> Option<&AppVersion> {
+        let (_, item) = self.entry(platform, store)?;
+        Some(item)
+    }
+
+    /// The same, with its id.
+    pub(crate) fn entry(
+        &self,
+        platform: Option<Platform>,
+        store: Option<Store>,
+    ) -> Option<&(Id, AppVersion)> {
         let platform = platform.or(store.map(Store::platform))?;
-        let mut here = self.0.iter().filter(|item| {
+        let mut here = self.0.iter().filter(|(_, item)| {
             item.platform == platform && store.is_none_or(|store| store == item.store)
         });
         here.next().filter(|_| here.next().is_none())

@@ -18,7 +18,12 @@ pub(crate) const COMPACT: u16 = 2;
 /// The number of the format that [`compile`](super::compile) writes for a kind.
 pub const fn format(kind: Kind) -> u16 {
     match kind {
-        Kind::AppVersions | Kind::Maintenance | Kind::Testers => JSON,
+        Kind::AppVersions
+        | Kind::Maintenance
+        | Kind::Testers
+        | Kind::Banners
+        | Kind::Notices
+        | Kind::Config => JSON,
         Kind::Campaigns => COMPACT,
     }
 }

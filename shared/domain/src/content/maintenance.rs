@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     DeviceId, Fault, FaultCode, HttpUrl, Id, Instant, Localized, Platform, Store, TimeZoneName,
-    validation::rule,
+    liveops::Outcome, validation::rule,
 };
 
 /// One reason to be closed.
@@ -131,16 +131,31 @@ impl Window {
     /// its store only runs on the store's platform. A window for some platforms or stores does not
     /// close an app that does not say where it belongs.
     pub fn closes(&self, now: Instant, platform: Option<Platform>, store: Option<Store>) -> bool {
+        self.fails(now, platform, store).is_none()
+    }
+
+    /// Why it does not; `None` where it does.
+    fn fails(
+        &self,
+        now: Instant,
+        platform: Option<Platform>,
+        store: Option<Store>,
+    ) -> Option<Outcome<'static>> {
         fn concerns<T: PartialEq>(listed: &Option<Vec<T>>, given: Option<T>) -> bool {
             listed
                 .as_ref()
                 .is_none_or(|listed| given.is_some_and(|given| listed.contains(&given)))
         }
         let platform = platform.or(store.map(Store::platform));
-        self.starts_at <= now
-            && now < self.ends_at
-            && concerns(&self.platforms, platform)
-            && concerns(&self.stores, store)
+        if now < self.starts_at || self.ends_at <= now {
+            Some(Outcome::Schedule)
+        } else if !concerns(&self.platforms, platform) {
+            Some(Outcome::Targeting("platform"))
+        } else if !concerns(&self.stores, store) {
+            Some(Outcome::Targeting("store"))
+        } else {
+            None
+        }
     }
 
     /// Whether it closes the app to everybody.
@@ -152,9 +167,9 @@ impl Window {
 /// The published reasons to be closed.
 #[derive(Debug, Default)]
 pub struct Maintenance {
-    windows: Vec<Window>,
-    blocked: HashMap<DeviceId, Option<Localized>>,
-    end: Option<ServiceEnd>,
+    windows: Vec<(Id, Window)>,
+    blocked: HashMap<DeviceId, (Id, Option<Localized>)>,
+    end: Option<(Id, ServiceEnd)>,
 }
 
 impl Maintenance {
@@ -164,13 +179,13 @@ impl Maintenance {
     /// When the format is unknown or the bytes are not of it.
     pub fn load(format: u16, artefact: &[u8]) -> Result<Self, LoadError> {
         let mut maintenance = Self::default();
-        for (_, gate) in load(Kind::Maintenance, format, artefact)? {
+        for (id, gate) in load(Kind::Maintenance, format, artefact)? {
             match gate {
-                Gate::Window(window) => maintenance.windows.push(window),
+                Gate::Window(window) => maintenance.windows.push((id, window)),
                 Gate::BlockedDevice(BlockedDevice { device_id, message }) => {
-                    maintenance.blocked.insert(device_id, message);
+                    maintenance.blocked.insert(device_id, (id, message));
                 }
-                Gate::ServiceEnd(end) => maintenance.end = Some(end),
+                Gate::ServiceEnd(end) => maintenance.end = Some((id, end)),
             }
         }
         Ok(maintenance)
@@ -178,12 +193,14 @@ impl Maintenance {
 
     /// The end of the service, if it has come.
     pub fn ended(&self, now: Instant) -> Option<&ServiceEnd> {
-        self.end.as_ref().filter(|end| end.at <= now)
+        let end = self.end.as_ref().map(|(_, end)| end);
+        end.filter(|end| end.at <= now)
     }
 
     /// Whether a device may not come in, and what to tell it.
     pub fn blocks(&self, device_id: &DeviceId) -> Option<Option<&Localized>> {
-        self.blocked.get(device_id).map(Option::as_ref)
+        let (_, message) = self.blocked.get(device_id)?;
+        Some(message.as_ref())
     }
 
     /// The window that closes the app now: one for everybody before others, the last to end first.
@@ -193,11 +210,8 @@ impl Maintenance {
         platform: Option<Platform>,
         store: Option<Store>,
     ) -> Option<&Window> {
-        let open = self
-            .windows
-            .iter()
-            .filter(|window| window.closes(now, platform, store));
-        open.max_by_key(|window| (window.is_for_all(), window.ends_at))
+        let (_, window) = self.decisive(now, platform, store)?;
+        Some(window)
     }
 
     /// The next moment at which anything here begins or ends.
@@ -205,8 +219,62 @@ impl Maintenance {
         let windows = self
             .windows
             .iter()
-            .flat_map(|window| [window.starts_at, window.ends_at]);
-        let ends = self.end.iter().map(|end| end.at);
+            .flat_map(|(_, window)| [window.starts_at, window.ends_at]);
+        let ends = self.end.iter().map(|(_, end)| end.at);
         windows.chain(ends).filter(|boundary| *boundary > now).min()
+    }
+
+    /// The gates that hold for an app at `now`, by their ids: the end, a device's, the window.
+    pub(crate) fn holding(
+        &self,
+        now: Instant,
+        platform: Option<Platform>,
+        store: Option<Store>,
+        device_id: Option<&DeviceId>,
+    ) -> [Option<&Id>; 3] {
+        let end = self.end.as_ref().filter(|(_, end)| end.at <= now);
+        let blocked = device_id.and_then(|device| self.blocked.get(device));
+        let window = self.decisive(now, platform, store);
+        [
+            end.map(|(id, _)| id),
+            blocked.map(|(id, _)| id),
+            window.map(|(id, _)| id),
+        ]
+    }
+
+    /// Of every gate, in the order of their ids, why it does not hold; `None` where it does.
+    pub(crate) fn gates(
+        &self,
+        now: Instant,
+        platform: Option<Platform>,
+        store: Option<Store>,
+        device_id: Option<&DeviceId>,
+    ) -> Vec<(&Id, Option<Outcome<'static>>)> {
+        let windows = self
+            .windows
+            .iter()
+            .map(|(id, window)| (id, window.fails(now, platform, store)));
+        let blocked = self.blocked.iter().map(|(device, (id, _))| {
+            let other = device_id != Some(device);
+            (id, other.then_some(Outcome::Targeting("device_id")))
+        });
+        let end = self.end.iter().map(|(id, end)| {
+            let yet_to_come = now < end.at;
+            (id, yet_to_come.then_some(Outcome::Schedule))
+        });
+        let mut gates: Vec<_> = windows.chain(blocked).chain(end).collect();
+        gates.sort_unstable_by_key(|(id, _)| *id);
+        gates
+    }
+
+    fn decisive(
+        &self,
+        now: Instant,
+        platform: Option<Platform>,
+        store: Option<Store>,
+    ) -> Option<&(Id, Window)> {
+        let windows = self.windows.iter();
+        let open = windows.filter(|(_, window)| window.closes(now, platform, store));
+        open.max_by_key(|(_, window)| (window.is_for_all(), window.ends_at))
     }
 }

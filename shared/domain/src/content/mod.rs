@@ -2,21 +2,28 @@
 //!
 //! An operator writes **items**, each by itself ([`check_item`]). A publish freezes the set of a
 //! kind's items, holds them against each other ([`validate_set`]) and compiles them to an
-//! **artefact** ([`compile`]), which readers load: [`AppVersions`], [`Maintenance`], [`Testers`] and
-//! [`allocation::Snapshot`](crate::allocation::Snapshot).
+//! **artefact** ([`compile`]), which readers load: [`AppVersions`], [`Maintenance`], [`Testers`], what
+//! [`liveops`](crate::liveops) has, and [`allocation::Snapshot`](crate::allocation::Snapshot).
 
 mod app_versions;
 mod artefact;
+pub mod banners;
 pub mod campaigns;
+pub mod config;
 mod maintenance;
+pub mod notices;
+mod schedule;
 mod set;
 mod testers;
 
 pub use app_versions::{AppVersion, AppVersions};
 pub(crate) use artefact::{COMPACT, Entry, load as load_artefact};
 pub use artefact::{LoadError, format};
+pub use banners::Banner;
 pub use campaigns::Campaign;
+pub use config::Parameter;
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
+pub use notices::Notice;
 pub use set::{Changes, SetFault, changes, check_item, compile, validate_set};
 pub use testers::{Testers, TestersItem};
 
@@ -29,6 +36,12 @@ closed_set! {
         Maintenance = "maintenance",
         /// Who may come in while it is closed.
         Testers = "testers",
+        /// Pictures that an app shows in its places, for a while.
+        Banners = "banners",
+        /// What there is to be told to users, to be read when they like.
+        Notices = "notices",
+        /// Parameters that an app is set by from afar.
+        Config = "config",
         /// What `POST /v1/allocations` gives out.
         Campaigns = "campaigns",
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    AppVersion, Campaign, Gate, Kind, TestersItem,
+    AppVersion, Banner, Campaign, Gate, Kind, Notice, Parameter, TestersItem,
     artefact::{self, Entry},
 };
 use crate::{
@@ -68,6 +68,9 @@ macro_rules! with_item_of {
             Kind::AppVersions => $function::<AppVersion>($($argument),*),
             Kind::Maintenance => $function::<Gate>($($argument),*),
             Kind::Testers => $function::<TestersItem>($($argument),*),
+            Kind::Banners => $function::<Banner>($($argument),*),
+            Kind::Notices => $function::<Notice>($($argument),*),
+            Kind::Config => $function::<Parameter>($($argument),*),
             Kind::Campaigns => $function::<Campaign>($($argument),*),
         }
     };

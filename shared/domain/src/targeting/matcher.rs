@@ -23,7 +23,34 @@ impl Matcher {
 
     /// Whether a rule looks at the device's clock or calendar: an hour or a weekday.
     pub fn asks_the_time(&self) -> bool {
-        self.0.iter().any(Test::asks_the_time)
+        let is_of_time =
+            |test: &Test| matches!(test, Test::Hour(_) | Test::HourRange(_) | Test::Weekday(_));
+        self.has(is_of_time)
+    }
+
+    /// Whether a rule looks at the country.
+    pub fn asks_the_country(&self) -> bool {
+        self.has(|test| matches!(test, Test::Country(_)))
+    }
+
+    /// Whether a rule looks at what only a profile tells, where a request says nothing of its user:
+    /// age, gender, interests, segments, attributes.
+    pub fn asks_the_person(&self) -> bool {
+        self.has(|test| {
+            matches!(
+                test,
+                Test::Age(_)
+                    | Test::AgeRange(_)
+                    | Test::Gender(_)
+                    | Test::Interests(_)
+                    | Test::Segments(_)
+                    | Test::Attribute { .. }
+            )
+        })
+    }
+
+    fn has(&self, wanted: fn(&Test) -> bool) -> bool {
+        self.0.iter().any(|test| test.has(wanted))
     }
 
     /// The field of the first rule that does not match: a field's name, `percent` or `any`.
@@ -158,11 +185,10 @@ impl Test {
         }
     }
 
-    fn asks_the_time(&self) -> bool {
+    fn has(&self, wanted: fn(&Self) -> bool) -> bool {
         match self {
-            Self::Hour(_) | Self::HourRange(_) | Self::Weekday(_) => true,
-            Self::Any(tests) => tests.iter().any(Self::asks_the_time),
-            _ => false,
+            Self::Any(tests) => tests.iter().any(|test| test.has(wanted)),
+            test => wanted(test),
         }
     }
 

@@ -238,19 +238,27 @@ impl Serialize for JsonObject {
 
 impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (value, repeated) = read_value(deserializer)?;
+        let (value, text) = read_raw(deserializer)?;
         let Value::Object(members) = &value else {
             return Err(D::Error::custom("expected an object"));
         };
-        if !repeated.is_empty() {
-            return Err(D::Error::custom("a member is there more than once"));
-        }
-        let text = serde_json::value::to_raw_value(&value).map_err(D::Error::custom)?;
         if members.len() > MOST_MEMBERS || text.get().len() > LARGEST_OBJECT {
             return Err(D::Error::custom("expected at most 100 members and 16 KiB"));
         }
         Ok(Self(text))
     }
+}
+
+/// Reads a value that says nothing twice, and writes it as compact text.
+fn read_raw<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<(Value, Box<RawValue>), D::Error> {
+    let (value, repeated) = read_value(deserializer)?;
+    if !repeated.is_empty() {
+        return Err(D::Error::custom("a member is there more than once"));
+    }
+    let text = serde_json::value::to_raw_value(&value).map_err(D::Error::custom)?;
+    Ok((value, text))
 }
 
 impl JsonSchema for JsonObject {
@@ -264,6 +272,60 @@ impl JsonSchema for JsonObject {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "object", "additionalProperties": true, "maxProperties": MOST_MEMBERS })
+    }
+}
+
+/// Any JSON value, the author's own business, kept as compact text like a [`JsonObject`]. How large it
+/// may be is for whoever holds it.
+#[derive(Debug, Clone)]
+pub struct JsonValue(Box<RawValue>);
+
+impl JsonValue {
+    /// The value as JSON text.
+    pub fn as_raw(&self) -> &RawValue {
+        &self.0
+    }
+
+    /// How many bytes its compact text has.
+    pub fn size_bytes(&self) -> usize {
+        self.0.get().len()
+    }
+
+    /// The value, taken apart.
+    pub fn to_value(&self) -> Value {
+        serde_json::from_str(self.0.get()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for JsonValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Serialize for JsonValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_raw(deserializer).map(|(_, text)| Self(text))
+    }
+}
+
+impl JsonSchema for JsonValue {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "JsonValue".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
     }
 }
 

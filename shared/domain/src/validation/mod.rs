@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use fault::{Fault, FaultCode, MAX_FAULTS};
-pub use json::{JsonObject, UniqueMap};
+pub use json::{JsonObject, JsonValue, UniqueMap};
 pub use schema::UnknownKeyword;
 
 use fault::Faults;

@@ -66,10 +66,8 @@ impl Middleware for AccessLog {
             self.unlogged.fetch_add(1, Ordering::Relaxed);
             return response;
         }
-        let code = response
-            .extensions()
-            .get::<Code>()
-            .map(|code| code.as_str());
+        // Being closed is no failure: nobody is woken by it, and no deployment goes back.
+        let code = response.extensions().get::<Code>().copied();
         let metrics = directive(
             facts.received_at,
             &[&["stage", "service", "route"], &["stage", "service"]],
@@ -84,13 +82,13 @@ impl Middleware for AccessLog {
         tracing::info!(
             _aws = metrics,
             status,
-            code,
+            code = code.map(Code::as_str),
             bytes = response.body().len(),
             duration_ms,
             cold_start,
             requests = 1 + self.unlogged.swap(0, Ordering::Relaxed),
             client_errors = u64::from((400..500).contains(&status)),
-            server_errors = u64::from(status >= 500),
+            server_errors = u64::from(status >= 500 && code != Some(Code::Maintenance)),
             cold_starts = u64::from(cold_start),
             "request"
         );

@@ -3,7 +3,7 @@
 use std::{future::ready, sync::Arc};
 
 use domain::{DeviceId, Instant};
-use http::header;
+use http::{HeaderMap, header};
 use lambda_http::RequestExt as _;
 
 use super::{Inner, Middleware, facts, refuse};
@@ -69,20 +69,25 @@ impl Authentication {
     async fn principal(&self, facts: &Facts, request: &Request) -> Result<Principal, Problem> {
         match facts.endpoint.caller {
             Caller::Public | Caller::Hook => Ok(Principal::Anonymous),
-            Caller::PublicOrOperator(_) => match bearer(request) {
+            Caller::PublicOrOperator(_) => match bearer(request.headers()) {
                 Ok(Bearer::ServiceKey(key)) => self.service(key).await,
                 // Who sends no service key is nobody in particular; a wrong one is told so.
                 _ => Ok(Principal::Anonymous),
             },
-            Caller::Operator(scope) => match bearer(request)? {
+            Caller::PublicOrMember(_) => match sent(request.headers())? {
+                None => Ok(Principal::Anonymous),
+                Some(Bearer::ServiceKey(key)) => self.service(key).await,
+                Some(Bearer::AccessToken(token)) => self.member(token, facts).await,
+            },
+            Caller::Operator(scope) => match bearer(request.headers())? {
                 Bearer::ServiceKey(key) => self.service_for(key, scope).await,
                 Bearer::AccessToken(_) => Err(Problem::new(Code::TokenInvalid)),
             },
-            Caller::Member => match bearer(request)? {
+            Caller::Member => match bearer(request.headers())? {
                 Bearer::AccessToken(token) => self.member(token, facts).await,
                 Bearer::ServiceKey(_) => Err(Problem::new(Code::TokenInvalid)),
             },
-            Caller::Device(scope) => match bearer(request)? {
+            Caller::Device(scope) => match bearer(request.headers())? {
                 Bearer::ServiceKey(key) => self.service_for(key, scope).await,
                 Bearer::AccessToken(token) => {
                     let member = self.member(token, facts).await?;
@@ -136,10 +141,23 @@ enum Bearer<'r> {
     AccessToken(&'r str),
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750, section 2.1).
-fn bearer(request: &Request) -> Result<Bearer<'_>, Problem> {
-    let Some(value) = request.headers().get(header::AUTHORIZATION) else {
-        return Err(Problem::new(Code::TokenMissing));
+/// The access token that a request carries, for a handler that verifies it itself; `None` where there
+/// is no `Authorization` header, or a service key in it.
+pub fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    Ok(match sent(headers)? {
+        Some(Bearer::AccessToken(token)) => Some(token),
+        Some(Bearer::ServiceKey(_)) | None => None,
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Bearer<'_>, Problem> {
+    sent(headers)?.ok_or_else(|| Problem::new(Code::TokenMissing))
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750, section 2.1); `None` without the header.
+fn sent(headers: &HeaderMap) -> Result<Option<Bearer<'_>>, Problem> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
     };
     value
         .to_str()
@@ -149,8 +167,8 @@ fn bearer(request: &Request) -> Result<Bearer<'_>, Problem> {
         .map(|(_, token)| token.trim())
         .filter(|token| !token.is_empty())
         .map(|token| match token.starts_with(SERVICE_KEY_PREFIX) {
-            true => Bearer::ServiceKey(token),
-            false => Bearer::AccessToken(token),
+            true => Some(Bearer::ServiceKey(token)),
+            false => Some(Bearer::AccessToken(token)),
         })
         .ok_or_else(|| Problem::new(Code::TokenInvalid))
 }
@@ -161,14 +179,10 @@ mod tests {
 
     use super::*;
 
-    fn with(authorization: Option<&'static str>) -> Request {
-        let mut request = Request::new(lambda_http::Body::Empty);
-        if let Some(value) = authorization {
-            request
-                .headers_mut()
-                .insert(header::AUTHORIZATION, HeaderValue::from_static(value));
-        }
-        request
+    fn with(authorization: Option<&'static str>) -> HeaderMap {
+        let value = authorization.map(HeaderValue::from_static);
+        let header = value.map(|value| (header::AUTHORIZATION, value));
+        header.into_iter().collect()
     }
 
     #[test]
@@ -181,11 +195,22 @@ mod tests {
         }
         assert_eq!(bearer(&with(None)).unwrap_err().code, Code::TokenMissing);
         for bad in ["msk_a_b", "Basic eDp5", "Bearer ", "Bearer"] {
-            assert_eq!(
-                bearer(&with(Some(bad))).unwrap_err().code,
-                Code::TokenInvalid,
-                "{bad}"
-            );
+            let headers = with(Some(bad));
+            let refusals = [bearer(&headers).err(), bearer_token(&headers).err()];
+            for refusal in refusals {
+                assert_eq!(refusal.unwrap().code, Code::TokenInvalid, "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_handler_gets_an_access_token_and_no_service_key() {
+        for (authorization, found) in [
+            (Some("Bearer a.b.c"), Some("a.b.c")),
+            (Some("Bearer msk_a_b"), None),
+            (None, None),
+        ] {
+            assert_eq!(bearer_token(&with(authorization)).unwrap(), found);
         }
     }
 }

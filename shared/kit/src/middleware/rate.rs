@@ -157,6 +157,7 @@ fn subject(request: &Request, caller: Caller) -> String {
             .and_then(|id| id.parse().ok()),
         Caller::Public
         | Caller::PublicOrOperator(_)
+        | Caller::PublicOrMember(_)
         | Caller::Member
         | Caller::Operator(_)
         | Caller::Hook => None,

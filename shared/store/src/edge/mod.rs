@@ -1,6 +1,7 @@
 //! What the middleware asks of the store, what functions configure of it, and how its failures are
 //! told to a caller.
 
+mod gate;
 mod snapshots;
 mod tokens;
 
@@ -15,6 +16,7 @@ use kit::{
 };
 
 pub use self::{
+    gate::{Gatekeeper, start_gated},
     snapshots::{SNAPSHOT_AGE, SnapshotSettings, SnapshotSource, Watched},
     tokens::{AccessTokenLifetime, IssuerSettings, TokenAuthority, TokenSettings},
 };

@@ -1,7 +1,7 @@
 //! Exports: everything that is kept of a member, for the member.
 
 use domain::{
-    DeviceKey, Instant, RandomId,
+    DeviceKey, Instant, RandomId, ReadState,
     identity::{MemberId, Session},
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Document {
     pub sessions: Vec<Session>,
     /// Every device that they ever signed in on, for what other tables keep of it.
     pub devices: Vec<DeviceKey>,
+    /// Which notices they have read.
+    pub notices_read: ReadState,
 }
 
 impl Members {
@@ -89,6 +91,7 @@ impl Members {
             identities: self.identities(member).await?,
             sessions: self.sessions(member, now).await?,
             devices: self.devices(member).await?,
+            notices_read: self.read_state(member, now).await?,
         }))
     }
 

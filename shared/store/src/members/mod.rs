@@ -20,6 +20,7 @@ mod identity_items;
 mod item;
 mod profile;
 mod purge;
+mod reading;
 mod search;
 mod sessions;
 mod sign_in;

@@ -56,6 +56,8 @@ pub enum PurgeStep {
     Identities,
     /// That they asked for their data.
     Exports,
+    /// Which notices they have read.
+    NoticesRead,
     /// What they are called, and were lately.
     Nicknames,
     /// Everything else, but a tombstone without a name.
@@ -83,6 +85,7 @@ impl PurgeStep {
         Self::Devices,
         Self::Identities,
         Self::Exports,
+        Self::NoticesRead,
         Self::Nicknames,
         Self::Profile,
         Self::Due,
@@ -184,6 +187,10 @@ impl Members {
             }
             PurgeStep::Identities => self.purge_identities(member).await,
             PurgeStep::Exports => self.purge_range(member, keys::EXPORTS).await,
+            PurgeStep::NoticesRead => {
+                let key = keys::notices_read(member);
+                self.table.delete_all(vec![key]).await
+            }
             PurgeStep::Nicknames => self.purge_nicknames(member).await,
             PurgeStep::Profile => self.purge_profile(member).await,
             PurgeStep::Due => {

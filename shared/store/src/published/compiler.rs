@@ -3,6 +3,7 @@
 use domain::{
     Id, allocation,
     content::{self, AppVersions, Kind, LoadError, Maintenance, SetFault, Testers},
+    liveops::{Banners, Notices, RemoteConfig},
 };
 use serde_json::Value;
 
@@ -30,6 +31,9 @@ impl Default for Compiler {
                 Kind::AppVersions => AppVersions::load(format, artefact).map(drop),
                 Kind::Maintenance => Maintenance::load(format, artefact).map(drop),
                 Kind::Testers => Testers::load(format, artefact).map(drop),
+                Kind::Banners => Banners::load(format, artefact).map(drop),
+                Kind::Notices => Notices::load(format, artefact).map(drop),
+                Kind::Config => RemoteConfig::load(format, artefact).map(drop),
                 Kind::Campaigns => allocation::Snapshot::load(format, artefact).map(drop),
             },
         }

@@ -5,6 +5,7 @@ mod lost;
 mod nicknames;
 mod profile;
 mod purge;
+mod reading;
 mod search;
 mod sessions;
 mod sign_in;

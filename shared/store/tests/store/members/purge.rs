@@ -64,6 +64,9 @@ async fn somebody(town: &Town) -> Due {
     assert_eq!(kept, Some(export));
     let over = town.members.export(member, id, NOON + DAY).await.unwrap();
     assert_eq!(over, None);
+    let notice = "a-notice".parse().unwrap();
+    let marked = town.members.mark_read(member, &notice, NOON).await;
+    assert!(marked.unwrap().is_some());
     town.withdraw(member, 8 * DAY).await;
     Due {
         member,
@@ -241,4 +244,5 @@ async fn a_document_has_everything_of_its_member() {
     assert_eq!(document.identities.len(), 2);
     assert_eq!(document.sessions.len(), 2);
     assert_eq!(document.devices.len(), 2);
+    assert_eq!(document.notices_read.ids.len(), 1);
 }

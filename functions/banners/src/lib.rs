@@ -1,0 +1,114 @@
+//! `GET /v1/banners`: which banners an app shows now, in one of its places or in all of them.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use aws::Pace;
+use domain::{
+    content::Kind,
+    liveops::{BannerAnswer, Banners, Explained, Selection},
+};
+use kit::{
+    Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
+    config::Variable, reply::Written,
+};
+use liveops::{
+    AUDIENCE_HEADERS, Asking, Caching, CachingSettings, EXPLAIN, Keeping, OperatorSettings,
+    PlacementQuery, ProfileSettings, Profiles, Visitor, explained, tag,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use store::{
+    Database,
+    edge::{SnapshotSettings, Watched},
+};
+
+const NAME: &str = "banners";
+
+const GET: Endpoint = Endpoint::new(
+    Method::Get,
+    "/v1/banners",
+    "getBanners",
+    "Which banners to show now",
+)
+.caller(Caller::PublicOrOperator(EXPLAIN))
+.headers(AUDIENCE_HEADERS)
+.answers(&[200, 304])
+.problems(&[Code::Unavailable]);
+
+/// Every variable that the function reads.
+pub const VARIABLES: &[&[Variable]] = &[
+    kit::runtime::Settings::VARIABLES,
+    aws::Environment::VARIABLES,
+    SnapshotSettings::VARIABLES,
+    CachingSettings::VARIABLES,
+    ProfileSettings::VARIABLES,
+    OperatorSettings::VARIABLES,
+];
+
+struct State {
+    banners: Watched<Banners>,
+    profiles: Profiles,
+    caching: Caching,
+}
+
+/// The function.
+pub fn function(vars: &Vars) -> Result<Function, Faults> {
+    let (runtime, ((snapshots, caching), (profiles, operators)), aws) =
+        aws::start(vars, NAME, |vars| {
+            Faults::both(
+                Faults::both(SnapshotSettings::read(vars), CachingSettings::read(vars)),
+                Faults::both(ProfileSettings::read(vars), OperatorSettings::read(vars)),
+            )
+        })?;
+    let database = Database::connect(&aws, Pace::NORMAL);
+    let published = snapshots.source(&aws);
+    let state = Arc::new(State {
+        banners: published.reader(Kind::Banners, Banners::load),
+        profiles: profiles.profiles(&aws),
+        caching: Caching::from(&caching),
+    });
+    Ok(kit::Api::new(NAME, runtime.clone())
+        .gate(published.gate())
+        .authority(operators.authority(&database, runtime.clock))
+        .route(GET, &state, get)
+        .build())
+}
+
+/// Which banners to show now.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Banners")]
+pub struct BannersAnswer<'s> {
+    /// The greatest priority first, then the newest.
+    banners: Vec<BannerAnswer<'s>>,
+    /// What became of every published banner; for operators who asked with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Vec<Explained<'s>>>,
+}
+
+async fn get(
+    state: Arc<State>,
+    call: Call<Nothing, PlacementQuery, Nothing>,
+) -> Result<Reply<Written<BannersAnswer<'static>>>, Problem> {
+    let now = call.now();
+    let explained = explained(&call, call.query.explain)?;
+    let visitor = Visitor::of(&call)?;
+    let asking = Asking::new(&visitor, &state.profiles, now);
+    let known = asking.known(&state.banners).await?;
+    let banners = &known.snapshot.content;
+    let selection = Selection {
+        placement: call.query.placement.as_ref(),
+        audience: known.audience(),
+        now,
+    };
+    let answer = BannersAnswer {
+        banners: banners.shown(&selection),
+        explain: explained.then(|| banners.explain(&selection)),
+    };
+    let keeping = Keeping::of(&visitor).nobody_if(explained || !known.complete);
+    let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
+    let boundary = banners.next_boundary(now);
+    Ok(state
+        .caching
+        .reply(document, &etag, &visitor, keeping, (now, boundary)))
+}

@@ -1,0 +1,5 @@
+//! The `banners` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(banners::function)
+}

@@ -1,0 +1,5 @@
+//! The `launch` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(launch::function)
+}

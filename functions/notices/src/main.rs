@@ -1,0 +1,5 @@
+//! The `notices` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(notices::function)
+}

@@ -1,0 +1,85 @@
+//! `POST /v1/notices/{id}/read` and `GET /v1/notices/unread-count`.
+
+use std::sync::Arc;
+
+use domain::{Instant, ReadState, identity::MemberId, liveops::Notices, read_state::Dated};
+use kit::{
+    Call, Code, Nothing, Principal, Problem, Reply,
+    problem::Chain,
+    reply::{Empty, Written},
+};
+use liveops::{Asking, AudienceQuery, Visitor, tag, unread};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{NoticePath, State, keeping};
+
+/// Marks a notice as read, as often as it is said. One that is over can still be read by whoever has
+/// it on their screen.
+pub(crate) async fn post(
+    state: Arc<State>,
+    call: Call<NoticePath, Nothing, Nothing>,
+) -> Result<Reply<Empty>, Problem> {
+    let now = call.now();
+    let (member, _) = call.principal.member()?;
+    let notices = state.notices.current(now).await?;
+    let notice = notices.content.find(&call.path.id);
+    let notice = notice.filter(|notice| notice.starts_at <= now);
+    let notice = notice.ok_or_else(|| Problem::new(Code::NotFound))?;
+    let read = state.members.mark_read(member, &notice.id, now).await?;
+    let gone = || Problem::new(Code::TokenInvalid).detail("the member is no more");
+    let read = read.ok_or_else(gone)?;
+    state.compact(member, &read, &notices.content, now).await;
+    Ok(Reply::no_content())
+}
+
+impl State {
+    /// Makes what is kept of a member smaller where it has grown. Nothing is lost where that fails:
+    /// the next mark tries again.
+    async fn compact(&self, member: MemberId, read: &ReadState, notices: &Notices, now: Instant) {
+        let dated = notices.all().map(|notice| Dated {
+            id: &notice.id,
+            starts_at: notice.starts_at,
+            ends_at: notice.ends_at,
+        });
+        if let Some(compaction) = read.compaction(dated, now)
+            && let Err(error) = self.members.compact_read(member, read, &compaction).await
+        {
+            tracing::debug!(error = %Chain(&error), "what was read stays as it is");
+        }
+    }
+}
+
+/// How much there is that was not read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnreadCount")]
+pub(crate) struct UnreadAnswer {
+    /// How many notices the member has not read; `null` without a member.
+    unread: Option<usize>,
+}
+
+pub(crate) async fn count(
+    state: Arc<State>,
+    call: Call<Nothing, AudienceQuery, Nothing>,
+) -> Result<Reply<Written<UnreadAnswer>>, Problem> {
+    let now = call.now();
+    let visitor = Visitor::of(&call)?;
+    let asking = Asking::new(&visitor, &state.profiles, now);
+    let seen = state.seen(&asking, &call.principal).await?;
+    let is_member = matches!(call.principal, Principal::Member { .. });
+    // A count that is not known is no count: an app keeps the one that it has.
+    if is_member && seen.read.is_none() {
+        return Err(Problem::unavailable("what was read cannot be told now"));
+    }
+    let unread = seen
+        .read
+        .as_ref()
+        .map(|read| unread(&seen.known, read, now));
+    let answer = UnreadAnswer { unread };
+    let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
+    let keeping = keeping(&call, &visitor, &seen);
+    let boundary = seen.known.snapshot.content.next_boundary(now);
+    Ok(state
+        .caching
+        .reply(document, &etag, &visitor, keeping, (now, boundary)))
+}

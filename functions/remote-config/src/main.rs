@@ -1,0 +1,5 @@
+//! The `remote-config` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(remote_config::function)
+}

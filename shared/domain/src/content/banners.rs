@@ -1,0 +1,177 @@
+//! Banners: pictures that an app shows in its places, for a while, to whom they concern.
+
+use std::collections::HashMap;
+
+use garde::{Path, Report, Validate};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{artefact::Entry, schedule, set::Item};
+use crate::{
+    ByLocale, Fault, FaultCode, HttpUrl, Id, Instant, Localized, TimeZoneName,
+    targeting::Targeting,
+    validation::{JsonValue, child, rule},
+};
+
+/// A banner, shown while `starts_at` ≤ now < `ends_at`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[garde(custom(coherent))]
+pub struct Banner {
+    /// Where in the app it is shown.
+    pub placement: Id,
+    /// The first moment.
+    pub starts_at: Instant,
+    /// The first moment after.
+    pub ends_at: Instant,
+    /// The zone the author thinks in: that of times written without an offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZoneName>,
+    /// Greater goes first.
+    pub priority: i32,
+    /// The picture, by language.
+    #[garde(dive)]
+    pub images: ByLocale<Image>,
+    /// What the picture shows, in words, for who does not see it.
+    pub alt: Localized,
+    /// What a click does.
+    #[garde(dive)]
+    pub click: Click,
+    /// How often one user sees it.
+    pub frequency: Frequency,
+    /// Who should see it; without it, everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(dive)]
+    pub targeting: Option<Targeting>,
+}
+
+/// A picture. It is named by what it shows: another picture has another URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[schemars(rename = "BannerImage")]
+pub struct Image {
+    /// Where it is.
+    pub url: HttpUrl,
+    /// How wide it is, in pixels.
+    #[garde(range(min = 1, max = 16_384))]
+    pub width: u32,
+    /// How high it is, in pixels.
+    #[garde(range(min = 1, max = 16_384))]
+    pub height: u32,
+}
+
+/// What a click on a banner does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "BannerClick")]
+pub enum Click {
+    /// Opens a page.
+    OpenUrl(OpenUrl),
+    /// Is for the app itself to understand.
+    Payload(Payload),
+    /// Nothing.
+    None(NoClick),
+}
+
+/// A click that opens a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "BannerOpenUrl")]
+pub struct OpenUrl {
+    /// The page.
+    pub value: HttpUrl,
+}
+
+/// A click that the app itself understands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[garde(custom(small))]
+#[schemars(rename = "BannerPayload")]
+pub struct Payload {
+    /// Any JSON, of at most 4 KiB; handed on as it is.
+    pub value: JsonValue,
+}
+
+/// A click that does nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "BannerNoClick")]
+pub struct NoClick {}
+
+closed_set! {
+    /// How often one user sees a banner; the app keeps to it.
+    pub enum Frequency {
+        /// Whenever its place is shown.
+        Always = "always",
+        /// Once.
+        Once = "once",
+        /// Until the user hides it for the day.
+        HideToday = "hide_today",
+    }
+}
+
+/// How many bytes of JSON a payload may have.
+const LARGEST_PAYLOAD: usize = 4 * 1024;
+
+fn small(payload: &Payload, _: &()) -> garde::Result {
+    let mut faults = Vec::new();
+    if payload.value.size_bytes() > LARGEST_PAYLOAD {
+        let message = "must have at most 4,096 bytes of JSON";
+        faults.push(Fault::new("/value", FaultCode::TooLong, message));
+    }
+    rule(faults)
+}
+
+impl Validate for Click {
+    type Context = ();
+
+    fn validate_into(&self, ctx: &(), path: &mut dyn FnMut() -> Path, report: &mut Report) {
+        if let Self::Payload(payload) = self {
+            payload.validate_into(ctx, path, report);
+        }
+    }
+}
+
+fn coherent(banner: &Banner, _: &()) -> garde::Result {
+    let mut faults: Vec<Fault> = schedule::fault(banner.starts_at, Some(banner.ends_at))
+        .into_iter()
+        .collect();
+    faults.extend(Sizes::default().faults(banner));
+    rule(faults)
+}
+
+/// The sizes of pictures by their URLs.
+#[derive(Default)]
+struct Sizes<'a>(HashMap<&'a str, (u32, u32)>);
+
+impl<'a> Sizes<'a> {
+    /// The pictures of a banner that elsewhere have another size.
+    fn faults(&mut self, banner: &'a Banner) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (tag, image) in banner.images.iter() {
+            let size = (image.width, image.height);
+            let (width, height) = *self.0.entry(&image.url).or_insert(size);
+            if (width, height) != size {
+                let at = child(&child("/images", tag), "url");
+                let message = format!("is {width} × {height} elsewhere; a picture has one size");
+                faults.push(Fault::new(at, FaultCode::NotAllowed, message));
+            }
+        }
+        faults
+    }
+}
+
+impl Item for Banner {
+    /// Pictures are named by their content, so that one URL has one size wherever it is.
+    fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
+        let mut sizes = Sizes::default();
+        let mut faults = Vec::new();
+        for Entry { id, item } in items {
+            faults.extend(sizes.faults(item).into_iter().map(|fault| (id, fault)));
+        }
+        faults
+    }
+}

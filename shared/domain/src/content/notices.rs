@@ -1,0 +1,62 @@
+//! Notices: what there is to be told to users, for them to read when they like.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{artefact::Entry, schedule, set::Item};
+use crate::{
+    Fault, HttpUrl, Id, Instant, Label, Localized, TimeZoneName, targeting::Targeting,
+    validation::rule,
+};
+
+/// The title of a notice.
+pub type Title = Localized<300>;
+
+/// What a notice says, in Markdown. It is data: whoever shows it takes care of what is in it.
+pub type Body = Localized<20_000>;
+
+/// A notice, there while `starts_at` ≤ now < `ends_at`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[garde(custom(coherent))]
+pub struct Notice {
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Label>,
+    /// Whether it stands before all that are not.
+    pub pinned: bool,
+    /// Greater goes first.
+    pub priority: i32,
+    /// The first moment.
+    pub starts_at: Instant,
+    /// The first moment after; without it, it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Instant>,
+    /// The zone the author thinks in: that of times written without an offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZoneName>,
+    /// What lists show; at most 300 characters.
+    pub title: Title,
+    /// What it says, in Markdown; at most 20,000 characters.
+    pub body: Body,
+    /// Where there is more to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<HttpUrl>,
+    /// Who should see it; without it, everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(dive)]
+    pub targeting: Option<Targeting>,
+}
+
+fn coherent(notice: &Notice, _: &()) -> garde::Result {
+    let fault = schedule::fault(notice.starts_at, notice.ends_at);
+    rule(fault.into_iter().collect())
+}
+
+impl Item for Notice {
+    fn faults_between(_: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,111 @@
+//! One request, and what is published for whoever sent it.
+
+use std::sync::Arc;
+
+use domain::{
+    Audience, Instant,
+    allocation::Profile,
+    liveops::{Banners, Notices, RemoteConfig},
+};
+use store::{
+    edge::Watched,
+    published::{Snapshot, SnapshotUnavailable},
+};
+use tokio::sync::OnceCell;
+
+use crate::{Profiles, Visitor, profiles::Look};
+
+/// Published content that may be for some and not for others.
+pub trait Targeted: Default + Send + Sync + 'static {
+    /// Whether what is stored of the audience's device could change an answer.
+    fn asks_profile(&self, audience: &Audience<'_>) -> bool;
+}
+
+impl Targeted for Banners {
+    fn asks_profile(&self, audience: &Audience<'_>) -> bool {
+        self.asks_profile(audience)
+    }
+}
+
+impl Targeted for Notices {
+    fn asks_profile(&self, audience: &Audience<'_>) -> bool {
+        self.asks_profile(audience)
+    }
+}
+
+impl Targeted for RemoteConfig {
+    fn asks_profile(&self, audience: &Audience<'_>) -> bool {
+        self.asks_profile(audience)
+    }
+}
+
+/// A request that is being answered. Its device's profile is read once at most, however many kinds of
+/// content ask for it.
+#[derive(Debug)]
+pub struct Asking<'a> {
+    /// Who asks.
+    pub visitor: &'a Visitor,
+    /// When.
+    pub now: Instant,
+    profiles: &'a Profiles,
+    profile: OnceCell<Look>,
+}
+
+/// What is published of a kind, and what of the visitor it goes by.
+#[derive(Debug)]
+pub struct Known<'a, T> {
+    /// What is published.
+    pub snapshot: Arc<Snapshot<T>>,
+    /// Whether all is known that the answer depends on.
+    pub complete: bool,
+    visitor: &'a Visitor,
+    profile: Option<Arc<Profile>>,
+}
+
+impl<'a> Asking<'a> {
+    /// A request of `visitor` at `now`.
+    pub fn new(visitor: &'a Visitor, profiles: &'a Profiles, now: Instant) -> Self {
+        Self {
+            visitor,
+            now,
+            profiles,
+            profile: OnceCell::new(),
+        }
+    }
+
+    /// What is published of a kind, with the device's profile where the content asks for it. A
+    /// profile that cannot be read is none.
+    ///
+    /// # Errors
+    /// When there is nothing that may be served.
+    pub async fn known<T: Targeted>(
+        &self,
+        reader: &Watched<T>,
+    ) -> Result<Known<'a, T>, SnapshotUnavailable> {
+        let snapshot = reader.current(self.now).await?;
+        let asked = snapshot.content.asks_profile(&self.visitor.audience(None));
+        let (profile, complete) = match &self.visitor.device_id {
+            Some(device) if asked => {
+                let look = || self.profiles.look(device, self.now);
+                match self.profile.get_or_init(look).await {
+                    Look::Found(profile) => (profile.clone(), true),
+                    Look::Missed => (None, false),
+                }
+            }
+            _ => (None, true),
+        };
+        Ok(Known {
+            snapshot,
+            complete,
+            visitor: self.visitor,
+            profile,
+        })
+    }
+}
+
+impl<T> Known<'_, T> {
+    /// Who asks, as far as this content goes by it.
+    pub fn audience(&self) -> Audience<'_> {
+        self.visitor.audience(self.profile.as_deref())
+    }
+}
