@@ -44,6 +44,9 @@
 //! | Marks | `delivered` | `<campaign>` | where a campaign stands, for pacing | – |
 //! | Marks | `tallies#<minute>#<part>` | `<instance>#<number>` | what an instance gave out since it last told | 3 days later |
 //! | Marks | `tallied#<day in UTC>` | `campaign#<campaign>`, `placement#<placement>` | what a day's tallies come to | – |
+//! | Marks | `event#<sha-256 of device and event id>` | `told` | that an app's event was counted | 31 days after it happened or was told |
+//! | Marks | `event-counts#<day in UTC>#<shard>` | `item#<kind>/<id>#<type>`, `type#<type>` | how many events there were, as far as this shard has counted | – |
+//! | Marks | `event-types#<day in UTC>` | `known` | the types of events that are counted by their names | – |
 //! | Marks | `roll-up` | `state` | how far the roll-up is, and when it last finished | – |
 //! | Budgets | `accounts#<part>` | `<campaign>` | how much of a budget is given out | long after its campaign was withdrawn |
 //! | Budgets | `budget#<campaign>` | `lease#<lease>` | units that an instance may give out | –, deleted when given back |
@@ -62,6 +65,7 @@ use domain::{
     Day, DeviceKey, Id, Instant, RandomId,
     caps::{Counter, Span},
     content::{Kind, campaigns::CapScope},
+    events::{Counter as EventCounter, EventId},
     identity::{MemberId, Provider, SessionId, Subject},
 };
 
@@ -399,6 +403,44 @@ pub(crate) fn roll_up() -> Key {
     key("roll-up", "state")
 }
 
+/// An event is known by its device, or by itself alone. No id has a `#`.
+pub(crate) fn client_event(device: Option<DeviceKey>, id: &EventId) -> Key {
+    let device = device.map(|device| device.to_string()).unwrap_or_default();
+    let hash = sha256(format!("{device}#{id}").as_bytes());
+    key(format!("event#{hash}"), "told")
+}
+
+pub(crate) fn event_counts(utc_day: Day, shard: u8) -> String {
+    format!("event-counts#{utc_day}#{shard:02}")
+}
+
+pub(crate) fn event_count(utc_day: Day, shard: u8, counter: &EventCounter) -> Key {
+    let sk = match counter {
+        EventCounter::Item(item, interaction) => format!("{EVENT_ITEM}{item}#{interaction}"),
+        EventCounter::Type(event_type) => format!("{EVENT_TYPE}{event_type}"),
+    };
+    key(event_counts(utc_day, shard), sk)
+}
+
+/// The counter that a sort key of [`event_count`] names; `None` for any other.
+pub(crate) fn event_counter_of(sk: &str) -> Option<EventCounter> {
+    if let Some(event_type) = sk.strip_prefix(EVENT_TYPE) {
+        return Some(EventCounter::Type(event_type.parse().ok()?));
+    }
+    let (item, interaction) = sk.strip_prefix(EVENT_ITEM)?.split_once('#')?;
+    Some(EventCounter::Item(
+        item.parse().ok()?,
+        interaction.parse().ok()?,
+    ))
+}
+
+const EVENT_ITEM: &str = "item#";
+const EVENT_TYPE: &str = "type#";
+
+pub(crate) fn event_types(utc_day: Day) -> Key {
+    key(format!("event-types#{utc_day}"), "known")
+}
+
 pub(crate) fn accounts(part: u8) -> String {
     format!("accounts#{part:02}")
 }
@@ -468,5 +510,46 @@ mod tests {
         ] {
             assert_eq!(cap_of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_count_of_events_says_in_its_key_what_it_counts() {
+        let day = "2026-03-01".parse().unwrap();
+        for (counter, sk) in [
+            (
+                EventCounter::Item(
+                    "banners/spring-1".parse().unwrap(),
+                    "click".parse().unwrap(),
+                ),
+                "item#banners/spring-1#click",
+            ),
+            (
+                EventCounter::Type("level.up-2_x".parse().unwrap()),
+                "type#level.up-2_x",
+            ),
+        ] {
+            let key = event_count(day, 7, &counter);
+            assert_eq!((&*key.pk, &*key.sk), ("event-counts#2026-03-01#07", sk));
+            assert_eq!(event_counter_of(sk), Some(counter));
+        }
+        for other in [
+            "",
+            "type#",
+            "type#A",
+            "item#a",
+            "item#banners/a",
+            "item#banners/a#fall",
+        ] {
+            assert_eq!(event_counter_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_same_id_of_two_devices_is_two_events() {
+        let id = "1".parse().unwrap();
+        let device = |byte| Some(DeviceKey::from_bytes([byte; 16]));
+        let keys = [None, device(1), device(2)].map(|device| client_event(device, &id).pk);
+        assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
+        assert_eq!(keys[0].len(), "event#".len() + 64);
     }
 }

@@ -15,6 +15,7 @@ pub mod devices;
 pub mod drafts;
 pub mod edge;
 pub mod error;
+pub mod events;
 pub mod idempotency;
 pub mod invoke;
 pub mod marks;
@@ -43,6 +44,7 @@ pub use crate::{
     devices::Devices,
     drafts::Drafts,
     error::StoreError,
+    events::Events,
     idempotency::Requests,
     invoke::Worker,
     marks::Marks,

@@ -61,11 +61,11 @@ pub fn csv(group: Group, rows: &[Row]) -> String {
     csv
 }
 
-fn cell(number: Option<impl ToString>) -> String {
+pub(super) fn cell(number: Option<impl ToString>) -> String {
     number.map(|number| number.to_string()).unwrap_or_default()
 }
 
-fn text_cell(text: &str) -> String {
+pub(super) fn text_cell(text: &str) -> String {
     let mut cell = String::with_capacity(text.len());
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         cell.push('\'');

@@ -1,6 +1,7 @@
 //! Reports: day totals grouped for whoever pays or plans, as JSON and as CSV.
 
 mod csv;
+pub mod events;
 mod plan;
 
 use std::collections::BTreeMap;

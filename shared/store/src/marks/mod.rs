@@ -45,6 +45,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::totals::days;
 pub use self::{
     delivered::{Delivered, OutcomesOfDay, RECENT_MINUTES},
     roll_up::{Published, RollUp, Summary},

@@ -283,7 +283,8 @@ fn hexadecimal(key: u64) -> String {
     format!("{key:016x}")
 }
 
-fn days(from: Day, to: Day) -> Vec<Day> {
+/// The days from one to another, both included.
+pub(crate) fn days(from: Day, to: Day) -> Vec<Day> {
     let days = to.days_since(from).max(-1) + 1;
     (0..days).map(|nth| from.plus_days(nth)).collect()
 }

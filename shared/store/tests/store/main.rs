@@ -14,6 +14,7 @@ mod charging;
 mod delivery;
 mod devices;
 mod drafts;
+mod events;
 mod failing;
 mod harness;
 mod idempotency;
