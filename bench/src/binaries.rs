@@ -19,14 +19,24 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Builds the binaries of `packages`.
+    /// Builds the binaries of `packages`, with the features of their dependencies that they ask for.
     pub(crate) fn build(profile: &str, packages: &[&str]) -> Result<Self> {
+        let packages = packages.iter().flat_map(|package| ["-p", package]);
+        Self::of(profile, packages)
+    }
+
+    /// Builds a tool as every tool of the workspace is built.
+    pub(crate) fn tool(profile: &str, name: &str) -> Result<Self> {
+        Self::of(profile, ["--workspace", "--bin", name])
+    }
+
+    fn of<'a>(profile: &str, selection: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
             .current_dir(WORKSPACE)
             .args(["build", "--profile", profile]);
-        command.args(packages.iter().flat_map(|package| ["-p", package]));
+        command.args(selection);
         ensure!(
             command.status().context("cargo")?.success(),
             "the build failed"

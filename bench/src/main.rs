@@ -15,6 +15,7 @@ mod counter;
 mod emulator;
 mod event;
 mod http1;
+mod load;
 mod machine;
 mod measure;
 mod operations;
@@ -79,7 +80,13 @@ fn run() -> Result<()> {
     if let Some(folder) = &options.workload {
         return write_workloads(folder);
     }
+    if let Some(time) = options.load {
+        return load::run(&options.profile, time);
+    }
     let binaries = Binaries::build(&options.profile, &PACKAGES)?;
+    if options.build {
+        return Ok(());
+    }
     let report = measured(&binaries)?;
     write!(io::stdout().lock(), "{report}")?;
     let baseline = Path::new(BASELINE);

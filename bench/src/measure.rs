@@ -200,7 +200,7 @@ fn is_good(answer: &str) -> bool {
 }
 
 /// The nearest rank of what is sorted; zero of nothing.
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }

@@ -8,6 +8,10 @@ use local::Description;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// How long a request waits that the gateway had no room for.
+const THROTTLED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Speaks to one stack.
 pub(crate) struct Client {
@@ -205,8 +209,17 @@ impl Client {
     }
 
     /// An answer that is no success is an error that says what was answered.
-    async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let answer = request.send().await?;
+    async fn send(&self, mut request: RequestBuilder) -> Result<Response> {
+        let answer = loop {
+            let again = request.try_clone();
+            let answer = request.send().await?;
+            match again {
+                // A stack that ran before has the gateway's limits: nothing of this request was done.
+                Some(again) if answer.status() == StatusCode::TOO_MANY_REQUESTS => request = again,
+                _ => break answer,
+            }
+            sleep(THROTTLED_PAUSE).await;
+        };
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);

@@ -28,7 +28,7 @@ impl Stack {
         if let Some(description) = running(&options.data).await? {
             return Ok(Self::Running(Box::new(description)));
         }
-        let mut start = local::Options::new(TEMPLATE, &options.data);
+        let mut start = local::Options::new(TEMPLATE, &options.data).unthrottled();
         start
             .environment
             .insert("RANDOM_SEED".to_owned(), options.seed.to_string());

@@ -6,6 +6,7 @@
 
 pub mod data;
 pub mod database;
+pub mod demo_app;
 pub mod functions;
 pub mod gateway;
 pub mod http1;

@@ -1,6 +1,8 @@
 //! `make run`: the local stack on `PORT` (3000), with its data under `DATA` (`.local`), from
-//! `TEMPLATE` (the nearest `template.yaml`). `FRESH=1` starts empty, `LOG_LEVEL` (info) chooses how
+//! `TEMPLATE` (the nearest `template.yaml`). `FRESH=1` starts empty, `SEED=1` writes a small app's content to
+//! try things on (what is there stays), `LOG_LEVEL` (info) chooses how
 //! much the functions tell on standard output, `DYNAMODB_PORT` fixes where the database is served.
+//! `RATE_LIMIT` and `BURST_LIMIT` are how many requests a second, and at once, the gateway lets through.
 //! `LEGACY_ORIGIN=http://127.0.0.1:8000` sends what no route takes to the server there, as a
 //! deployed stack with a `LegacyOrigin` does. Any other variable that a function reads, but the names of
 //! its resources, replaces the template's where it is set.
@@ -14,7 +16,8 @@ use std::{
     time::Instant,
 };
 
-use local::{Options, Stack};
+use jiff::Timestamp;
+use local::{Options, Stack, demo_app};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
 
 fn run(began: Instant) -> Result<(), Box<dyn std::error::Error>> {
     let options = options()?;
+    let seeds = switch("SEED")?;
     kit::logging::init(log_level()?);
     let data = options.data.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,6 +48,14 @@ fn run(began: Instant) -> Result<(), Box<dyn std::error::Error>> {
         }
         say(&stack.description().print(&data).to_string());
         say(&format!("ready in {} ms", began.elapsed().as_millis()));
+        if seeds {
+            let began = Instant::now();
+            let seeded = demo_app::seed(stack.description(), now()).await?;
+            say(&format!(
+                "{seeded}\nseeded in {} ms",
+                began.elapsed().as_millis()
+            ));
+        }
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
@@ -52,6 +64,10 @@ fn run(began: Instant) -> Result<(), Box<dyn std::error::Error>> {
         say("stopped");
         Ok(())
     })
+}
+
+fn now() -> domain::Instant {
+    domain::Instant::from_millis(Timestamp::now().as_millisecond())
 }
 
 fn options() -> Result<Options, Box<dyn std::error::Error>> {
@@ -65,14 +81,13 @@ fn options() -> Result<Options, Box<dyn std::error::Error>> {
         None => template.with_file_name(".local"),
     };
     let mut options = Options::new(template, data);
-    options.fresh = match variable("FRESH").as_deref() {
-        None | Some("0" | "no" | "false") => false,
-        Some("1" | "yes" | "true") => true,
-        Some(other) => return Err(format!("FRESH is 1 or 0, not {other}").into()),
-    };
+    options.fresh = switch("FRESH")?;
     options.port = port("PORT", 3000)?;
     options.dynamodb_port = port("DYNAMODB_PORT", 0)?;
     options.legacy_origin = variable("LEGACY_ORIGIN");
+    let limits = [("RATE_LIMIT", "RateLimit"), ("BURST_LIMIT", "BurstLimit")];
+    let limits = limits.map(|(name, parameter)| Some((parameter.to_owned(), variable(name)?)));
+    options.parameters = limits.into_iter().flatten().collect();
     options.environment = replaced();
     Ok(options)
 }
@@ -98,6 +113,14 @@ fn nearest_template(folder: &Path) -> Option<PathBuf> {
         .ancestors()
         .map(|folder| folder.join("template.yaml"))
         .find(|path| path.is_file())
+}
+
+fn switch(name: &str) -> Result<bool, String> {
+    match variable(name).as_deref() {
+        None | Some("0" | "no" | "false") => Ok(false),
+        Some("1" | "yes" | "true") => Ok(true),
+        Some(other) => Err(format!("{name} is 1 or 0, not {other}")),
+    }
 }
 
 fn port(name: &str, default: u16) -> Result<u16, String> {

@@ -18,6 +18,7 @@ mod app_status;
 mod bad_input;
 mod budgets;
 mod content;
+mod demo_app;
 mod devices;
 mod documents;
 mod events;

@@ -13,6 +13,7 @@ mod maintenance;
 mod openapi;
 mod routes;
 mod security;
+mod selection;
 mod supply;
 mod template;
 

@@ -52,7 +52,8 @@ impl Courtyard {
         let (database, secrets, lambda) =
             (Recorder::start()?, Recorder::start()?, Recorder::start()?);
         let folder = tempfile::tempdir()?;
-        let mut options = Options::new(project::root().join("template.yaml"), folder.path());
+        let mut options =
+            Options::new(project::root().join("template.yaml"), folder.path()).unthrottled();
         options.environment.extend(
             [
                 ("AWS_ENDPOINT_URL_DYNAMODB", &database),

@@ -132,7 +132,7 @@ pub async fn day(options: &Options) -> Result<DayReport> {
 
 /// A stack on this folder, whose time takes this course.
 async fn start(folder: &Path, seed: u64, course: Course) -> Result<local::Stack> {
-    let mut options = local::Options::new(TEMPLATE, folder);
+    let mut options = local::Options::new(TEMPLATE, folder).unthrottled();
     options.course = Some(course);
     options.environment = BTreeMap::from(
         [

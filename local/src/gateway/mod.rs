@@ -1,5 +1,5 @@
 //! API Gateway's HTTP API: routes of the template, payload 2.0 events, requests that are sent on to
-//! another server, and the gateway's own errors.
+//! another server, throttling, and the gateway's own errors.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     http1::{Handler, Limits, Request, message},
     identifier,
     sandbox::{Failure, PAYLOAD_BYTES, Sandbox},
-    template::{Cors, Route},
+    template::{Cors, Route, Throttling},
 };
 
 mod answer;
@@ -20,9 +20,11 @@ mod cors;
 mod event;
 mod proxy;
 mod routes;
+mod throttle;
 
 pub use proxy::{Origin, OriginError};
 use routes::{Found, Routes};
+use throttle::Throttle;
 
 /// What an HTTP API accepts: 10,240 bytes of request line and header values, 10 MB of body
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
@@ -38,6 +40,7 @@ const INTEGRATION: Duration = Duration::from_secs(30);
 pub struct Gateway {
     routes: Routes<Target>,
     cors: Option<Cors>,
+    throttle: Throttle,
 }
 
 /// What answers a route.
@@ -50,10 +53,15 @@ pub enum Target {
 
 impl Gateway {
     /// An API with these routes. Of two equal routes the first is kept.
-    pub fn new(routes: impl IntoIterator<Item = (Route, Target)>, cors: Option<Cors>) -> Self {
+    pub fn new(
+        routes: impl IntoIterator<Item = (Route, Target)>,
+        cors: Option<Cors>,
+        throttling: Option<Throttling>,
+    ) -> Self {
         Self {
             routes: Routes::new(routes),
             cors,
+            throttle: Throttle::new(throttling),
         }
     }
 
@@ -69,6 +77,9 @@ impl Gateway {
         let Some(found) = found else {
             return message(StatusCode::NOT_FOUND, "Not Found");
         };
+        if !self.throttle.admits() {
+            return message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        }
         let trace = event::trace(request);
         let mut response = match found.target {
             Target::Origin(origin) => origin.forward(request, &trace).await,
@@ -77,6 +88,9 @@ impl Gateway {
                 if event.len() > PAYLOAD_BYTES {
                     return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
                 }
+                let Some(_place) = self.throttle.place() else {
+                    return message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+                };
                 let invoked = sandbox.invoke(event.into(), Some(trace));
                 match timeout(INTEGRATION, invoked).await {
                     Ok(Ok(payload)) => answer::response(&payload).unwrap_or_else(failed),

@@ -62,6 +62,8 @@ pub struct Options {
     pub legacy_origin: Option<String>,
     /// The functions that the template may name.
     pub functions: Registry,
+    /// Values for parameters of the template, before those of its stage.
+    pub parameters: BTreeMap<String, String>,
     /// Environment variables that replace those of every function.
     pub environment: BTreeMap<String, String>,
     /// Writes the records that development starts with.
@@ -84,11 +86,22 @@ impl Options {
             dynamodb_port: 0,
             legacy_origin: None,
             functions: Registry::workspace(),
+            parameters: BTreeMap::new(),
             environment: BTreeMap::new(),
             seed: seed::development(),
             course: None,
             retries: lambda_api::RETRIES,
         }
+    }
+
+    /// The same, with a gateway that lets everything through: for clients that send as much as they
+    /// can.
+    #[must_use]
+    pub fn unthrottled(mut self) -> Self {
+        let limits =
+            ["RateLimit", "BurstLimit"].map(|name| (name.to_owned(), "1000000".to_owned()));
+        self.parameters.extend(limits);
+        self
     }
 }
 
@@ -178,7 +191,8 @@ impl Stack {
             let routes = function.routes.iter().cloned();
             routes.map(|route| (route, Target::Function(Arc::clone(sandbox))))
         });
-        let gateway = Gateway::new(origins.into_iter().chain(routes), template.cors);
+        let routes = origins.into_iter().chain(routes);
+        let gateway = Gateway::new(routes, template.cors, template.throttling);
         // Written before the first answer: whoever sees the stack alive finds its description.
         let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
         write_private(&data.description(), &text)?;
@@ -267,8 +281,9 @@ fn read_template(
         ),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let own = own.into_iter().chain(origins).chain(apps).collect();
-    Template::read(&options.template, &own).map_err(|source| StartError::Template {
+    let mut values = options.parameters.clone();
+    values.extend(own.into_iter().chain(origins).chain(apps));
+    Template::read(&options.template, &values).map_err(|source| StartError::Template {
         path: options.template.clone(),
         source,
     })

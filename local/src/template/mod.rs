@@ -16,6 +16,7 @@ mod parameters;
 mod proxy;
 mod resource;
 mod secret;
+mod throttling;
 mod value;
 
 pub use function::{Function, Route, Schedule};
@@ -23,6 +24,7 @@ pub(crate) use intrinsics::secret_arn;
 pub use proxy::Proxy;
 pub use resource::{Cors, Index, Table, TableSchema};
 pub use secret::{RandomString, Secret, SecretValue};
+pub use throttling::Throttling;
 
 /// The region that the local stack claims to be in.
 pub const REGION: &str = "ap-northeast-2";
@@ -50,6 +52,8 @@ pub struct Template {
     pub proxies: Vec<Proxy>,
     /// Cross-origin rules of the HTTP API, if it has any.
     pub cors: Option<Cors>,
+    /// How many requests the HTTP API lets through, if it says so.
+    pub throttling: Option<Throttling>,
 }
 
 /// Why a template could not be read.
@@ -131,6 +135,7 @@ impl Template {
             buckets: resource::buckets(&resolver)?,
             proxies: proxy::all(&resolver)?,
             cors: resource::cors(&resolver, &root)?,
+            throttling: throttling::of_stage(&resolver)?,
         })
     }
 }

@@ -1,12 +1,13 @@
 //! What API Gateway does with requests and answers.
 
+use local::Stack;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::wire::{request, send, stack};
+use crate::wire::{options, request, send, stack};
 
 const TEMPLATE: &str = "
 Resources:
@@ -211,6 +212,30 @@ async fn the_gateway_has_errors_of_its_own() {
     let below = "x".repeat(10_000);
     let fits = request(base, "GET", "/echo", &[("x-large", &below)], b"").await;
     assert_eq!(fits.status, 200);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_stage_does_not_let_through_reaches_no_function() {
+    let settings = "{Type: AWS::Serverless::HttpApi, Properties: {DefaultRouteSettings: \
+        {ThrottlingRateLimit: 0.001, ThrottlingBurstLimit: !Ref BurstLimit}}}";
+    let template = TEMPLATE.replace("{Type: AWS::Serverless::HttpApi}", settings);
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("Parameters: {{BurstLimit: {{Type: Number, Default: 50}}}}\n{template}");
+    let mut options = options(&folder, &text);
+    options.parameters = [("BurstLimit".to_owned(), "3".to_owned())].into();
+    let stack = Stack::start(options).await.unwrap();
+    let mut answered = Vec::new();
+    for target in ["/echo", "/nowhere", "/fails", "/echo", "/fails"] {
+        let reply = request(stack.base_url(), "GET", target, &[], b"").await;
+        answered.push(reply.status);
+        if reply.status == 429 {
+            assert_eq!(reply.body, br#"{"message":"Too Many Requests"}"#);
+            assert_eq!(reply.headers["content-type"], "application/json");
+            assert!(reply.headers.contains_key("apigw-requestid"));
+        }
+    }
+    assert_eq!(answered, [200, 404, 500, 429, 429]);
     stack.stop().await;
 }
 

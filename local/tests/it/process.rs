@@ -28,6 +28,7 @@ fn command(folder: &Path) -> Command {
         .env("PORT", "0")
         .env_remove("DATA")
         .env_remove("FRESH")
+        .env_remove("SEED")
         .env_remove("LEGACY_ORIGIN")
         .env_remove("TEMPLATE")
         .stdout(Stdio::piped())
