@@ -366,4 +366,64 @@ proptest! {
         prop_assert!(!share(low) || share(high));
         prop_assert_eq!(share(low), u32::from(bucket(&seed, &device)) < low);
     }
+    /// Whoever tells less is never shown more: there is nothing to gain by keeping a fact back.
+    #[test]
+    fn forgetting_a_fact_makes_nothing_match(
+        chosen in proptest::collection::vec((0..50_usize, any::<bool>()), 1..6), forgotten in 0_u32..1 << 17,
+    ) {
+        let [holding, failing] = table();
+        let rules: Vec<Value> = holding.into_iter().chain(failing).collect();
+        let rules: Vec<Value> = chosen
+            .into_iter()
+            .map(|(at, alternative)| {
+                let rule = &rules[at % rules.len()];
+                if alternative && rule.get("any").is_none() {
+                    json!({"any": [rule, {"field": "carrier", "in": ["KT"]}]})
+                } else {
+                    rule.clone()
+                }
+            })
+            .collect();
+        let matcher = matcher(json!(rules));
+        with_facts(|facts| {
+            let fewer = without(facts, forgotten);
+            prop_assert!(!matcher.matches(&fewer) || matcher.matches(facts), "{rules:?}");
+            Ok(())
+        })?;
+    }
+}
+
+/// The facts but those whose bits are set.
+fn without<'a>(facts: &Facts<'a>, forgotten: u32) -> Facts<'a> {
+    let mut fewer = facts.clone();
+    let mut bit = 0;
+    macro_rules! forget {
+        ($($fact:ident),*) => {$(
+            if forgotten >> bit & 1 == 1 {
+                fewer.$fact = None;
+            }
+            bit += 1;
+        )*};
+    }
+    forget!(
+        platform,
+        store,
+        app_version,
+        os_version,
+        country,
+        locale,
+        carrier,
+        model,
+        age,
+        gender,
+        interests,
+        segments,
+        keywords,
+        hour,
+        weekday,
+        attributes,
+        device_id
+    );
+    assert_eq!(bit, 17);
+    fewer
 }

@@ -127,43 +127,28 @@ impl Item for Parameter {
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut faults = Vec::new();
         let mut keys = HashMap::new();
-        let (mut conditions, mut size) = (0, 0);
-        let mut beyond = |id, at: &str, before: usize, now: usize, most: usize, told: &str| {
-            if before <= most && now > most {
-                faults.push((id, Fault::new(at, FaultCode::TooMany, told)));
-            }
-        };
-        for (count, Entry { id, item }) in items.iter().enumerate() {
-            beyond(
-                id,
-                "",
-                count,
-                count + 1,
-                MOST_PARAMETERS,
-                "is beyond the 3,000 parameters that there may be",
-            );
-            let more = conditions + item.conditions.len();
-            beyond(
-                id,
-                "/conditions",
-                conditions,
-                more,
-                MOST_CONDITIONS,
-                "goes beyond the 2,000 conditions that there may be in all parameters together",
-            );
-            conditions = more;
-            let more = size + serde_json::to_vec(item).map_or(0, |json| json.len());
-            beyond(
-                id,
-                "",
-                size,
-                more,
-                LARGEST,
-                "goes beyond the 1,048,576 bytes that the compiled set may have",
-            );
-            size = more;
-        }
-        for Entry { id, item } in items {
+        let mut parameters = Limit::new(
+            "",
+            MOST_PARAMETERS,
+            "is beyond the 3,000 parameters that there may be",
+        );
+        let mut conditions = Limit::new(
+            "/conditions",
+            MOST_CONDITIONS,
+            "goes beyond the 2,000 conditions that there may be in all parameters together",
+        );
+        let mut bytes = Limit::new(
+            "",
+            LARGEST,
+            "goes beyond the 1,048,576 bytes that the compiled set may have",
+        );
+        for entry @ Entry { id, item } in items {
+            let beyond = [
+                parameters.add(1),
+                conditions.add(item.conditions.len()),
+                bytes.add(size_bytes(entry)),
+            ];
+            faults.extend(beyond.into_iter().flatten().map(|fault| (id, fault)));
             if let Some(other) = keys.insert(&item.key, id) {
                 let message = format!("the item {other} has this key");
                 faults.push((id, Fault::new("/key", FaultCode::Duplicate, message)));
@@ -178,5 +163,42 @@ impl Item for Parameter {
             item: Compiled::from(item),
         });
         artefact::write(compiled.collect()).map_err(Into::into)
+    }
+}
+
+/// How many bytes an item takes in the artefact.
+fn size_bytes(Entry { id, item }: &Entry<Parameter>) -> usize {
+    let compiled = Entry {
+        id: id.clone(),
+        item: Compiled::from(item.clone()),
+    };
+    // With the comma after it.
+    serde_json::to_vec(&compiled).map_or(0, |json| json.len() + 1)
+}
+
+/// How much of something a set may have.
+struct Limit {
+    at: &'static str,
+    most: usize,
+    told: &'static str,
+    so_far: usize,
+}
+
+impl Limit {
+    fn new(at: &'static str, most: usize, told: &'static str) -> Self {
+        Self {
+            at,
+            most,
+            told,
+            so_far: 0,
+        }
+    }
+
+    /// Counts more of it. The first that goes beyond the limit is the one to be told of.
+    fn add(&mut self, more: usize) -> Option<Fault> {
+        let was_within = self.so_far <= self.most;
+        self.so_far += more;
+        let is_first = was_within && self.so_far > self.most;
+        is_first.then(|| Fault::new(self.at, FaultCode::TooMany, self.told))
     }
 }

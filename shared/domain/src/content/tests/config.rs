@@ -324,7 +324,7 @@ fn keys_are_unique_and_sets_are_bounded() {
 }
 
 #[test]
-fn the_artefact_says_only_what_readers_need_and_is_as_large_as_was_counted() {
+fn the_artefact_says_only_what_readers_need() {
     let item = parameter(json!({"schema": {"minimum": 1}, "description": "secret plans"}));
     let artefact = compile(Kind::Config, &set(&[("a", item)])).unwrap();
     let text = String::from_utf8(artefact).unwrap();
@@ -332,4 +332,27 @@ fn the_artefact_says_only_what_readers_need_and_is_as_large_as_was_counted() {
         !text.contains("minimum") && !text.contains("secret"),
         "{text}"
     );
+}
+
+/// What readers do not get does not count, and nothing beyond the limit is compiled.
+#[test]
+fn the_size_that_is_bounded_is_the_artefacts() {
+    let item = |n: usize, length: usize| {
+        let id = format!("p{n}").parse().unwrap();
+        let text = "x".repeat(length);
+        let item = json!({
+            "key": format!("k{n}"), "type": "string", "default": text,
+            "schema": {"description": "d".repeat(15_000)}, "description": "d".repeat(2000),
+        });
+        (id, item)
+    };
+    let full = |last: usize| -> Vec<(Id, Value)> {
+        let last = item(9, last);
+        (0..9).map(|n| item(n, 100_000)).chain([last]).collect()
+    };
+    let fixed = compile(Kind::Config, &full(0)).unwrap().len();
+    let room = 1024 * 1024 - fixed - 100;
+    let artefact = compile(Kind::Config, &full(room)).unwrap();
+    assert!((1024 * 1024 - 200..=1024 * 1024).contains(&artefact.len()));
+    assert!(compile(Kind::Config, &full(room + 200)).is_err());
 }

@@ -141,6 +141,22 @@ fn good_items_are_accepted() {
 }
 
 #[test]
+fn the_examples_of_the_documentation_are_accepted() {
+    let document = include_str!("../../../../../docs/authoring.md");
+    let examples = document.split("```json ").skip(1).map(|example| {
+        let (kind, rest) = example.split_once('\n').unwrap();
+        let (item, _) = rest.split_once("```").unwrap();
+        (kind.parse().unwrap(), serde_json::from_str(item).unwrap())
+    });
+    let examples: Vec<(Kind, Value)> = examples.collect();
+    let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, [Kind::Banners, Kind::Notices, Kind::Config]);
+    for (kind, item) in examples {
+        assert_eq!(faults(kind, &item), [], "{kind}");
+    }
+}
+
+#[test]
 fn faults_are_told_where_they_are() {
     use Kind::{AppVersions, Campaigns, Maintenance, Testers};
     for (kind, item, at, code) in [
