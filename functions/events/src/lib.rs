@@ -65,11 +65,13 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         Faults::both(SnapshotSettings::read(vars), Settings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
+    let published = snapshots.source(&aws);
     let state = Arc::new(State {
-        items: Items::new(&snapshots.source(&aws)),
+        items: Items::new(&published),
         events: Events::new(database.table(&settings.marks_table.0)),
     });
     Ok(kit::Api::new(NAME, runtime)
+        .gate(published.gate())
         .route(POST, &state, post)
         .build())
 }

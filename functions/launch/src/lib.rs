@@ -37,7 +37,7 @@ const GET: Endpoint = Endpoint::new(
     Method::Get,
     "/v1/launch",
     "launch",
-    "Everything an app asks for at its start",
+    "Everything an app asks for at its start; with an access token, what is unread too",
 )
 .caller(Caller::PublicOrOperator(EXPLAIN))
 .headers(AUDIENCE_HEADERS)

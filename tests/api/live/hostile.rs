@@ -64,6 +64,7 @@ fn harmful_texts_are_told_as_they_were_written_and_never_as_a_page() {
     }
     for answer in answers {
         assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
 }
 

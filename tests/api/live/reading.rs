@@ -79,7 +79,7 @@ fn a_notice_is_read_once_by_each_member_apart() {
 
     let elsewhere = guest.on(&scenario, "phone-3");
     assert_eq!(read(&scenario, &elsewhere), ["a"], "on all devices");
-    let out = person.post(&scenario, "/v1/auth/sign-out", &json!({"scope": "current"}));
+    let out = person.post(&scenario, "/v1/auth/sign-out", &json!({"scope": "local"}));
     assert!(matches!(out.status, 200 | 204), "{}", out.text());
     let back = guest.on(&scenario, "phone-1");
     assert_eq!(read(&scenario, &back), ["a"]);
