@@ -408,3 +408,66 @@ fn an_idempotency_key_is_answered_as_the_first_time() {
     );
     assert_eq!(scenario.publication("campaigns", &other)["state"], "live");
 }
+
+#[test]
+fn banners_notices_and_config_are_drafted_and_published_like_the_rest() {
+    let scenario = Scenario::start();
+    let banner = json!({
+        "placement": "home", "priority": 1, "time_zone": "America/New_York",
+        "starts_at": "2026-03-08T00:00", "ends_at": "2026-03-09T00:00", "alt": {"default": "Sale"},
+        "images": {"default": {"url": "https://cdn.example.com/a.png", "width": 2, "height": 1}},
+        "click": {"type": "payload", "value": {"screen": "shop"}}, "frequency": "once",
+    });
+    let text = "<script>alert(1)</script>\u{202e}𠮷🏯";
+    let notice = json!({
+        "pinned": true, "priority": 0, "starts_at": "2026-11-20T10:00[Asia/Seoul]",
+        "title": {"default": text}, "body": {"default": text, "ko": "# 안녕"},
+    });
+    let parameter = json!({
+        "key": "home.columns", "type": "int", "default": 2, "schema": {"maximum": 6},
+        "conditions": [
+            {"name": "half", "targeting": {"all": [{"percent": 50, "seed": "s"}]}, "value": 3},
+        ],
+    });
+    for (kind, item) in [
+        ("banners", &banner),
+        ("notices", &notice),
+        ("config", &parameter),
+    ] {
+        scenario.create(kind, "one", item);
+        let published = scenario.publish(kind);
+        assert_eq!(
+            (&published["state"], &published["version"]),
+            (&"live".into(), &json!(1)),
+            "{published}"
+        );
+    }
+    let live = |kind: &str| {
+        let item = format!("/admin/v1/content/{kind}/items/one");
+        scenario.service_get(&item).json()["live"].clone()
+    };
+    // The day on which clocks are put forward has 23 hours.
+    assert_eq!(live("banners")["starts_at"], "2026-03-08T05:00:00.000Z");
+    assert_eq!(live("banners")["ends_at"], "2026-03-09T04:00:00.000Z");
+    assert_eq!(live("notices")["starts_at"], "2026-11-20T01:00:00.000Z");
+    assert_eq!(live("notices")["title"]["default"], text);
+    assert_eq!(live("config"), parameter);
+
+    let refused = |kind: &str, mut item: Value, field: &str, value: Value, at: &str| {
+        item[field] = value;
+        let path = format!("/admin/v1/content/{kind}/items/two");
+        let put = Request::new("PUT", &path).header("if-none-match", "*");
+        let answer = scenario.service(put.json(&item));
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let errors = &answer.json()["errors"];
+        assert_eq!(errors[0]["pointer"], at, "{errors}");
+        errors[0]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let skipped = json!("2026-03-08T02:30");
+    let told = refused("banners", banner, "starts_at", skipped, "/starts_at");
+    assert!(told.contains("2026-03-08T03:30:00-04:00"), "{told}");
+    let long = json!({"default": "t", "ko": "x".repeat(10_000)});
+    refused("notices", notice, "title", long, "/title/ko");
+    let value = json!({"maximum": 1});
+    refused("config", parameter, "schema", value, "/conditions/0/value");
+}
