@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use kit::{Clock, Function};
 use lambda_runtime::{Config, Context};
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{identifier, say::say, template};
 
@@ -24,6 +24,7 @@ pub struct Sandbox {
     function: Function,
     config: Arc<Config>,
     clock: Clock,
+    runtime: Handle,
 }
 
 /// An invocation that gave no answer.
@@ -71,7 +72,11 @@ impl Failure {
 }
 
 impl Sandbox {
-    /// Puts `function` into a sandbox as the template declares it; deadlines go by `clock`.
+    /// Puts `function` into a sandbox as the template declares it; deadlines go by `clock`. It works
+    /// on the runtime that this is called on, whoever invokes it.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     #[must_use]
     pub fn new(declared: &template::Function, function: Function, clock: Clock) -> Self {
         let config = Config {
@@ -88,6 +93,7 @@ impl Sandbox {
             function,
             config: Arc::new(config),
             clock,
+            runtime: Handle::current(),
         }
     }
 
@@ -106,7 +112,8 @@ impl Sandbox {
 
     async fn run(&self, event: Bytes, trace: Option<String>) -> Result<Vec<u8>, Failure> {
         // A task of its own, so that a panic ends the invocation and nothing else.
-        let mut task = tokio::spawn(Arc::clone(&self.function).invoke(event, self.context(trace)));
+        let invocation = Arc::clone(&self.function).invoke(event, self.context(trace));
+        let mut task = self.runtime.spawn(invocation);
         let answer = match timeout(self.timeout, &mut task).await {
             Err(_) => {
                 task.abort();

@@ -26,6 +26,32 @@ fn a_seeded_stack_answers_as_a_living_app_does() {
     );
     assert_eq!(old["update"]["level"], "required");
 
+    let launch = ok(
+        &scenario,
+        "/v1/launch?platform=ios&store=app_store&version=2.4.0&locale=ko-KR&country=KR",
+    );
+    assert_eq!(launch["status"]["code"], 200, "{launch}");
+    assert_eq!(launch["missing"], json!([]));
+    assert_eq!(launch["config"]["values"]["daily_step_goal"], 7000);
+    let home = ok(
+        &scenario,
+        "/v1/banners?placement=home_top&platform=ios&version=2.4.0&locale=ko-KR",
+    );
+    let shown = ids(&home["banners"]);
+    assert_eq!(shown, ["lantern-walk", "new-maps", "first-steps"]);
+    assert_eq!(home["banners"][0]["alt"], "토요일 등불 산책");
+    let config = ok(&scenario, "/v1/config?platform=web&locale=en");
+    assert_eq!(config["values"]["feed_page_size"], 40);
+    assert_eq!(config["values"]["feature.night_mode"], false);
+    let first = |version: &str| {
+        let target = format!("/v1/notices?platform=ios&version={version}&locale=ko");
+        let notices = ok(&scenario, &target)["notices"].clone();
+        assert!(!ids(&notices).contains(&"clean-up-day"), "{notices}");
+        notices[0]["title"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(first("1.9.0"), "1 버전 지원이 곧 끝나요");
+    assert_eq!(first("2.4.0"), "동네에 오신 걸 환영해요");
+
     let device =
         json!({"id": "my-phone", "platform": "android", "locale": "ko-KR", "country": "KR"});
     let asked = json!({
@@ -54,6 +80,11 @@ fn seeding_again_changes_nothing_that_is_there() {
     assert_eq!(after.json(), before.json());
     let still = scenario.service_get("/admin/v1/content/campaigns/versions");
     assert_eq!(still.json(), versions.json());
+}
+
+fn ids(list: &Value) -> Vec<&str> {
+    let items = list.as_array().unwrap().iter();
+    items.map(|item| item["id"].as_str().unwrap()).collect()
 }
 
 fn seed(scenario: &Scenario) -> Seeded {

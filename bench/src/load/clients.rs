@@ -17,6 +17,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use rand::rngs::StdRng;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Deserialize;
 use tokio::{runtime::Runtime, sync::Semaphore, time::timeout};
 
@@ -26,7 +27,7 @@ use super::{
 };
 
 /// How many connections there are at most. Who finds none free waits, and that counts as latency.
-const CONNECTIONS: usize = 400;
+const CONNECTIONS: usize = 4_000;
 
 /// How many impressions are kept to be sent.
 const KEPT: usize = 1_000;
@@ -58,8 +59,8 @@ impl Clients {
         Ok(Self {
             runtime,
             shared: Arc::new(Shared {
+                connections: Semaphore::new(connections()),
                 client: Client::builder(TokioExecutor::new()).build(connector),
-                connections: Semaphore::new(CONNECTIONS),
                 base_url: format!("http://{address}"),
                 seen: Mutex::default(),
             }),
@@ -104,6 +105,22 @@ impl Clients {
         drop(samples);
         Ok(arrived.into_iter().collect())
     }
+}
+
+/// Lets this process, and those that it starts from now on, have as many files open as it may.
+pub(crate) fn raise_file_limit() -> Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let most = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    Ok(setrlimit(Resource::Nofile, most)?)
+}
+
+/// As many as the limit leaves room for: the stack has connections to its database as well.
+fn connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(files / 4).map_or(CONNECTIONS, |files| files.min(CONNECTIONS))
 }
 
 impl Shared {

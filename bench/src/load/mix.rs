@@ -37,11 +37,31 @@ pub(crate) static HEALTH: Route = Route {
     call: |_, _| get("/health".to_owned()),
 };
 
-static ROUTES: [Route; 3] = [
+static ROUTES: [Route; 7] = [
     Route {
         name: ALLOCATIONS,
         share: 60,
         call: |rng, _| allocation(rng),
+    },
+    Route {
+        name: "launch",
+        share: 10,
+        call: |rng, _| get(format!("/v1/launch?{}", audience(rng))),
+    },
+    Route {
+        name: "config",
+        share: 8,
+        call: |rng, _| get(format!("/v1/config?{}", audience(rng))),
+    },
+    Route {
+        name: "banners",
+        share: 5,
+        call: |rng, _| get(format!("/v1/banners?placement=home_top&{}", audience(rng))),
+    },
+    Route {
+        name: "notices",
+        share: 5,
+        call: |rng, _| get(format!("/v1/notices?{}", audience(rng))),
     },
     Route {
         name: "status",

@@ -37,6 +37,8 @@ pub(crate) struct Steady {
     pub(crate) samples: Vec<Sample>,
     /// What the stack used meanwhile.
     pub(crate) cpu: Duration,
+    /// Before the burst of the warm-up.
+    pub(crate) rss_fresh: u64,
     pub(crate) rss_before: u64,
     pub(crate) rss_after: u64,
 }
@@ -132,10 +134,11 @@ impl Report {
         }
         let requests = steady.samples.len().max(1) as f64;
         lines.push(format!(
-            "\nthe stack used {:.2} s of processor time for 1,000 requests; memory {:.0} MB before, {:.0} MB after",
+            "\nthe stack used {:.2} s of processor time for 1,000 requests; memory {:.0} MB before, {:.0} MB after ({:.0} MB before any burst)",
             steady.cpu.as_secs_f64() * 1e3 / requests,
             megabytes(steady.rss_before),
             megabytes(steady.rss_after),
+            megabytes(steady.rss_fresh),
         ));
         lines
     }
@@ -279,6 +282,7 @@ mod tests {
                 baseline: vec![sample(0, 1, Outcome::Served)],
                 samples: steady,
                 cpu: Duration::from_millis(4),
+                rss_fresh: 50_000_000,
                 rss_before: 90_000_000,
                 rss_after: 100_000_000,
             },

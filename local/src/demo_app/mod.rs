@@ -14,7 +14,7 @@ use admin::Admin;
 pub use admin::AdminError;
 
 /// The kinds, and their items as lines of JSON with relative times (see [`times`]).
-const CONTENT: [(&str, &str); 4] = [
+const CONTENT: [(&str, &str); 7] = [
     (
         "app_versions",
         include_str!("../../demo-app/app_versions.ndjson"),
@@ -24,17 +24,32 @@ const CONTENT: [(&str, &str); 4] = [
         include_str!("../../demo-app/maintenance.ndjson"),
     ),
     ("testers", include_str!("../../demo-app/testers.ndjson")),
+    ("banners", include_str!("../../demo-app/banners.ndjson")),
+    ("notices", include_str!("../../demo-app/notices.ndjson")),
+    ("config", include_str!("../../demo-app/config.ndjson")),
     ("campaigns", include_str!("../../demo-app/campaigns.ndjson")),
 ];
 
 /// What to ask the seeded stack: what for, and how.
-const TOUR: [(&str, &str); 2] = [
+const TOUR: [(&str, &str); 5] = [
     (
-        "may this version run?",
-        "'BASE/v1/app/status?platform=ios&store=app_store&version=2.1.0&locale=ko-KR'",
+        "what an app asks for at its start",
+        "'BASE/v1/launch?platform=ios&store=app_store&version=2.1.0&locale=ko-KR&country=KR'",
     ),
     (
-        "what to show?",
+        "banners of one place",
+        "'BASE/v1/banners?placement=home_top&platform=android&version=2.4.1&locale=en'",
+    ),
+    (
+        "notices, for who still has version 1",
+        "'BASE/v1/notices?platform=android&version=1.9.0&locale=ko-KR&limit=5'",
+    ),
+    (
+        "the app's settings, for one device",
+        "'BASE/v1/config?platform=ios&version=2.4.0&country=KR' -H 'x-device-id: my-phone'",
+    ),
+    (
+        "what to show on a lock screen",
         r#"BASE/v1/allocations -H 'content-type: application/json' -d '{"placements":[{"id":"lock_screen","count":2}],"device":{"id":"my-phone","platform":"android","locale":"ko-KR","country":"KR"},"consent":true}'"#,
     ),
 ];

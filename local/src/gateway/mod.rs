@@ -18,10 +18,12 @@ use crate::{
 mod answer;
 mod cors;
 mod event;
+mod front;
 mod proxy;
 mod routes;
 mod throttle;
 
+pub(crate) use front::Front;
 pub use proxy::{Origin, OriginError};
 use routes::{Found, Routes};
 use throttle::Throttle;

@@ -20,7 +20,7 @@ use crate::{
     data::{DataFolder, write_private},
     database::Database,
     functions::Registry,
-    gateway::{self, Gateway, Origin, Target},
+    gateway::{Front, Gateway, Origin, Target},
     http1::{Limits, Server},
     lambda_api::{self, LambdaApi},
     providers::{self, Providers},
@@ -110,7 +110,7 @@ pub struct Stack {
     description: Description,
     data: DataFolder,
     database: Database,
-    api: Server,
+    api: Front,
     secrets: Server,
     lambda: Server,
     providers: Server,
@@ -196,7 +196,7 @@ impl Stack {
         // Written before the first answer: whoever sees the stack alive finds its description.
         let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
         write_private(&data.description(), &text)?;
-        let api = serve(api_listener, gateway::LIMITS, Arc::new(gateway))?;
+        let api = Front::start(api_listener, gateway)?;
         Ok(Self {
             description,
             data,
