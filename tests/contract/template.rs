@@ -114,6 +114,42 @@ fn alarms_watch_every_function() -> Outcome {
     findings.done()
 }
 
+/// The table also has what operators sign in with. Writing to it is writing the audit, and readiness
+/// looks at each table as a whole.
+#[test]
+fn whoever_reads_the_operators_table_reads_service_keys_only() -> Outcome {
+    let source = Source::read()?;
+    let mut findings = Findings::default();
+    for function in &project::template()?.functions {
+        if ["admin-members", "readiness"].contains(&function.folder.as_str()) {
+            continue;
+        }
+        let policies = source.resource(&function.logical_id).and_then(|found| {
+            found
+                .pointer("/Properties/Policies/0/Statement")?
+                .as_array()
+        });
+        for statement in policies.into_iter().flatten() {
+            let is_of_operators = statement.pointer("/Resource/Fn::GetAtt")
+                == Some(&Value::from("OperatorsTable.Arn"));
+            let reads = statement
+                .get("Action")
+                .and_then(Value::as_array)
+                .is_some_and(|actions| actions.contains(&Value::from("dynamodb:GetItem")));
+            let keys = statement
+                .pointer("/Condition/ForAllValues:StringLike/dynamodb:LeadingKeys/0")
+                .and_then(Value::as_str);
+            findings.expect(
+                !is_of_operators || !reads || keys == Some("service-key#*"),
+                format!("{} may read all of the Operators table", function.folder),
+                "in its statement: Condition: {\"ForAllValues:StringLike\": \
+                 {\"dynamodb:LeadingKeys\": [\"service-key#*\"]}}",
+            );
+        }
+    }
+    findings.done()
+}
+
 /// SAM leaves an integration alone that the definition has already, and only adds the permission.
 #[test]
 fn without_a_legacy_origin_the_definition_names_the_fallback() -> Outcome {
