@@ -32,6 +32,7 @@ functions! {
     "banners" => banners,
     "device-content-config" => device_content_config,
     "device-profiles" => device_profiles,
+    "events" => events,
     "fallback" => fallback,
     "health" => health,
     "jwks" => jwks,

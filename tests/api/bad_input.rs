@@ -38,6 +38,20 @@ fn takers() -> Vec<Taker> {
             missing: Some((json!({"placements": [{"id": "a", "count": 1}]}), "/device")),
         },
         Taker {
+            method: "POST",
+            target: "/v1/events",
+            precondition: false,
+            body: json!({"events": [{"id": "1", "type": "click", "at": "2026-03-01T00:00:00Z"}]}),
+            wrong_type: (
+                json!({"events": [{"id": 1, "type": "click", "at": "2026-03-01T00:00:00Z"}]}),
+                "/events/0/id",
+            ),
+            missing: Some((
+                json!({"events": [{"id": "1", "type": "click"}]}),
+                "/events/0/at",
+            )),
+        },
+        Taker {
             method: "PUT",
             target: "/v1/devices/phone/profile",
             precondition: false,
@@ -301,6 +315,7 @@ fn illegal_queries_are_refused_on_every_route() {
         "/admin/v1/content/campaigns/items",
         "/admin/v1/content/campaigns/versions",
         "/admin/v1/reports/campaigns",
+        "/admin/v1/reports/events",
     ] {
         for query in [
             "a=<", "a=>", "a=\"", "a=%", "a=%zz", "a=%ff", "a=%00", "%0a",
@@ -323,6 +338,8 @@ fn illegal_queries_are_refused_on_every_route() {
         ("/admin/v1/content/campaigns/items?state=odd", "/state"),
         ("/admin/v1/reports/campaigns?group=galaxy", "/group"),
         ("/admin/v1/reports/campaigns?from=yesterday", "/from"),
+        ("/admin/v1/reports/events?group=banner", "/group"),
+        ("/admin/v1/reports/events?to=tomorrow", "/to"),
     ] {
         let answer = scenario.service_get(target);
         assert_eq!(

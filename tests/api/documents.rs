@@ -63,6 +63,22 @@ fn answers_and_refusals_are_in_the_document() {
             "/admin/v1/reports/campaigns",
             Request::get("/admin/v1/reports/campaigns?group=day").bearer(&key),
         ),
+        (
+            "/v1/events",
+            Request::new("POST", "/v1/events").json(&json!({"events": []})),
+        ),
+        (
+            "/v1/events",
+            Request::new("POST", "/v1/events").header("x-device-id", "not a device"),
+        ),
+        (
+            "/admin/v1/reports/events",
+            Request::get("/admin/v1/reports/events?group=type").bearer(&key),
+        ),
+        (
+            "/admin/v1/reports/events",
+            Request::get("/admin/v1/reports/events"),
+        ),
     ];
     for (path, request) in calls {
         let answer = scenario.send(&request);

@@ -21,6 +21,7 @@ mod content;
 mod demo_app;
 mod devices;
 mod documents;
+mod events;
 mod hooks;
 mod identities;
 mod keys;

@@ -67,7 +67,7 @@ fn batch(scenario: &Scenario, kind: &str, tokens: &[String]) -> Vec<String> {
 }
 
 /// A call of a service of the stack, past the recorders.
-fn aws(endpoint: &str, target: &str, body: &Value) -> Value {
+pub fn aws(endpoint: &str, target: &str, body: &Value) -> Value {
     let authorization = "AWS4-HMAC-SHA256 Credential=test/20260101/ap-northeast-2/service/aws4_request, SignedHeaders=host;x-amz-date, Signature=0";
     let request = Request::new("POST", "/")
         .header("content-type", "application/x-amz-json-1.0")
@@ -80,7 +80,7 @@ fn aws(endpoint: &str, target: &str, body: &Value) -> Value {
     answer.json()
 }
 
-fn table<'s>(scenario: &'s Scenario, logical_id: &str) -> &'s str {
+pub fn table<'s>(scenario: &'s Scenario, logical_id: &str) -> &'s str {
     &scenario.courtyard.description().tables[logical_id]
 }
 

@@ -1,40 +1,41 @@
-//! `GET /admin/v1/reports/campaigns`: what campaigns did, as JSON or, by `Accept`, as CSV.
+//! `GET /admin/v1/reports/campaigns` and `GET /admin/v1/reports/events`: what campaigns did and what
+//! apps told, as JSON or, by `Accept`, as CSV.
 #![forbid(unsafe_code)]
+
+mod campaigns;
+mod events;
+mod span;
 
 use std::sync::Arc;
 
 use aws::Pace;
-use domain::{
-    Day, Fault, FaultCode, Instant,
-    reports::{Group, Report, csv, rows},
-};
-use garde::Validate;
-use http::{HeaderValue, StatusCode, header};
 use kit::{
-    Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
+    Caller, Endpoint, Faults, Function, Method, Vars,
     config::{ResourceName, Variable},
-    reply::Either,
 };
-use schemars::JsonSchema;
-use serde::Deserialize;
-use store::{Database, ServiceKeys, edge::KeyAuthority, marks::Totals};
+use store::{Database, ServiceKeys, edge::KeyAuthority, events::EventCounts, marks::Totals};
+
+pub use self::{campaigns::ReportQuery, events::EventReportQuery};
 
 const NAME: &str = "admin-reports";
 
-const CAMPAIGNS: Endpoint = Endpoint::new(
-    Method::Get,
+const fn report(path: &'static str, operation: &'static str, summary: &'static str) -> Endpoint {
+    Endpoint::new(Method::Get, path, operation, summary)
+        .caller(Caller::Operator("reports:read"))
+        .headers(&["Accept"])
+}
+
+const CAMPAIGNS: Endpoint = report(
     "/admin/v1/reports/campaigns",
     "reportCampaigns",
     "What campaigns did, day by day",
-)
-.caller(Caller::Operator("reports:read"))
-.headers(&["Accept"]);
+);
 
-/// Without a span, the report is of so many days up to today.
-const DAYS: i64 = 7;
-
-/// The longest span, in days.
-const LONGEST: i64 = 366;
+const EVENTS: Endpoint = report(
+    "/admin/v1/reports/events",
+    "reportEvents",
+    "What apps told of banners and notices, and how many events of each type",
+);
 
 kit::settings! {
     /// What the function needs.
@@ -58,69 +59,12 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let (runtime, settings, aws) = aws::start(vars, NAME, Settings::read)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let keys = ServiceKeys::new(database.table(&settings.operators_table.0));
-    let totals = Arc::new(Totals::new(database.table(&settings.marks_table.0)));
+    let marks = database.table(&settings.marks_table.0);
+    let totals = Arc::new(Totals::new(marks.clone()));
+    let counts = Arc::new(EventCounts::new(marks));
     Ok(kit::Api::new(NAME, runtime.clone())
         .authority(KeyAuthority::new(keys, runtime.clock))
-        .route(CAMPAIGNS, &totals, campaigns)
+        .route(CAMPAIGNS, &totals, campaigns::get)
+        .route(EVENTS, &counts, events::get)
         .build())
-}
-
-/// Which days, and what a row stands for.
-#[derive(Debug, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct ReportQuery {
-    /// The first day (UTC), or an instant of it; six days before `to` unless told.
-    #[garde(length(max = 40))]
-    from: Option<String>,
-    /// The last day, included; today unless told.
-    #[garde(length(max = 40))]
-    to: Option<String>,
-    /// What a row stands for; a campaign unless told.
-    #[garde(skip)]
-    group: Option<Group>,
-}
-
-async fn campaigns(
-    totals: Arc<Totals>,
-    call: Call<Nothing, ReportQuery, Nothing>,
-) -> Result<Reply<Either<Report>>, Problem> {
-    let (from, to) = span(&call.query, call.now())?;
-    let group = call.query.group.unwrap_or(Group::Campaign);
-    let facts = totals.between(from, to).await?;
-    let rows = rows(group, (from, to), &facts);
-    let as_of = facts.as_of;
-    let wants_csv = call
-        .header("accept")
-        .is_some_and(|accept| accept.contains("text/csv"));
-    let body = match wants_csv {
-        true => Either::Csv(csv(group, &rows)),
-        false => Either::Json(Report { rows, as_of }),
-    };
-    Ok(Reply::new(StatusCode::OK, body).header(header::VARY, HeaderValue::from_static("accept")))
-}
-
-/// The days of a report, both included.
-fn span(query: &ReportQuery, now: Instant) -> Result<(Day, Day), Problem> {
-    let mut faults = Vec::new();
-    let mut read = |text: &Option<String>, pointer: &str| {
-        let text = text.as_deref()?;
-        let day = text.parse().ok();
-        let day = day.or_else(|| text.parse().ok().map(Day::of));
-        if day.is_none() {
-            let message = "expected a day such as 2026-11-20, or an instant";
-            faults.push(Fault::new(pointer, FaultCode::BadFormat, message));
-        }
-        day
-    };
-    let (from, to) = (read(&query.from, "/from"), read(&query.to, "/to"));
-    let to = to.unwrap_or_else(|| Day::of(now));
-    let from = from.unwrap_or_else(|| to.plus_days(1 - DAYS));
-    if faults.is_empty() && !(0..LONGEST).contains(&to.days_since(from)) {
-        let message = "must be a day of the year before `to`, or `to` itself";
-        faults.push(Fault::new("/from", FaultCode::OutOfRange, message));
-    }
-    match faults.is_empty() {
-        true => Ok((from, to)),
-        false => Err(Problem::new(Code::InvalidQuery).errors(faults)),
-    }
 }

@@ -116,12 +116,12 @@ closed_set! {
         InvalidType = "invalid_type",
         /// `target` is too long, empty, or has control characters.
         InvalidTarget = "invalid_target",
-        /// `attributes` are too large or too deep.
-        InvalidAttributes = "invalid_attributes",
         /// It happened more than 30 days ago.
         TooOld = "too_old",
         /// It has not happened yet: `at` is more than a day ahead.
         InTheFuture = "in_the_future",
+        /// `attributes` are too large or too deep.
+        InvalidAttributes = "invalid_attributes",
     }
 }
 
@@ -171,7 +171,7 @@ impl Event {
     /// The event that an app tells of at `now`, counted for its item where that `is_published`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first thing that is wrong with it, in the order of its members.
     pub fn told(
         event: &ClientEvent,
         is_published: impl Fn(&Item) -> bool,
@@ -183,14 +183,14 @@ impl Event {
         if event.target.as_deref().is_some_and(|text| !is_target(text)) {
             return Err(EventRefusal::InvalidTarget);
         }
-        if event.attributes.as_ref().is_some_and(|it| !are_small(it)) {
-            return Err(EventRefusal::InvalidAttributes);
-        }
         if event.at + OLDEST < now {
             return Err(EventRefusal::TooOld);
         }
         if event.at > now + FURTHEST_AHEAD {
             return Err(EventRefusal::InTheFuture);
+        }
+        if event.attributes.as_ref().is_some_and(|it| !are_small(it)) {
+            return Err(EventRefusal::InvalidAttributes);
         }
         let counter = match event.interaction() {
             Some((item, interaction)) if is_published(&item) => Counter::Item(item, interaction),

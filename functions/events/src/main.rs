@@ -1,0 +1,5 @@
+//! The `events` Lambda.
+
+fn main() -> std::process::ExitCode {
+    kit::run(events::function)
+}
