@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::Method;
+use kit::Clock;
 use rand::{Rng as _, RngExt as _, rngs::StdRng};
 use serde_json::json;
 
@@ -37,7 +38,7 @@ pub(crate) static HEALTH: Route = Route {
     call: |_, _| get("/health".to_owned()),
 };
 
-static ROUTES: [Route; 7] = [
+static ROUTES: [Route; 8] = [
     Route {
         name: ALLOCATIONS,
         share: 60,
@@ -67,6 +68,11 @@ static ROUTES: [Route; 7] = [
         name: "status",
         share: 8,
         call: |rng, _| get(format!("/v1/app/status?{}", audience(rng))),
+    },
+    Route {
+        name: "events",
+        share: 2,
+        call: |rng, _| event(rng),
     },
     Route {
         name: IMPRESSIONS,
@@ -138,6 +144,23 @@ fn allocation(rng: &mut StdRng) -> Call {
     Call {
         method: Method::POST,
         target: "/v1/allocations".to_owned(),
+        body: body.to_string().into(),
+    }
+}
+
+/// A banner that was seen just now, by an id of its own.
+fn event(rng: &mut StdRng) -> Call {
+    let body = json!({
+        "events": [{
+            "id": format!("{:032x}", rng.random::<u128>()),
+            "type": "impression",
+            "target": "banners/lantern-walk",
+            "at": Clock::system().now(),
+        }],
+    });
+    Call {
+        method: Method::POST,
+        target: "/v1/events".to_owned(),
         body: body.to_string().into(),
     }
 }
