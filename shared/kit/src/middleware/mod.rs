@@ -21,7 +21,7 @@ use std::{
 use tower::{Layer, Service};
 
 pub use authentication::{Authority, bearer_token};
-pub use gate::Gate;
+pub use gate::{Gate, Passed};
 pub use idempotency::{Begun, Claim, IdempotencyStore, Key, StoredAnswer};
 pub use rate::{Counter, Decision};
 
