@@ -9,6 +9,9 @@ use http::HeaderMap;
 use super::{Inner, Middleware, facts, refuse};
 use crate::{Request, Response, call::Facts, function::BoxFuture, problem::Problem};
 
+/// The headers that gates go by, on every route that closes for maintenance.
+pub(crate) const GATE_HEADERS: [&str; 3] = ["X-App-Platform", "X-App-Store", "X-Device-Id"];
+
 /// Decides whether a request may pass now.
 pub trait Gate: Send + Sync + 'static {
     /// Lets it pass, and says for how long; else the refusal, with its `Retry-After`.

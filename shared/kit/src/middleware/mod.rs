@@ -28,7 +28,7 @@ pub use rate::{Counter, Decision};
 pub(crate) use access::AccessLog;
 pub(crate) use authentication::Authentication;
 pub(crate) use body::BodyLimits;
-pub(crate) use gate::MaintenanceGate;
+pub(crate) use gate::{GATE_HEADERS, MaintenanceGate};
 pub(crate) use idempotency::IdempotencyKeys;
 pub(crate) use panic::PanicGuard;
 pub(crate) use rate::{AddressLimit, CallerLimit};
