@@ -528,6 +528,16 @@ async fn a_gate_closes_the_routes_that_are_for_users_before_anybody_asks_who_cal
         (&body["message"], &headers["retry-after"]),
         (&json!("점검"), &json!("60"))
     );
+    for (query, told) in [
+        ("locale=en", "Closed"),
+        ("locale=ko-KR", "점검"),
+        ("locale=!", "점검"),
+    ] {
+        let mut event = at("GET /closed", "anybody");
+        event["rawQueryString"] = query.into();
+        let (_, body, _) = send(&function, event).await;
+        assert_eq!(body["message"], told, "{query}");
+    }
     let (status, body, _) = send(&function, at("GET /closed", "tester")).await;
     assert_eq!((status, &body["code"]), (401, &json!("token_missing")));
     assert_eq!(send(&function, at("GET /open", "anybody")).await.0, 200);

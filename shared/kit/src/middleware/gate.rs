@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::Instant;
+use domain::{Instant, Locale};
 use http::HeaderMap;
 
 use super::{Inner, Middleware, facts, refuse};
@@ -38,9 +38,18 @@ impl Middleware for MaintenanceGate {
         {
             match gate.admit(&facts, request.headers()).await {
                 Ok(passed) => request.extensions_mut().insert(passed),
-                Err(problem) => return refuse(Some(&facts), problem),
+                Err(problem) => return refuse(Some(&in_the_language_asked_for(&facts)), problem),
             };
         }
         next.run(request).await
+    }
+}
+
+/// The query goes before `Accept-Language`, as in the app's status.
+fn in_the_language_asked_for(facts: &Facts) -> Facts {
+    let asked: Option<Locale> = facts.queried("locale").and_then(|tag| tag.parse().ok());
+    Facts {
+        locale: asked.or_else(|| facts.locale.clone()),
+        ..facts.clone()
     }
 }
