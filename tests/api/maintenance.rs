@@ -147,6 +147,18 @@ fn users_are_told_why_and_until_when_in_their_language() {
         assert_eq!(told["ends_at"], "2099-01-01T00:00:00.000Z");
         assert_eq!(told["url"], "https://status.example/");
     }
+    for (locale, message) in [
+        ("ko-KR", "곧 돌아옵니다"),
+        ("en", "Back soon"),
+        ("%zz", "곧 돌아옵니다"),
+        ("", "곧 돌아옵니다"),
+    ] {
+        let asked = Request::get(&format!("/v1/banners?locale={locale}"));
+        let answer = scenario.send(&asked.header("accept-language", "ko"));
+        assert_eq!(answer.json()["message"], message, "{locale}");
+    }
+    let asked = Request::get("/v1/banners?locale=ko").header("accept-language", "en");
+    assert_eq!(scenario.send(&asked).json()["message"], "곧 돌아옵니다");
 }
 
 #[test]

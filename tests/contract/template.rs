@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{
     findings::{Findings, Outcome},
     project,
@@ -209,6 +209,45 @@ fn the_header_that_functions_trust_never_reaches_a_legacy_origin() -> Outcome {
         !template.proxies.is_empty(),
         "a legacy origin is not used at all",
         "see tests/contract/routes.rs",
+    );
+    findings.done()
+}
+
+/// Two answers to the same question: an app that asks both must be told the same.
+#[test]
+fn whether_updates_go_before_maintenance_is_one_parameter_for_all_who_ask() -> Outcome {
+    const VARIABLE: &str = "UPDATE_BEFORE_MAINTENANCE";
+    let source = Source::read()?;
+    let mut findings = Findings::default();
+    let mut readers = 0;
+    for function in &project::template()?.functions {
+        let groups = local::functions::variables_of(&function.folder).unwrap_or_default();
+        let mut declared = groups.iter().flat_map(|group| group.iter());
+        if !declared.any(|variable| variable.name == VARIABLE) {
+            continue;
+        }
+        readers += 1;
+        let given = source.resource(&function.logical_id).and_then(|found| {
+            found
+                .pointer("/Properties/Environment/Variables")?
+                .get(VARIABLE)
+        });
+        findings.expect(
+            given == Some(&json!({"Ref": "UpdateBeforeMaintenance"})),
+            format!(
+                "template.yaml does not give {VARIABLE} to functions/{}",
+                function.folder
+            ),
+            format!(
+                "in Environment of {}: {VARIABLE}: !Ref UpdateBeforeMaintenance",
+                function.logical_id
+            ),
+        );
+    }
+    findings.expect(
+        readers > 0,
+        format!("no function reads {VARIABLE}"),
+        "delete the parameter UpdateBeforeMaintenance from template.yaml, and this test",
     );
     findings.done()
 }

@@ -280,6 +280,7 @@ impl Parser {
         let body = B::read(request.body().as_ref())?;
         let (mut parts, _) = request.into_parts();
         let principal = parts.extensions.remove().unwrap_or(Principal::Anonymous);
+        let passed = parts.extensions.remove().unwrap_or_default();
         let headers: HeaderMap = parts.headers;
         Ok(Call {
             path,
@@ -287,6 +288,7 @@ impl Parser {
             body,
             headers,
             principal,
+            passed,
             facts,
             random: self.random.clone(),
         })

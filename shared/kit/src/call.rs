@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use crate::{
     endpoint::Endpoint,
     extract::query_pairs,
+    middleware::Passed,
     problem::{Code, Problem},
     random::Random,
     trace::Trace,
@@ -141,6 +142,8 @@ pub struct Call<P, Q, B> {
     pub headers: HeaderMap,
     /// Who calls.
     pub principal: Principal,
+    /// What the maintenance gate knew of it.
+    pub passed: Passed,
     /// The rest.
     pub facts: Arc<Facts>,
     pub(crate) random: Random,

@@ -68,7 +68,7 @@ pub enum Rate {
     /// The address's share, counted in this process: no database write.
     Address,
     /// The address's share, and so many calls a minute for the device in the path or the member or
-    /// key that calls, counted in the database.
+    /// key that calls, counted in the database. Nobody in particular has the address's share alone.
     Caller {
         /// Calls a minute.
         per_minute: u32,

@@ -13,6 +13,7 @@ use crate::{
     endpoint::{Caller, Endpoint, Idempotency, Method, Rate},
     extract,
     function::Function,
+    middleware::GATE_HEADERS,
     problem::{self, Code, Document},
 };
 
@@ -174,15 +175,25 @@ fn parameters_of(object: Option<&Schema>, place: &str) -> Vec<Value> {
         .collect()
 }
 
+/// What the endpoint declares, and what the stack in front of it reads.
 fn header_parameters(endpoint: &Endpoint) -> Vec<Value> {
     let key = match endpoint.idempotency {
         Idempotency::Key => Some("Idempotency-Key"),
         Idempotency::Natural => None,
     };
+    let of_gate = match endpoint.closes_for_maintenance() {
+        true => &GATE_HEADERS[..],
+        false => &[],
+    };
+    let of_gate = of_gate.iter().copied().filter(|name| {
+        let mut declared = endpoint.headers.iter();
+        !declared.any(|header| header.eq_ignore_ascii_case(name))
+    });
     endpoint
         .headers
         .iter()
         .copied()
+        .chain(of_gate)
         .chain(key)
         .map(|name| {
             json!({"name": name, "in": "header", "required": false, "schema": {"type": "string"}})
@@ -281,5 +292,40 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
         Caller::Member => [&any[..], &member].concat(),
         Caller::Device(_) | Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(endpoint: Endpoint) -> Vec<String> {
+        let parameters = header_parameters(&endpoint).into_iter();
+        parameters
+            .inspect(|parameter| assert_eq!(parameter["required"], false))
+            .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn what_closes_for_maintenance_lists_the_headers_of_the_gate_once() {
+        const GET: Endpoint = Endpoint::new(Method::Get, "/things", "getThings", "Things");
+        assert_eq!(
+            headers(GET.headers(&["x-device-id", "If-None-Match"]).idempotent()),
+            [
+                "x-device-id",
+                "If-None-Match",
+                "X-App-Platform",
+                "X-App-Store",
+                "Idempotency-Key"
+            ]
+        );
+        assert_eq!(headers(GET), GATE_HEADERS);
+        for open in [
+            GET.during_maintenance(),
+            GET.caller(Caller::Operator("things")),
+        ] {
+            assert_eq!(headers(open), [""; 0]);
+        }
     }
 }

@@ -300,7 +300,7 @@ pub struct Document<'a> {
 #[schemars(inline)]
 pub struct Members {
     /// `member_banned` and `maintenance`: what the user is told, in the language of
-    /// `Accept-Language`.
+    /// `Accept-Language`; `maintenance` in that of `locale` in the query, where it is there.
     pub message: Option<String>,
     /// `member_banned` and `maintenance`: until when; without it, for good.
     pub ends_at: Option<Instant>,

@@ -21,7 +21,7 @@ use kit::{
     Rate, Reply, Runtime, Vars,
     call::Facts,
     extract::Json as Body,
-    middleware::{Authority, Gate},
+    middleware::{Authority, Gate, Passed},
 };
 use lambda_runtime::Context;
 use schemars::JsonSchema;
@@ -337,13 +337,17 @@ async fn what_is_no_event_is_a_function_error() {
 struct Doorkeeper;
 
 impl Gate for Doorkeeper {
-    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<(), Problem>> {
+    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<Passed, Problem>> {
         let known = headers.get("x-device-id").is_some_and(|id| id == "tester");
         let message = serde_json::from_value(json!({"default": "Closed", "ko": "점검"})).unwrap();
         let ends_at = facts.received_at + Duration::from_secs(60);
         let refusal = Problem::maintenance(message, ends_at, facts.received_at);
+        let passed = Passed {
+            next_boundary: Some(ends_at),
+            as_tester: true,
+        };
         Box::pin(std::future::ready(if known {
-            Ok(())
+            Ok(passed)
         } else {
             Err(refusal)
         }))
@@ -524,6 +528,16 @@ async fn a_gate_closes_the_routes_that_are_for_users_before_anybody_asks_who_cal
         (&body["message"], &headers["retry-after"]),
         (&json!("점검"), &json!("60"))
     );
+    for (query, told) in [
+        ("locale=en", "Closed"),
+        ("locale=ko-KR", "점검"),
+        ("locale=!", "점검"),
+    ] {
+        let mut event = at("GET /closed", "anybody");
+        event["rawQueryString"] = query.into();
+        let (_, body, _) = send(&function, event).await;
+        assert_eq!(body["message"], told, "{query}");
+    }
     let (status, body, _) = send(&function, at("GET /closed", "tester")).await;
     assert_eq!((status, &body["code"]), (401, &json!("token_missing")));
     assert_eq!(send(&function, at("GET /open", "anybody")).await.0, 200);

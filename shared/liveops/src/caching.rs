@@ -79,7 +79,8 @@ impl Caching {
     }
 
     /// 200 with a document of the tag `etag`, with what caches have to know of it. `boundary` is the
-    /// next moment at which a schedule may change it.
+    /// next moment at which a schedule may change it; nor is it kept when the app may be closed, or
+    /// shared by whoever came in as a tester.
     pub fn reply<T>(
         &self,
         document: Written<T>,
@@ -88,7 +89,13 @@ impl Caching {
         keeping: Keeping,
         (now, boundary): (Instant, Option<Instant>),
     ) -> Reply<Written<T>> {
+        let passed = visitor.passed();
+        let boundary = boundary.into_iter().chain(passed.next_boundary).min();
         let max_age = max_age_s(self.longest, now, boundary);
+        let keeping = match passed.as_tester {
+            true => keeping.max(Keeping::Private),
+            false => keeping,
+        };
         let cache_control = match keeping {
             Keeping::Shared => format!("public, max-age={max_age}"),
             Keeping::Private => format!("private, max-age={max_age}"),

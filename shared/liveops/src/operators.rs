@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kit::{Call, Clock, Problem, config::ResourceName};
+use kit::{Call, Clock, Code, Principal, Problem, config::ResourceName, middleware::bearer_token};
 use store::{Database, ServiceKeys, edge::KeyAuthority};
 
 /// What a service key needs to be told why.
@@ -28,13 +28,18 @@ impl OperatorSettings {
     }
 }
 
-/// Whether the caller is to be told why: whoever asks for it must be an operator.
+/// Whether the caller is to be told why: whoever asks for it must be an operator. Where tokens are not
+/// verified, whoever sends one is none all the same.
 ///
 /// # Errors
-/// 401 for nobody in particular, 403 for others.
+/// 401 for who sends nothing, 403 for others.
 pub fn explained<P, Q, B>(call: &Call<P, Q, B>, asked: Option<bool>) -> Result<bool, Problem> {
     let explained = asked == Some(true);
     if explained {
+        let sent = bearer_token(&call.headers)?;
+        if call.principal == Principal::Anonymous && sent.is_some() {
+            return Err(Problem::new(Code::Forbidden).detail("operators only"));
+        }
         call.principal.require(EXPLAIN)?;
     }
     Ok(explained)

@@ -5,7 +5,7 @@ use std::{net::IpAddr, str::FromStr};
 use domain::{
     Audience, Country, DeviceId, Locale, Platform, Store, allocation::Profile, app_status,
 };
-use kit::{Call, Code, Problem};
+use kit::{Call, Code, Problem, middleware::Passed};
 
 /// What a query says of its sender.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +45,8 @@ pub struct Visitor {
     pub address: Option<IpAddr>,
     /// The headers that another value of could have made another answer.
     vary: Vec<&'static str>,
+    /// What the maintenance gate knew of the request.
+    passed: Passed,
 }
 
 impl Visitor {
@@ -80,6 +82,7 @@ impl Visitor {
             device_id: call.device_id()?,
             address: call.facts.address,
             vary,
+            passed: call.passed,
         })
     }
 
@@ -118,6 +121,11 @@ impl Visitor {
     /// The names of the headers that the answer depends on.
     pub(crate) fn vary(&self) -> &[&'static str] {
         &self.vary
+    }
+
+    /// What the maintenance gate knew of the request.
+    pub(crate) fn passed(&self) -> Passed {
+        self.passed
     }
 }
 

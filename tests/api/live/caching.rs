@@ -1,10 +1,16 @@
 //! For how long and by whom answers may be kept: not past the next boundary, and nothing of a member.
 
+use std::{thread, time::Duration};
+
+use domain::Instant;
 use serde_json::json;
 use tests::http1::{Request, Response};
 
-use super::{ROUTES, banner, good, in_seconds, notice, on, publish, stack};
+use super::{ROUTES, banner, good, in_seconds, notice, now, on, publish, stack};
 use crate::{people::guest, scenario::eventually};
+
+/// The routes that a window closes.
+const GATED: [&str; 3] = ["/v1/banners", "/v1/notices", "/v1/config"];
 
 fn max_age(answer: &Response) -> u64 {
     let value = answer.header("cache-control").unwrap();
@@ -62,7 +68,7 @@ fn the_same_audience_has_the_same_bytes_under_the_same_tag() {
         let first = scenario.get(route);
         let tag = first.header("etag").expect("a tag").to_owned();
         assert!(tag.starts_with('"') && tag.len() == 34, "{route}: {tag}");
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
         let second = scenario.send(&Request::get(route).header("user-agent", "another"));
         assert_eq!(second.header("etag"), Some(&*tag), "{route}");
         let told_the_time = matches!(route, "/v1/app/status" | "/v1/launch");
@@ -154,4 +160,55 @@ fn no_answer_may_be_kept_past_the_next_boundary() {
         good(status.clone());
         (max_age(&status) < 10).then_some(())
     });
+}
+
+#[test]
+fn no_answer_may_be_kept_into_a_maintenance_window() {
+    let scenario = stack();
+    let starts_at = in_seconds(12);
+    let window = json!({"gate": "window", "starts_at": starts_at, "ends_at": in_seconds(3_600),
+        "message": {"default": "Back soon"}});
+    let starts_at: Instant = starts_at.parse().unwrap();
+    publish(&scenario, "maintenance", &[("window", window)]);
+    let mut answers = 0;
+    while now() < starts_at {
+        for route in GATED {
+            for request in [Request::get(route), on("phone-1", route)] {
+                let asked_at = now();
+                let answer = scenario.send(&request);
+                if answer.status == 503 {
+                    continue;
+                }
+                assert_eq!(answer.status, 200, "{route}: {}", answer.text());
+                let until = asked_at + Duration::from_secs(max_age(&answer));
+                assert!(until <= starts_at, "{route}: until {until}");
+                answers += 1;
+            }
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(answers > 0, "the window began before anybody asked");
+}
+
+#[test]
+fn what_testers_see_of_a_closed_app_is_shared_with_nobody() {
+    let scenario = stack();
+    publish(
+        &scenario,
+        "testers",
+        &[("office", json!({"cidrs": ["127.0.0.0/8"]}))],
+    );
+    let window = json!({"gate": "window", "starts_at": in_seconds(-60),
+        "ends_at": in_seconds(3_600), "platforms": ["android"],
+        "message": {"default": "Back soon"}});
+    publish(&scenario, "maintenance", &[("window", window)]);
+    for route in GATED {
+        let to = |platform: &str| {
+            let answer = scenario.get(&format!("{route}?platform={platform}"));
+            assert_eq!(answer.status, 200, "{route}: {}", answer.text());
+            answer.header("cache-control").unwrap().to_owned()
+        };
+        assert_eq!(to("android"), "private, max-age=10", "{route}");
+        assert_eq!(to("ios"), "public, max-age=10", "{route}");
+    }
 }

@@ -41,11 +41,7 @@ fn only_operators_are_told_why() {
             "{route}"
         );
         let member = person.send(&scenario, ask());
-        assert!(
-            matches!(member.status, 401 | 403),
-            "{route}: {}",
-            member.status
-        );
+        assert_eq!(told(&member), refused(403, "forbidden"), "{route}");
         for quiet in [format!("{route}?explain=0"), route.to_owned()] {
             let answer = scenario.send(&Request::get(&quiet).bearer(&reader));
             assert_eq!(good(answer).get("explain"), None, "{quiet}");

@@ -3,28 +3,53 @@
 
 use std::sync::Arc;
 
+use domain::{Instant, Locale};
 use http::HeaderMap;
 
 use super::{Inner, Middleware, facts, refuse};
 use crate::{Request, Response, call::Facts, function::BoxFuture, problem::Problem};
 
+/// The headers that gates go by, on every route that closes for maintenance.
+pub(crate) const GATE_HEADERS: [&str; 3] = ["X-App-Platform", "X-App-Store", "X-Device-Id"];
+
 /// Decides whether a request may pass now.
 pub trait Gate: Send + Sync + 'static {
-    /// Lets it pass; else the refusal, with its `Retry-After`.
-    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<(), Problem>>;
+    /// Lets it pass, and says for how long; else the refusal, with its `Retry-After`.
+    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<Passed, Problem>>;
+}
+
+/// What the gate knew of a request that it let pass, for those who say how long its answer may be
+/// kept. On a route without a gate it is the default, which says nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// The next moment at which the gate may decide otherwise.
+    pub next_boundary: Option<Instant>,
+    /// Whether the app is closed to others, and this request came in as a tester's.
+    pub as_tester: bool,
 }
 
 /// Asks the function's gate about every route that closes for maintenance.
 pub(crate) struct MaintenanceGate(pub(crate) Option<Arc<dyn Gate>>);
 
 impl Middleware for MaintenanceGate {
-    async fn handle<S: Inner>(self: Arc<Self>, request: Request, next: S) -> Response {
+    async fn handle<S: Inner>(self: Arc<Self>, mut request: Request, next: S) -> Response {
         if let (Some(gate), Some(facts)) = (&self.0, facts(&request))
             && facts.endpoint.closes_for_maintenance()
-            && let Err(problem) = gate.admit(&facts, request.headers()).await
         {
-            return refuse(Some(&facts), problem);
+            match gate.admit(&facts, request.headers()).await {
+                Ok(passed) => request.extensions_mut().insert(passed),
+                Err(problem) => return refuse(Some(&in_the_language_asked_for(&facts)), problem),
+            };
         }
         next.run(request).await
+    }
+}
+
+/// The query goes before `Accept-Language`, as in the app's status.
+fn in_the_language_asked_for(facts: &Facts) -> Facts {
+    let asked: Option<Locale> = facts.queried("locale").and_then(|tag| tag.parse().ok());
+    Facts {
+        locale: asked.or_else(|| facts.locale.clone()),
+        ..facts.clone()
     }
 }

@@ -21,14 +21,14 @@ use std::{
 use tower::{Layer, Service};
 
 pub use authentication::{Authority, bearer_token};
-pub use gate::Gate;
+pub use gate::{Gate, Passed};
 pub use idempotency::{Begun, Claim, IdempotencyStore, Key, StoredAnswer};
 pub use rate::{Counter, Decision};
 
 pub(crate) use access::AccessLog;
 pub(crate) use authentication::Authentication;
 pub(crate) use body::BodyLimits;
-pub(crate) use gate::MaintenanceGate;
+pub(crate) use gate::{GATE_HEADERS, MaintenanceGate};
 pub(crate) use idempotency::IdempotencyKeys;
 pub(crate) use panic::PanicGuard;
 pub(crate) use rate::{AddressLimit, CallerLimit};

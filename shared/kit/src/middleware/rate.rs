@@ -123,11 +123,10 @@ impl Middleware for CallerLimit {
         let Rate::Caller { per_minute } = facts.endpoint.rate else {
             return next.run(request).await;
         };
-        let who = format!(
-            "{}#{}",
-            facts.endpoint.operation,
-            subject(&request, facts.endpoint.caller)
-        );
+        let Some(subject) = subject(&request, facts.endpoint.caller) else {
+            return next.run(request).await;
+        };
+        let who = format!("{}#{subject}", facts.endpoint.operation);
         match counter.hit(who, per_minute, facts.received_at).await {
             Ok(decision) if !decision.allowed => {
                 refuse(Some(&facts), limited(decision, per_minute, "caller"))
@@ -148,8 +147,9 @@ impl Middleware for CallerLimit {
     }
 }
 
-/// The device in the path of a device's route, else whoever calls.
-fn subject(request: &Request, caller: Caller) -> String {
+/// The device in the path of a device's route, else whoever calls. Nobody in particular is `None`:
+/// one count for all of them would let any of them use up everybody's calls.
+fn subject(request: &Request, caller: Caller) -> Option<String> {
     let device = match caller {
         Caller::Device(_) => request
             .path_parameters_ref()
@@ -164,9 +164,9 @@ fn subject(request: &Request, caller: Caller) -> String {
     };
     match (device, request.extensions().get::<Principal>()) {
         // Its id is kept nowhere, not in a counter's key either.
-        (Some(device), _) => DeviceKey::of(&device).to_string(),
-        (None, Some(principal)) => principal.name(),
-        (None, None) => Principal::Anonymous.name(),
+        (Some(device), _) => Some(DeviceKey::of(&device).to_string()),
+        (None, None | Some(Principal::Anonymous)) => None,
+        (None, Some(principal)) => Some(principal.name()),
     }
 }
 
@@ -223,6 +223,28 @@ mod tests {
             .filter(|n| limit.hit(address(*n), now).allowed)
             .count();
         assert!((999_999..=1_000_000).contains(&allowed), "{allowed}");
+    }
+
+    #[test]
+    fn callers_are_counted_by_name_and_nobody_in_particular_is_not() {
+        let by = |principal: Principal, caller| {
+            let mut request = Request::default();
+            request.extensions_mut().insert(principal);
+            subject(&request, caller)
+        };
+        let key = Principal::Service {
+            id: "ops".to_owned(),
+            scopes: Vec::new(),
+        };
+        for caller in [
+            Caller::Public,
+            Caller::PublicOrOperator("things"),
+            Caller::PublicOrMember("things"),
+        ] {
+            assert_eq!(by(Principal::Anonymous, caller), None, "{caller:?}");
+            let counted = by(key.clone(), caller);
+            assert_eq!(counted.as_deref(), Some("service:ops"), "{caller:?}");
+        }
     }
 
     #[test]

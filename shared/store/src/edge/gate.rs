@@ -12,7 +12,10 @@ use domain::{
 };
 use http::HeaderMap;
 use kit::{
-    BoxFuture, Faults, Problem, Runtime, Vars, call::Facts, middleware::Gate, problem::Chain,
+    BoxFuture, Faults, Problem, Runtime, Vars,
+    call::Facts,
+    middleware::{Gate, Passed},
+    problem::Chain,
 };
 
 use super::{SnapshotSettings, SnapshotSource, Watched};
@@ -66,7 +69,7 @@ impl SnapshotSource {
 }
 
 impl Gate for Gatekeeper {
-    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<(), Problem>> {
+    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<Passed, Problem>> {
         let published = Arc::clone(&self.0);
         let visitor = Visitor::of(facts, headers);
         Box::pin(async move { published.admit(visitor).await })
@@ -74,7 +77,7 @@ impl Gate for Gatekeeper {
 }
 
 impl Published {
-    async fn admit(&self, visitor: Visitor) -> Result<(), Problem> {
+    async fn admit(&self, visitor: Visitor) -> Result<Passed, Problem> {
         let Visitor {
             platform,
             store,
@@ -82,9 +85,13 @@ impl Published {
             ..
         } = visitor;
         let maintenance = self.maintenance.current(now).await?;
-        match maintenance.content.window(now, platform, store) {
+        let window = maintenance.content.window(now, platform, store);
+        match window {
             Some(window) if !self.knows_tester(&visitor).await => Err(refusal(window, now)),
-            _ => Ok(()),
+            _ => Ok(Passed {
+                next_boundary: maintenance.content.next_boundary(now),
+                as_tester: window.is_some(),
+            }),
         }
     }
 
