@@ -43,6 +43,7 @@ const GET: Endpoint = Endpoint::new(
 .headers(AUDIENCE_HEADERS)
 .answers(&[200, 304])
 .problems(&[Code::Unavailable])
+.takes_token()
 .during_maintenance();
 
 /// Every variable that the function reads.

@@ -112,6 +112,8 @@ pub struct Endpoint {
     /// Whether it answers while a maintenance window closes the app to its caller, although anybody
     /// or a member may call it.
     pub during_maintenance: bool,
+    /// Whether the handler verifies an access token itself, where one is sent.
+    pub takes_token: bool,
 }
 
 impl Endpoint {
@@ -136,6 +138,7 @@ impl Endpoint {
             headers: &[],
             sampled: false,
             during_maintenance: false,
+            takes_token: false,
         }
     }
 
@@ -192,6 +195,14 @@ impl Endpoint {
     #[must_use]
     pub const fn during_maintenance(mut self) -> Self {
         self.during_maintenance = true;
+        self
+    }
+
+    /// Takes an access token where one is sent, which the handler verifies itself: a bad one is then no
+    /// reason to refuse the request.
+    #[must_use]
+    pub const fn takes_token(mut self) -> Self {
+        self.takes_token = true;
         self
     }
 

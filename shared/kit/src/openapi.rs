@@ -97,10 +97,10 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
     }
     match endpoint.caller {
         Caller::Public | Caller::Hook => {}
-        Caller::PublicOrOperator(_) => {
+        Caller::PublicOrOperator(_) if !endpoint.takes_token => {
             set(&mut described, "security", json!([{}, {"serviceKey": []}]));
         }
-        Caller::PublicOrMember(_) => {
+        Caller::PublicOrOperator(_) | Caller::PublicOrMember(_) => {
             let any = json!([{}, {"accessToken": []}, {"serviceKey": []}]);
             set(&mut described, "security", any);
         }
