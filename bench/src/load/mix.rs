@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 use kit::Clock;
-use rand::{Rng as _, RngExt as _, rngs::StdRng};
+use rand::{RngExt as _, rngs::StdRng};
 use serde_json::json;
 
 /// A request that is about to be sent.
@@ -129,13 +129,13 @@ fn get(target: String) -> Call {
 }
 
 fn allocation(rng: &mut StdRng) -> Call {
-    let placement = one_of(rng, ["lock_screen", "feed"]);
-    let (locale, country) = one_of(rng, [("ko-KR", "KR"), ("ko-KR", "KR"), ("en-US", "US")]);
+    let placement = one_of(rng, "lock_screen", &["feed"]);
+    let (locale, country) = one_of(rng, ("ko-KR", "KR"), &[("ko-KR", "KR"), ("en-US", "US")]);
     let body = json!({
         "placements": [{ "id": placement, "count": 1 }],
         "device": {
             "id": format!("load-{}", rng.random_range(0..DEVICES)),
-            "platform": one_of(rng, ["ios", "android"]),
+            "platform": one_of(rng, "ios", &["android"]),
             "locale": locale,
             "country": country,
         },
@@ -169,20 +169,18 @@ fn event(rng: &mut StdRng) -> Call {
 fn audience(rng: &mut StdRng) -> String {
     let (platform, store) = one_of(
         rng,
-        [
-            ("ios", "app_store"),
-            ("android", "google_play"),
-            ("android", "onestore"),
-        ],
+        ("ios", "app_store"),
+        &[("android", "google_play"), ("android", "onestore")],
     );
-    let version = one_of(rng, ["1.9.2", "2.1.0", "2.3.0", "2.4.0"]);
-    let (locale, country) = one_of(rng, [("ko-KR", "KR"), ("en-US", "US")]);
+    let version = one_of(rng, "1.9.2", &["2.1.0", "2.3.0", "2.4.0"]);
+    let (locale, country) = one_of(rng, ("ko-KR", "KR"), &[("en-US", "US")]);
     format!("platform={platform}&store={store}&version={version}&locale={locale}&country={country}")
 }
 
-fn one_of<T: Copy, const N: usize>(rng: &mut StdRng, values: [T; N]) -> T {
-    let at = usize::try_from(rng.next_u32()).unwrap_or_default() % N;
-    values[at]
+/// The first or one of the others, each as likely.
+fn one_of<T: Copy>(rng: &mut StdRng, first: T, others: &[T]) -> T {
+    let at = rng.random_range(0..=others.len());
+    others.get(at).copied().unwrap_or(first)
 }
 
 #[cfg(test)]
