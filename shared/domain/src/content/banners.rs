@@ -6,7 +6,12 @@ use garde::{Path, Report, Validate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{artefact::Entry, schedule, set::Item};
+use super::{
+    artefact::Entry,
+    limit::{Limit, size_bytes},
+    schedule,
+    set::Item,
+};
 use crate::{
     ByLocale, Fault, FaultCode, HttpUrl, Id, Instant, Localized, TimeZoneName,
     targeting::Targeting,
@@ -113,6 +118,16 @@ closed_set! {
     }
 }
 
+/// How many banners there may be.
+const MOST_BANNERS: usize = 1000;
+
+/// How many bytes the artefact may have. `GET /v1/banners` has no pages, and all that is shown may be
+/// shown in one place: an answer says less of a banner than the artefact does (one picture, one text),
+/// so it is smaller than this. `GET /v1/launch` has them beside the values of remote config, of at most
+/// 1 MiB: 2.5 MiB in all. Lambda takes an answer as a JSON text, which escapes quotes and so at most
+/// doubles it: 5 MiB, of the 6 MB that it takes.
+const LARGEST: usize = 3 * 512 * 1024;
+
 /// How many bytes of JSON a payload may have.
 const LARGEST_PAYLOAD: usize = 4 * 1024;
 
@@ -170,8 +185,21 @@ impl Item for Banner {
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut sizes = Sizes::default();
         let mut faults = Vec::new();
+        let mut banners = Limit::new(
+            "",
+            MOST_BANNERS,
+            "is beyond the 1,000 banners that there may be",
+        );
+        let mut bytes = Limit::new(
+            "",
+            LARGEST,
+            "goes beyond the 1,572,864 bytes that the compiled set may have",
+        );
         for Entry { id, item } in items {
-            faults.extend(sizes.faults(item).into_iter().map(|fault| (id, fault)));
+            let beyond = [banners.add(1), bytes.add(size_bytes(id, item))];
+            let of_item = sizes.faults(item).into_iter();
+            let of_item = of_item.chain(beyond.into_iter().flatten());
+            faults.extend(of_item.map(|fault| (id, fault)));
         }
         faults
     }

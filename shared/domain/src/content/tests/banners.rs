@@ -158,3 +158,28 @@ fn a_picture_has_one_size_in_the_whole_set() {
     );
     assert!(found[0].message.contains("1 × 600"), "{}", found[0].message);
 }
+
+#[test]
+fn sets_of_banners_are_bounded() {
+    let small = many(1001, |_| banner(json!({})));
+    assert_eq!(validate_set(Kind::Banners, &small[..1000]), []);
+    let beyond = "is beyond the 1,000 banners that there may be";
+    assert_eq!(
+        too_many(Kind::Banners, &small),
+        [("i1000".to_owned(), beyond.to_owned())]
+    );
+
+    let text = "a".repeat(4000);
+    let large = many(400, |_| {
+        banner(json!({"alt": {"default": &text}, "click": {"type": "payload", "value": &text}}))
+    });
+    let fits = fitting(Kind::Banners, &large);
+    let artefact = compile(Kind::Banners, &large[..fits]).unwrap();
+    assert!((1_560_000..=1_572_864).contains(&artefact.len()));
+    let first = format!("i{fits:04}");
+    let beyond = "goes beyond the 1,572,864 bytes that the compiled set may have";
+    assert_eq!(
+        too_many(Kind::Banners, &large),
+        [(first, beyond.to_owned())]
+    );
+}
