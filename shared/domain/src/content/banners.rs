@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use garde::{Path, Report, Validate};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, IgnoredAny},
+};
 
 use super::{
     artefact::Entry,
@@ -104,7 +107,19 @@ pub struct Payload {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "BannerNoClick")]
-pub struct NoClick {}
+pub struct NoClick {
+    /// `null`. Answers have it, as every click has a `value`; authors may leave it out.
+    #[serde(default, deserialize_with = "null")]
+    pub value: (),
+}
+
+/// Of a value in a tagged type, serde takes `{}` for `()` as well.
+fn null<'de, D: Deserializer<'de>>(value: D) -> Result<(), D::Error> {
+    match Option::<IgnoredAny>::deserialize(value)? {
+        None => Ok(()),
+        Some(_) => Err(D::Error::custom("must be null")),
+    }
+}
 
 closed_set! {
     /// How often one user sees a banner; the app keeps to it.

@@ -1,6 +1,7 @@
 //! What a banner may be.
 
 use super::*;
+use crate::liveops::Banners;
 
 #[test]
 fn every_click_has_what_it_needs_and_no_more() {
@@ -10,7 +11,7 @@ fn every_click_has_what_it_needs_and_no_more() {
         json!({"type": "payload", "value": "shop"}),
         json!({"type": "payload", "value": null}),
         json!({"type": "payload", "value": "x".repeat(4094)}),
-        json!({"type": "none"}),
+        json!({"type": "none", "value": null}),
     ] {
         let item = banner(json!({"click": click}));
         let canonical = check_item(Kind::Banners, item.to_string().as_bytes()).unwrap();
@@ -22,6 +23,16 @@ fn every_click_has_what_it_needs_and_no_more() {
         (
             json!({"type": "none", "value": 1}),
             "/click/value",
+            "wrong_type",
+        ),
+        (
+            json!({"type": "none", "value": {}}),
+            "/click/value",
+            "wrong_type",
+        ),
+        (
+            json!({"type": "none", "url": null}),
+            "/click/url",
             "unknown_field",
         ),
         (
@@ -50,6 +61,19 @@ fn every_click_has_what_it_needs_and_no_more() {
             "{click}"
         );
     }
+}
+
+#[test]
+fn a_click_that_does_nothing_may_leave_its_value_out() {
+    let item = banner(json!({"click": {"type": "none"}}));
+    let canonical = check_item(Kind::Banners, item.to_string().as_bytes()).unwrap();
+    assert_eq!(canonical["click"], json!({"type": "none", "value": null}));
+    // Versions that were published without it stay readable.
+    let artefact = compile(Kind::Banners, &set(&[("a", item)])).unwrap();
+    let artefact = String::from_utf8(artefact).unwrap();
+    let without = artefact.replace(r#""type":"none","value":null"#, r#""type":"none""#);
+    assert_ne!(without, artefact);
+    assert!(Banners::load(1, without.as_bytes()).is_ok());
 }
 
 #[test]

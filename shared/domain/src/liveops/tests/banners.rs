@@ -112,7 +112,7 @@ fn picture_and_words_are_each_in_the_nearest_language() {
         let url = format!("https://cdn.example.com/{url}.png");
         let expected = json!([{
             "id": "b", "placement": "home", "image": {"url": url, "width": 1200, "height": height},
-            "alt": alt, "click": {"type": "none"}, "frequency": "once",
+            "alt": alt, "click": {"type": "none", "value": null}, "frequency": "once",
             "ends_at": "2027-01-01T00:00:00.000Z",
         }]);
         assert_eq!(shown, expected, "{reader:?}");
