@@ -428,11 +428,20 @@ fn the_report_is_for_operators() {
         ("group=banner", "/group"),
         ("from=2026-02-02&to=2026-02-01", "/from"),
         ("from=2024-01-01&to=2026-02-01", "/from"),
+        ("group=day&from=2026-01-01&to=2026-04-04", "/from"),
         ("to=whenever", "/to"),
     ] {
         let answer = scenario.service_get(&format!("{target}?{query}"));
         let expected = (400, "invalid_query".into(), pointer.into());
         assert_eq!(refused(&answer), expected, "{query}");
+    }
+    for query in [
+        "group=day&from=2026-01-01&to=2026-04-03",
+        "group=item&from=2026-01-01&to=2026-04-04",
+        "group=type&from=2026-01-01&to=2027-01-01",
+    ] {
+        let answer = scenario.service_get(&format!("{target}?{query}"));
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
     }
     assert_eq!(report(&scenario, "item"), json!([]));
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::marks::Totals;
 
-use crate::span::{answer, span};
+use crate::span::{YEAR, answer, span};
 
 /// Which days, and what a row stands for.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
@@ -31,7 +31,8 @@ pub(crate) async fn get(
     call: Call<Nothing, ReportQuery, Nothing>,
 ) -> Result<Reply<Either<Report>>, Problem> {
     let query = &call.query;
-    let (from, to) = span(query.from.as_deref(), query.to.as_deref(), call.now())?;
+    let (from, to) = (query.from.as_deref(), query.to.as_deref());
+    let (from, to) = span(from, to, YEAR, call.now())?;
     let group = query.group.unwrap_or(Group::Campaign);
     let facts = totals.between(from, to).await?;
     let report = Report {

@@ -7,13 +7,14 @@ use kit::{Call, Code, Problem, Reply, reply::Either};
 /// Without a span, the report is of so many days up to today.
 const DAYS: i64 = 7;
 
-/// The longest span, in days.
-const LONGEST: i64 = 366;
+/// The longest span of most reports, in days.
+pub(crate) const YEAR: i64 = 366;
 
-/// The days of a report, both included.
+/// The days of a report, both included, `longest` of them at the most.
 pub(crate) fn span(
     from: Option<&str>,
     to: Option<&str>,
+    longest: i64,
     now: Instant,
 ) -> Result<(Day, Day), Problem> {
     let mut faults = Vec::new();
@@ -30,8 +31,9 @@ pub(crate) fn span(
     let (from, to) = (read(from, "/from"), read(to, "/to"));
     let to = to.unwrap_or_else(|| Day::of(now));
     let from = from.unwrap_or_else(|| to.plus_days(1 - DAYS));
-    if faults.is_empty() && !(0..LONGEST).contains(&to.days_since(from)) {
-        let message = "must be a day of the year before `to`, or `to` itself";
+    if faults.is_empty() && !(0..longest).contains(&to.days_since(from)) {
+        let most = longest - 1;
+        let message = format!("must be `to`, or at most {most} days before it");
         faults.push(Fault::new("/from", FaultCode::OutOfRange, message));
     }
     match faults.is_empty() {

@@ -47,23 +47,32 @@ impl Items {
     ) -> Result<Published, Problem> {
         let (banners, notices) =
             tokio::try_join!(self.banners.current(now), self.notices.current(now))?;
-        let mut published = Published { banners, notices };
+        let published = Published { banners, notices };
         let named = || told.iter().filter_map(ClientEvent::interaction);
-        let is_unknown = |published: &Published, kind| {
-            named().any(|(item, _)| item.kind == kind && !published.contains(&item))
-        };
-        if is_unknown(&published, ItemKind::Banners)
-            && let Ok(Some(newest)) = time::timeout(PATIENCE, self.banners.newest(now)).await
-        {
-            published.banners = newest;
-        }
-        if is_unknown(&published, ItemKind::Notices)
-            && let Ok(Some(newest)) = time::timeout(PATIENCE, self.notices.newest(now)).await
-        {
-            published.notices = newest;
-        }
-        Ok(published)
+        let is_unknown =
+            |kind| named().any(|(item, _)| item.kind == kind && !published.contains(&item));
+        let (new_banners, new_notices) = tokio::join!(
+            look(&self.banners, is_unknown(ItemKind::Banners), now),
+            look(&self.notices, is_unknown(ItemKind::Notices), now),
+        );
+        Ok(Published {
+            banners: new_banners.unwrap_or(published.banners),
+            notices: new_notices.unwrap_or(published.notices),
+        })
     }
+}
+
+/// What is there after a short look, if that is wanted.
+async fn look<T: Default + Send + Sync + 'static>(
+    reader: &Watched<T>,
+    is_wanted: bool,
+    now: Instant,
+) -> Option<Arc<Snapshot<T>>> {
+    if !is_wanted {
+        return None;
+    }
+    let newest = time::timeout(PATIENCE, reader.newest(now)).await;
+    newest.ok().flatten()
 }
 
 impl Published {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::{Fault, FaultCode, Instant, TimeZoneName};
 
 /// Puts the moments in UTC that the members `times` of an item stand for, and gives the faults of
-/// those that stand for none. What is not written in one of these forms is left as it is.
+/// those that stand for none.
 pub(super) fn settle(times: &[&str], item: &mut Value) -> Vec<Fault> {
     let Value::Object(item) = item else {
         return Vec::new();
@@ -27,10 +27,8 @@ pub(super) fn settle(times: &[&str], item: &mut Value) -> Vec<Fault> {
         let Some(Value::String(text)) = item.get_mut(*name) else {
             continue;
         };
-        let Some(written) = Written::read(text) else {
-            continue;
-        };
-        match written.moment(&zone) {
+        let written = Written::read(text).ok_or_else(|| FORMS.to_owned());
+        match written.and_then(|written| written.moment(&zone)) {
             Ok(moment) => *text = moment.to_string(),
             Err(message) => {
                 let at = format!("/{name}");
@@ -40,6 +38,10 @@ pub(super) fn settle(times: &[&str], item: &mut Value) -> Vec<Fault> {
     }
     faults
 }
+
+/// What to tell of a text that has none of the forms.
+const FORMS: &str = "expected a date and time such as 2026-11-20T10:00:00+09:00 (RFC 3339), \
+                     2026-11-20T10:00[Asia/Seoul], or 2026-11-20T10:00 beside a time_zone";
 
 /// The zone of times that name none.
 enum Zone {

@@ -4,9 +4,17 @@ use std::collections::HashMap;
 
 use garde::{Path, Report, Validate};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, IgnoredAny},
+};
 
-use super::{artefact::Entry, schedule, set::Item};
+use super::{
+    artefact::Entry,
+    limit::{Limit, size_bytes},
+    schedule,
+    set::Item,
+};
 use crate::{
     ByLocale, Fault, FaultCode, HttpUrl, Id, Instant, Localized, TimeZoneName,
     targeting::Targeting,
@@ -99,7 +107,19 @@ pub struct Payload {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "BannerNoClick")]
-pub struct NoClick {}
+pub struct NoClick {
+    /// `null`. Answers have it, as every click has a `value`; authors may leave it out.
+    #[serde(default, deserialize_with = "null")]
+    pub value: (),
+}
+
+/// Of a value in a tagged type, serde takes `{}` for `()` as well.
+fn null<'de, D: Deserializer<'de>>(value: D) -> Result<(), D::Error> {
+    match Option::<IgnoredAny>::deserialize(value)? {
+        None => Ok(()),
+        Some(_) => Err(D::Error::custom("must be null")),
+    }
+}
 
 closed_set! {
     /// How often one user sees a banner; the app keeps to it.
@@ -112,6 +132,16 @@ closed_set! {
         HideToday = "hide_today",
     }
 }
+
+/// How many banners there may be.
+const MOST_BANNERS: usize = 1000;
+
+/// How many bytes the artefact may have. `GET /v1/banners` has no pages, and all that is shown may be
+/// shown in one place: an answer says less of a banner than the artefact does (one picture, one text),
+/// so it is smaller than this. `GET /v1/launch` has them beside the values of remote config, of at most
+/// 1 MiB: 2.5 MiB in all. Lambda takes an answer as a JSON text, which escapes quotes and so at most
+/// doubles it: 5 MiB, of the 6 MB that it takes.
+const LARGEST: usize = 3 * 512 * 1024;
 
 /// How many bytes of JSON a payload may have.
 const LARGEST_PAYLOAD: usize = 4 * 1024;
@@ -170,8 +200,21 @@ impl Item for Banner {
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut sizes = Sizes::default();
         let mut faults = Vec::new();
+        let mut banners = Limit::new(
+            "",
+            MOST_BANNERS,
+            "is beyond the 1,000 banners that there may be",
+        );
+        let mut bytes = Limit::new(
+            "",
+            LARGEST,
+            "goes beyond the 1,572,864 bytes that the compiled set may have",
+        );
         for Entry { id, item } in items {
-            faults.extend(sizes.faults(item).into_iter().map(|fault| (id, fault)));
+            let beyond = [banners.add(1), bytes.add(size_bytes(id, item))];
+            let of_item = sizes.faults(item).into_iter();
+            let of_item = of_item.chain(beyond.into_iter().flatten());
+            faults.extend(of_item.map(|fault| (id, fault)));
         }
         faults
     }

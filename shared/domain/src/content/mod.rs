@@ -11,6 +11,7 @@ mod authoring;
 pub mod banners;
 pub mod campaigns;
 pub mod config;
+mod limit;
 mod maintenance;
 pub mod notices;
 mod schedule;

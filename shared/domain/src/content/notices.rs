@@ -4,7 +4,12 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{artefact::Entry, schedule, set::Item};
+use super::{
+    artefact::Entry,
+    limit::{Limit, size_bytes},
+    schedule,
+    set::Item,
+};
 use crate::{
     Fault, HttpUrl, Id, Instant, Label, Localized, TimeZoneName, targeting::Targeting,
     validation::rule,
@@ -50,6 +55,12 @@ pub struct Notice {
     pub targeting: Option<Targeting>,
 }
 
+/// How many notices there may be.
+const MOST_NOTICES: usize = 1000;
+
+/// How many bytes the artefact may have: every reader holds all of it.
+const LARGEST: usize = 4 * 1024 * 1024;
+
 fn coherent(notice: &Notice, _: &()) -> garde::Result {
     let fault = schedule::fault(notice.starts_at, notice.ends_at);
     rule(fault.into_iter().collect())
@@ -58,7 +69,22 @@ fn coherent(notice: &Notice, _: &()) -> garde::Result {
 impl Item for Notice {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
 
-    fn faults_between(_: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
-        Vec::new()
+    fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
+        let mut faults = Vec::new();
+        let mut notices = Limit::new(
+            "",
+            MOST_NOTICES,
+            "is beyond the 1,000 notices that there may be",
+        );
+        let mut bytes = Limit::new(
+            "",
+            LARGEST,
+            "goes beyond the 4,194,304 bytes that the compiled set may have",
+        );
+        for Entry { id, item } in items {
+            let beyond = [notices.add(1), bytes.add(size_bytes(id, item))];
+            faults.extend(beyond.into_iter().flatten().map(|fault| (id, fault)));
+        }
+        faults
     }
 }

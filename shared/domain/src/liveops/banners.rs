@@ -1,6 +1,6 @@
 //! Which banners are shown.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -56,6 +56,7 @@ pub struct BannerAnswer<'s> {
 pub struct Banners {
     /// In the order of answers: by priority, the newest first, then by id.
     banners: Vec<Published>,
+    ids: HashSet<Id>,
     asks: Asks,
 }
 
@@ -83,6 +84,7 @@ impl Banners {
         for (id, item) in load_artefact::<Banner>(Kind::Banners, format, artefact)? {
             let matcher = matcher(Kind::Banners, &id, item.targeting.as_ref())?;
             loaded.asks.note(&matcher);
+            loaded.ids.insert(id.clone());
             loaded.banners.push(Published {
                 id,
                 placement: item.placement,
@@ -137,7 +139,7 @@ impl Banners {
 
     /// Whether a banner is published, in flight or not.
     pub fn contains(&self, id: &Id) -> bool {
-        self.banners.iter().any(|banner| banner.id == *id)
+        self.ids.contains(id)
     }
 }
 

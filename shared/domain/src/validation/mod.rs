@@ -82,7 +82,7 @@ where
     }
     let (mut value, repeated) =
         json::read(json).map_err(|e| Rejection::Malformed(e.to_string()))?;
-    let unsettled = settle(&mut value);
+    let mut unsettled = settle(&mut value);
     if repeated.is_empty()
         && unsettled.is_empty()
         && let Some(document) = of_value(&value)
@@ -90,6 +90,11 @@ where
         return Ok(document);
     }
     let mut faults = explain::<T>(&value, repeated.into_vec());
+    // What does not belong there is told so, whatever its form.
+    let is_unknown = |fault: &Fault, known: &Fault| {
+        fault.pointer == known.pointer && fault.code == FaultCode::UnknownField
+    };
+    unsettled.retain(|known| !faults.iter().any(|fault| is_unknown(fault, known)));
     faults.retain(|fault| unsettled.iter().all(|known| known.pointer != fault.pointer));
     faults.extend(unsettled);
     Err(refused(faults))

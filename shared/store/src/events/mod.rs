@@ -48,8 +48,10 @@ const MOST_WRITES: usize = 50;
 /// How many transactions of a call are under way at once.
 const AT_ONCE: usize = 4;
 
-/// How long events are tried to be counted: others may be in the way.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long events are tried to be counted: others may be in the way. Before it a call may have waited
+/// two seconds for the gate, two for what is published and 200 ms for a second look: 7.2 s in all, of
+/// the ten that a function has.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Counts events. Clones share the names that they know.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use crate::{
     Fault, FaultCode, Id,
     content::{
         artefact::{self, Entry},
+        limit::{Limit, size_bytes},
         set::{Item, WriteError},
     },
     validation::{JsonValue, rule},
@@ -142,11 +143,11 @@ impl Item for Parameter {
             LARGEST,
             "goes beyond the 1,048,576 bytes that the compiled set may have",
         );
-        for entry @ Entry { id, item } in items {
+        for Entry { id, item } in items {
             let beyond = [
                 parameters.add(1),
                 conditions.add(item.conditions.len()),
-                bytes.add(size_bytes(entry)),
+                bytes.add(size_bytes(id, &Compiled::from(item.clone()))),
             ];
             faults.extend(beyond.into_iter().flatten().map(|fault| (id, fault)));
             if let Some(other) = keys.insert(&item.key, id) {
@@ -163,42 +164,5 @@ impl Item for Parameter {
             item: Compiled::from(item),
         });
         artefact::write(compiled.collect()).map_err(Into::into)
-    }
-}
-
-/// How many bytes an item takes in the artefact.
-fn size_bytes(Entry { id, item }: &Entry<Parameter>) -> usize {
-    let compiled = Entry {
-        id: id.clone(),
-        item: Compiled::from(item.clone()),
-    };
-    // With the comma after it.
-    serde_json::to_vec(&compiled).map_or(0, |json| json.len() + 1)
-}
-
-/// How much of something a set may have.
-struct Limit {
-    at: &'static str,
-    most: usize,
-    told: &'static str,
-    so_far: usize,
-}
-
-impl Limit {
-    fn new(at: &'static str, most: usize, told: &'static str) -> Self {
-        Self {
-            at,
-            most,
-            told,
-            so_far: 0,
-        }
-    }
-
-    /// Counts more of it. The first that goes beyond the limit is the one to be told of.
-    fn add(&mut self, more: usize) -> Option<Fault> {
-        let was_within = self.so_far <= self.most;
-        self.so_far += more;
-        let is_first = was_within && self.so_far > self.most;
-        is_first.then(|| Fault::new(self.at, FaultCode::TooMany, self.told))
     }
 }

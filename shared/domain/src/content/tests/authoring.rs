@@ -166,9 +166,9 @@ fn a_time_that_is_none_or_two_is_refused_with_what_to_write_instead() {
         (seoul, "2026-02-30T10:00", "calendar"),
         (seoul, "2026-11-20T25:00", "calendar"),
         (seoul, "9999-12-31T23:59:59-23:00", "calendar"),
-        // Forms that are none of these: the schema's own words.
-        (seoul, "tomorrow", "RFC 3339"),
-        (seoul, "2026-11-20", "RFC 3339"),
+        // Forms that are none of these: what they are.
+        (seoul, "tomorrow", "2026-11-20T10:00[Asia/Seoul]"),
+        (seoul, "2026-11-20", "beside a time_zone"),
         (seoul, "2026-11-20 10:00", "RFC 3339"),
         (seoul, "2026-11-20T10:00:00.", "RFC 3339"),
         (seoul, "2026-11-20T10:00:00+0900", "RFC 3339"),
@@ -246,6 +246,12 @@ fn other_faults_are_told_beside_those_of_times() {
     assert_eq!(
         faults(Kind::Notices, &item),
         [("/time_zone".to_owned(), "bad_format")]
+    );
+    // A time that does not belong there is no matter of its form.
+    let item = json!({"gate": "blocked_device", "device_id": "d", "starts_at": "tomorrow"});
+    assert_eq!(
+        faults(Kind::Maintenance, &item),
+        [("/starts_at".to_owned(), "unknown_field")]
     );
     // A rule between times holds what they stand for.
     let item = notice(json!({

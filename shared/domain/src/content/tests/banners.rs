@@ -1,6 +1,7 @@
 //! What a banner may be.
 
 use super::*;
+use crate::liveops::Banners;
 
 #[test]
 fn every_click_has_what_it_needs_and_no_more() {
@@ -10,7 +11,7 @@ fn every_click_has_what_it_needs_and_no_more() {
         json!({"type": "payload", "value": "shop"}),
         json!({"type": "payload", "value": null}),
         json!({"type": "payload", "value": "x".repeat(4094)}),
-        json!({"type": "none"}),
+        json!({"type": "none", "value": null}),
     ] {
         let item = banner(json!({"click": click}));
         let canonical = check_item(Kind::Banners, item.to_string().as_bytes()).unwrap();
@@ -22,6 +23,16 @@ fn every_click_has_what_it_needs_and_no_more() {
         (
             json!({"type": "none", "value": 1}),
             "/click/value",
+            "wrong_type",
+        ),
+        (
+            json!({"type": "none", "value": {}}),
+            "/click/value",
+            "wrong_type",
+        ),
+        (
+            json!({"type": "none", "url": null}),
+            "/click/url",
             "unknown_field",
         ),
         (
@@ -50,6 +61,19 @@ fn every_click_has_what_it_needs_and_no_more() {
             "{click}"
         );
     }
+}
+
+#[test]
+fn a_click_that_does_nothing_may_leave_its_value_out() {
+    let item = banner(json!({"click": {"type": "none"}}));
+    let canonical = check_item(Kind::Banners, item.to_string().as_bytes()).unwrap();
+    assert_eq!(canonical["click"], json!({"type": "none", "value": null}));
+    // Versions that were published without it stay readable.
+    let artefact = compile(Kind::Banners, &set(&[("a", item)])).unwrap();
+    let artefact = String::from_utf8(artefact).unwrap();
+    let without = artefact.replace(r#""type":"none","value":null"#, r#""type":"none""#);
+    assert_ne!(without, artefact);
+    assert!(Banners::load(1, without.as_bytes()).is_ok());
 }
 
 #[test]
@@ -157,4 +181,29 @@ fn a_picture_has_one_size_in_the_whole_set() {
         [("b", "/images/default/url", "not_allowed")]
     );
     assert!(found[0].message.contains("1 × 600"), "{}", found[0].message);
+}
+
+#[test]
+fn sets_of_banners_are_bounded() {
+    let small = many(1001, |_| banner(json!({})));
+    assert_eq!(validate_set(Kind::Banners, &small[..1000]), []);
+    let beyond = "is beyond the 1,000 banners that there may be";
+    assert_eq!(
+        too_many(Kind::Banners, &small),
+        [("i1000".to_owned(), beyond.to_owned())]
+    );
+
+    let text = "a".repeat(4000);
+    let large = many(400, |_| {
+        banner(json!({"alt": {"default": &text}, "click": {"type": "payload", "value": &text}}))
+    });
+    let fits = fitting(Kind::Banners, &large);
+    let artefact = compile(Kind::Banners, &large[..fits]).unwrap();
+    assert!((1_560_000..=1_572_864).contains(&artefact.len()));
+    let first = format!("i{fits:04}");
+    let beyond = "goes beyond the 1,572,864 bytes that the compiled set may have";
+    assert_eq!(
+        too_many(Kind::Banners, &large),
+        [(first, beyond.to_owned())]
+    );
 }

@@ -101,6 +101,28 @@ fn faults(kind: Kind, item: &Value) -> Vec<(String, &'static str)> {
     }
 }
 
+/// A set of so many items, their ids in order: `i0000`, `i0001`, …
+fn many(count: usize, item: impl Fn(usize) -> Value) -> Vec<(Id, Value)> {
+    let items = (0..count).map(|n| (format!("i{n:04}").parse().unwrap(), item(n)));
+    items.collect()
+}
+
+/// Which items are told that they are too many, and how. Nothing else is wrong with the set.
+fn too_many(kind: Kind, items: &[(Id, Value)]) -> Vec<(String, String)> {
+    let found = validate_set(kind, items).into_iter().map(|fault| {
+        let told = (fault.pointer.as_str(), fault.code.as_str());
+        assert_eq!(told, ("", "too_many"), "{}", fault.item);
+        (fault.item.to_string(), fault.message)
+    });
+    found.collect()
+}
+
+/// How many of the first items make a set that can be published.
+fn fitting(kind: Kind, items: &[(Id, Value)]) -> usize {
+    let counts: Vec<usize> = (0..items.len()).collect();
+    counts.partition_point(|count| validate_set(kind, &items[..=*count]).is_empty())
+}
+
 #[test]
 fn good_items_are_accepted() {
     for (kind, item) in [

@@ -71,3 +71,27 @@ fn texts_are_counted_in_characters_and_refused_where_they_are_too_long() {
     let item = notice(json!({"title": {"default": long(300)}, "body": {"default": long(20_000)}}));
     assert_eq!(faults(Kind::Notices, &item), []);
 }
+
+#[test]
+fn sets_of_notices_are_bounded() {
+    let small = many(1001, |_| notice(json!({})));
+    assert_eq!(validate_set(Kind::Notices, &small[..1000]), []);
+    let beyond = "is beyond the 1,000 notices that there may be";
+    assert_eq!(
+        too_many(Kind::Notices, &small),
+        [("i1000".to_owned(), beyond.to_owned())]
+    );
+
+    let large = many(250, |_| {
+        notice(json!({"body": {"default": "b".repeat(20_000)}}))
+    });
+    let fits = fitting(Kind::Notices, &large);
+    let artefact = compile(Kind::Notices, &large[..fits]).unwrap();
+    assert!((4_170_000..=4_194_304).contains(&artefact.len()));
+    let first = format!("i{fits:04}");
+    let beyond = "goes beyond the 4,194,304 bytes that the compiled set may have";
+    assert_eq!(
+        too_many(Kind::Notices, &large),
+        [(first, beyond.to_owned())]
+    );
+}

@@ -62,7 +62,9 @@ fn a_banner_is_there_from_its_first_moment_until_its_last() {
         let found = banners.next_boundary(at(now)).map(|next| next.to_string());
         assert_eq!(found.as_deref(), boundary, "{now}");
     }
-    assert!(banners.contains(&id("a")));
+    for published in ["a", "b"] {
+        assert!(banners.contains(&id(published)), "{published}");
+    }
     assert!(!banners.contains(&id("c")));
 }
 
@@ -110,7 +112,7 @@ fn picture_and_words_are_each_in_the_nearest_language() {
         let url = format!("https://cdn.example.com/{url}.png");
         let expected = json!([{
             "id": "b", "placement": "home", "image": {"url": url, "width": 1200, "height": height},
-            "alt": alt, "click": {"type": "none"}, "frequency": "once",
+            "alt": alt, "click": {"type": "none", "value": null}, "frequency": "once",
             "ends_at": "2027-01-01T00:00:00.000Z",
         }]);
         assert_eq!(shown, expected, "{reader:?}");
