@@ -1,6 +1,6 @@
 //! Which banners and notices are published: those are counted one by one.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use domain::{
     Instant,
@@ -13,10 +13,6 @@ use store::{
     edge::{SnapshotSource, Watched},
     published::Snapshot,
 };
-use tokio::time;
-
-/// The longest that events wait for a look whether an item was published since.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The snapshots that have items to count for.
 pub(crate) struct Items {
@@ -53,12 +49,12 @@ impl Items {
             named().any(|(item, _)| item.kind == kind && !published.contains(&item))
         };
         if is_unknown(&published, ItemKind::Banners)
-            && let Ok(Some(newest)) = time::timeout(PATIENCE, self.banners.newest(now)).await
+            && let Some(newest) = self.banners.after_miss(now).await
         {
             published.banners = newest;
         }
         if is_unknown(&published, ItemKind::Notices)
-            && let Ok(Some(newest)) = time::timeout(PATIENCE, self.notices.newest(now)).await
+            && let Some(newest) = self.notices.after_miss(now).await
         {
             published.notices = newest;
         }
