@@ -309,6 +309,8 @@ fn an_item_counts_from_the_moment_it_is_published() {
     send(&scenario, &of_autumn("1"));
     assert_eq!(report(&scenario, "item"), json!([]));
     publish_banner(&scenario, "autumn");
+    // Items that are not known are looked for once a second.
+    thread::sleep(Duration::from_secs(1));
     send(&scenario, &of_autumn("2"));
     let rows = report(&scenario, "item");
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Which banners and notices are published: those are counted one by one.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use domain::{
     Instant,
@@ -13,10 +13,6 @@ use store::{
     edge::{SnapshotSource, Watched},
     published::Snapshot,
 };
-use tokio::time;
-
-/// The longest that events wait for a look whether an item was published since.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The snapshots that have items to count for.
 pub(crate) struct Items {
@@ -62,17 +58,16 @@ impl Items {
     }
 }
 
-/// What is there after a short look, if that is wanted.
+/// What is there after a short look for what is not held, if that is wanted.
 async fn look<T: Default + Send + Sync + 'static>(
     reader: &Watched<T>,
     is_wanted: bool,
     now: Instant,
 ) -> Option<Arc<Snapshot<T>>> {
-    if !is_wanted {
-        return None;
+    match is_wanted {
+        true => reader.after_miss(now).await,
+        false => None,
     }
-    let newest = time::timeout(PATIENCE, reader.newest(now)).await;
-    newest.ok().flatten()
 }
 
 impl Published {

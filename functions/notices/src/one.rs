@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::HttpUrl;
+use domain::{HttpUrl, liveops::Explained};
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Written};
-use liveops::{Asking, AudienceQuery, Visitor, tag};
+use liveops::{Asking, ExplainQuery, Visitor, explained, tag};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,25 +21,40 @@ pub(crate) struct NoticeAnswer<'s> {
     body: &'s str,
     /// Where there is more to read.
     link: Option<&'s HttpUrl>,
+    /// Whether it is there for this audience now, or why not; for operators who asked with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explained<'s>>,
 }
 
-/// One that is not there for this audience now is not there.
+/// One that is not there for this audience now is not there, but for operators who ask why.
 pub(crate) async fn get(
     state: Arc<State>,
-    call: Call<NoticePath, AudienceQuery, Nothing>,
+    call: Call<NoticePath, ExplainQuery, Nothing>,
 ) -> Result<Reply<Written<NoticeAnswer<'static>>>, Problem> {
     let now = call.now();
+    let explained = explained(&call, call.query.explain)?;
     let visitor = Visitor::of(&call)?;
     let asking = Asking::new(&visitor, &state.profiles, now);
-    let seen = state.seen(&asking, &call.principal).await?;
-    let notices = &seen.known.snapshot.content;
-    let notice = notices
-        .get(&call.path.id, &seen.known.audience(), now)
-        .ok_or_else(|| Problem::new(Code::NotFound))?;
+    let id = &call.path.id;
+    let mut seen = state.seen(&asking, &call.principal).await?;
+    if !seen.known.snapshot.content.contains(id)
+        && let Some(newest) = state.notices.after_miss(now).await
+    {
+        seen.known = asking.known_of(newest).await;
+    }
+    let (notices, audience) = (&seen.known.snapshot.content, seen.known.audience());
+    let found = match explained {
+        true => notices
+            .explain_one(id, &audience, now)
+            .map(|(notice, explained)| (notice, Some(explained))),
+        false => notices.get(id, &audience, now).map(|notice| (notice, None)),
+    };
+    let (notice, explain) = found.ok_or_else(|| Problem::new(Code::NotFound))?;
     let answer = NoticeAnswer {
         summary: Summary::new(notice, visitor.locale(), seen.read.as_ref()),
         body: notice.body.choose(visitor.locale()),
         link: notice.link.as_ref(),
+        explain,
     };
     let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
     let keeping = keeping(&call, &visitor, &seen);

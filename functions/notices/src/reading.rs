@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use domain::{Instant, ReadState, identity::MemberId, liveops::Notices, read_state::Dated};
+use domain::{
+    Instant, ReadState,
+    identity::MemberId,
+    liveops::{Explained, Notices},
+    read_state::{Compaction, Dated},
+};
 use kit::{
     Call, Code, Nothing, Principal, Problem, Reply,
     problem::Chain,
     reply::{Empty, Written},
 };
-use liveops::{Asking, AudienceQuery, Visitor, tag, unread};
+use liveops::{Asking, ExplainQuery, Visitor, explained, tag, unread};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,8 +27,14 @@ pub(crate) async fn post(
 ) -> Result<Reply<Empty>, Problem> {
     let now = call.now();
     let (member, _) = call.principal.member()?;
-    let notices = state.notices.current(now).await?;
-    let notice = notices.content.find(&call.path.id);
+    let id = &call.path.id;
+    let mut notices = state.notices.current(now).await?;
+    if !notices.content.contains(id)
+        && let Some(newest) = state.notices.after_miss(now).await
+    {
+        notices = newest;
+    }
+    let notice = notices.content.find(id);
     let notice = notice.filter(|notice| notice.starts_at <= now);
     let notice = notice.ok_or_else(|| Problem::new(Code::NotFound))?;
     let read = state.members.mark_read(member, &notice.id, now).await?;
@@ -35,14 +46,12 @@ pub(crate) async fn post(
 
 impl State {
     /// Makes what is kept of a member smaller where it has grown. Nothing is lost where that fails:
-    /// the next mark tries again.
+    /// the next mark tries again. What is dropped is dropped by what is published now: by older
+    /// content a notice that was just published, and read, is none.
     async fn compact(&self, member: MemberId, read: &ReadState, notices: &Notices, now: Instant) {
-        let dated = notices.all().map(|notice| Dated {
-            id: &notice.id,
-            starts_at: notice.starts_at,
-            ends_at: notice.ends_at,
-        });
-        if let Some(compaction) = read.compaction(dated, now)
+        if compaction(read, notices, now).is_some()
+            && let Some(newest) = self.notices.confirmed(now).await
+            && let Some(compaction) = compaction(read, &newest.content, now)
             && let Err(error) = self.members.compact_read(member, read, &compaction).await
         {
             tracing::debug!(error = %Chain(&error), "what was read stays as it is");
@@ -50,19 +59,32 @@ impl State {
     }
 }
 
+fn compaction(read: &ReadState, notices: &Notices, now: Instant) -> Option<Compaction> {
+    let dated = notices.all().map(|notice| Dated {
+        id: &notice.id,
+        starts_at: notice.starts_at,
+        ends_at: notice.ends_at,
+    });
+    read.compaction(dated, now)
+}
+
 /// How much there is that was not read.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "UnreadCount")]
-pub(crate) struct UnreadAnswer {
+pub(crate) struct UnreadAnswer<'s> {
     /// How many notices the member has not read; `null` without a member.
     unread: Option<usize>,
+    /// What became of every published notice; for operators who asked with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Vec<Explained<'s>>>,
 }
 
 pub(crate) async fn count(
     state: Arc<State>,
-    call: Call<Nothing, AudienceQuery, Nothing>,
-) -> Result<Reply<Written<UnreadAnswer>>, Problem> {
+    call: Call<Nothing, ExplainQuery, Nothing>,
+) -> Result<Reply<Written<UnreadAnswer<'static>>>, Problem> {
     let now = call.now();
+    let explained = explained(&call, call.query.explain)?;
     let visitor = Visitor::of(&call)?;
     let asking = Asking::new(&visitor, &state.profiles, now);
     let seen = state.seen(&asking, &call.principal).await?;
@@ -75,10 +97,14 @@ pub(crate) async fn count(
         .read
         .as_ref()
         .map(|read| unread(&seen.known, read, now));
-    let answer = UnreadAnswer { unread };
+    let notices = &seen.known.snapshot.content;
+    let answer = UnreadAnswer {
+        unread,
+        explain: explained.then(|| notices.explain(&seen.known.audience(), now)),
+    };
     let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
     let keeping = keeping(&call, &visitor, &seen);
-    let boundary = seen.known.snapshot.content.next_boundary(now);
+    let boundary = notices.next_boundary(now);
     Ok(state
         .caching
         .reply(document, &etag, &visitor, keeping, (now, boundary)))

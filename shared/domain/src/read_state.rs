@@ -1,15 +1,23 @@
 //! Which notices a member has read: those that began until some moment, and some more by their ids.
 //!
 //! Ids are added one by one. When they have become many, those that one moment can stand for are
-//! dropped ([`ReadState::compaction`]), so that what is kept of a member stays small however long they
-//! stay. The price: a notice that is published late, with a beginning before that moment, counts as
-//! read. The moment is therefore never higher than it has to be, and never of the last day.
+//! dropped ([`ReadState::compaction`]). The price: a notice that is published late, with a beginning
+//! before that moment, counts as read. The moment is therefore never higher than it has to be, and
+//! never of the last day.
+//!
+//! What is kept is small for whoever reads what there is. One notice without an end that a member
+//! never reads holds the moment back for as long as it is published: at worst there is an id for
+//! every published notice, 64 KB for a thousand of them, and [`READ_IDS`] more.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{Id, Instant};
 
-/// So many ids are kept before any of them are dropped.
+/// So many ids are kept before any of them are dropped; so are as many that are not known to be
+/// published, which a reader of published content that is a little behind may not know yet.
 pub const READ_IDS: usize = 32;
 
 /// What began less than this ago is remembered by its id: it may be published late, and not every
@@ -41,7 +49,8 @@ pub struct Dated<'a> {
 pub struct Compaction {
     /// The new watermark.
     pub watermark: Option<Instant>,
-    /// Ids that the watermark stands for from now on, or that are published no more.
+    /// Ids that the watermark stands for from now on, or that are published no more by all
+    /// appearances.
     pub dropped: BTreeSet<Id>,
 }
 
@@ -52,7 +61,8 @@ impl ReadState {
     }
 
     /// What to drop, where there are more than [`READ_IDS`] ids and some of them can be: the watermark
-    /// rises to the last read notice before the first unread one that is in flight.
+    /// rises to the last read notice before the first unread one that is in flight. Ids that are not
+    /// among `published` are dropped where they are more than [`READ_IDS`], too.
     pub fn compaction<'n>(
         &self,
         published: impl Iterator<Item = Dated<'n>> + Clone,
@@ -76,14 +86,18 @@ impl ReadState {
             .filter(|starts_at| first_unread.is_none_or(|first| *starts_at < first))
             .max()
             .max(self.watermark);
-        let needed: BTreeSet<&Id> = published
-            .filter(|notice| watermark.is_none_or(|until| until < notice.starts_at))
-            .map(|notice| notice.id)
+        let began: BTreeMap<&Id, Instant> = published
+            .map(|notice| (notice.id, notice.starts_at))
             .collect();
+        let unknown = self.ids.iter().filter(|id| !began.contains_key(id)).count();
+        let is_needed = |id: &Id| match began.get(id) {
+            Some(starts_at) => watermark.is_none_or(|until| until < *starts_at),
+            None => unknown <= READ_IDS,
+        };
         let dropped: BTreeSet<Id> = self
             .ids
             .iter()
-            .filter(|id| !needed.contains(id))
+            .filter(|id| !is_needed(id))
             .cloned()
             .collect();
         (!dropped.is_empty()).then_some(Compaction { watermark, dropped })
@@ -154,21 +168,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_holds_nothing_back_and_what_is_published_no_more_is_dropped() {
+    fn what_is_over_holds_nothing_back() {
         let published: Vec<_> = (10..50).map(|n| (n, n == 12)).collect();
-        let read = state((0..50).filter(|n| *n != 12));
+        let read = state((10..50).filter(|n| *n != 12));
         let compaction = compaction(&read, &published).unwrap();
         assert_eq!(compaction.watermark, Some(starts_at(49)));
         assert!(read.compacted(&compaction).ids.is_empty());
     }
 
     #[test]
+    fn a_few_ids_that_are_not_known_are_kept_and_many_are_published_no_more() {
+        let published: Vec<_> = (50..90).map(|n| (n, false)).collect();
+        for (unknown, left) in [(1, 1), (32, 32), (33, 0)] {
+            let read = state((0..unknown).chain(50..90));
+            let compaction = compaction(&read, &published).unwrap();
+            assert_eq!(compaction.watermark, Some(starts_at(89)));
+            let after = read.compacted(&compaction);
+            assert_eq!(after.ids, state(0..left).ids, "{unknown}");
+        }
+        assert_eq!(
+            compaction(&state((0..32).chain([60])), &[(60, false), (55, false)]),
+            None
+        );
+    }
+
+    #[test]
     fn nothing_of_the_last_day_is_left_to_the_watermark() {
         let lately: Vec<_> = (0..40).map(|n| (30 * 24 - 23 + n / 2, false)).collect();
-        let read = state(lately.iter().map(|(n, _)| *n).chain(0..20));
+        let read = state(lately.iter().map(|(n, _)| *n).chain(0..40));
         let compaction = compaction(&read, &lately).unwrap();
         assert_eq!(compaction.watermark, None);
-        assert_eq!(compaction.dropped, state(0..20).ids);
+        assert_eq!(compaction.dropped, state(0..40).ids);
     }
 
     #[test]

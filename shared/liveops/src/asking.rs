@@ -82,7 +82,11 @@ impl<'a> Asking<'a> {
         &self,
         reader: &Watched<T>,
     ) -> Result<Known<'a, T>, SnapshotUnavailable> {
-        let snapshot = reader.current(self.now).await?;
+        Ok(self.known_of(reader.current(self.now).await?).await)
+    }
+
+    /// The same of a snapshot that is at hand.
+    pub async fn known_of<T: Targeted>(&self, snapshot: Arc<Snapshot<T>>) -> Known<'a, T> {
         let asked = snapshot.content.asks_profile(&self.visitor.audience(None));
         let (profile, complete) = match &self.visitor.device_id {
             Some(device) if asked => {
@@ -94,12 +98,12 @@ impl<'a> Asking<'a> {
             }
             _ => (None, true),
         };
-        Ok(Known {
+        Known {
             snapshot,
             complete,
             visitor: self.visitor,
             profile,
-        })
+        }
     }
 }
 

@@ -54,11 +54,6 @@ macro_rules! audience_query {
 }
 
 audience_query! {
-    /// Who asks. What the query leaves out, headers may say.
-    pub struct AudienceQuery {}
-}
-
-audience_query! {
     /// Who asks, and whether they want to know why. What the query leaves out, headers may say.
     pub struct ExplainQuery {
         /// Tell why the answer is what it is; for operators.

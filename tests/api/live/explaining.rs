@@ -25,7 +25,9 @@ fn only_operators_are_told_why() {
     let reader = key_with(&scenario, "reader", &["content:read"]);
     let other = key_with(&scenario, "other", &["content:write", "members:read"]);
     let person = guest(&scenario, "phone-1");
-    for route in ROUTES {
+    publish(&scenario, "notices", &[("n", notice(json!({})))]);
+    let of_notices = ["/v1/notices/n", "/v1/notices/unread-count"];
+    for route in ROUTES.into_iter().chain(of_notices) {
         let ask = || Request::get(&format!("{route}?explain=1"));
         let answer = scenario.send(&ask().bearer(&reader));
         assert_eq!(answer.status, 200, "{route}: {}", answer.text());
@@ -131,6 +133,23 @@ fn every_answer_says_what_became_of_all_that_is_published() {
     ]);
     let notices = explained(&scenario, &format!("/v1/notices?{query}"));
     assert_eq!(notices["explain"], of_notices);
+    let count = explained(&scenario, &format!("/v1/notices/unread-count?{query}"));
+    assert_eq!(count, json!({"unread": null, "explain": of_notices}));
+    for outcome in of_notices.as_array().unwrap() {
+        let id = outcome["id"].as_str().unwrap();
+        let target = format!("/v1/notices/{id}?platform=android");
+        let told = explained(&scenario, &format!("{target}&explain=1"));
+        let expected = json!({
+            "id": id, "category": null, "pinned": false, "title": "A notice",
+            "starts_at": "2020-01-01T00:00:00.000Z", "ends_at": told["ends_at"], "read": null,
+            "body": "Some *news*", "link": null, "explain": outcome,
+        });
+        assert_eq!(told, expected);
+        let unexplained = scenario.service(on("phone-1", &target)).status;
+        assert_eq!(unexplained, if id == "gold" { 200 } else { 404 }, "{id}");
+    }
+    let nothing = scenario.service(on("phone-1", &format!("/v1/notices/nothing?{query}")));
+    assert_eq!(told(&nothing), refused(404, "not_found"));
     let of_config = json!({
         "plain": {"condition": null, "conditions": []},
         "size": {"condition": "golden", "conditions": [

@@ -1,6 +1,9 @@
 //! `GET /v1/launch`: each part as its own route says it, and each failing alone.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tests::{
@@ -195,8 +198,70 @@ fn a_part_that_stalls_delays_the_answer_by_its_own_deadline_at_most() {
 
 #[test]
 fn a_kind_that_cannot_be_read_is_missing_and_the_rest_is_there() {
+    for (kind, part) in [
+        ("config", "config"),
+        ("banners", "banners"),
+        ("testers", "status"),
+    ] {
+        let scenario = furnished();
+        if kind == "testers" {
+            let ours = json!({"device_ids": ["phone-9"]});
+            publish(&scenario, kind, &[("qa", ours)]);
+        }
+        // Nothing has asked for a launch yet, so that there is no version from before to serve.
+        let damaged = damage_artefacts(&scenario, kind);
+        assert_eq!(damaged, 1, "{kind}");
+        let answer = scenario.get("/v1/launch?platform=ios&version=1.0");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{kind}");
+        let launch = good(answer);
+        let missing = json!([{"part": part, "code": "unavailable"}]);
+        assert_eq!(launch["missing"], missing, "{kind}");
+        for (member, of) in [
+            ("status", "status"),
+            ("update", "status"),
+            ("config", "config"),
+            ("banners", "banners"),
+        ] {
+            assert_eq!(
+                launch[member].is_null(),
+                of == part,
+                "{kind}: {member}: {launch}"
+            );
+        }
+        if part != "config" {
+            assert_eq!(launch["config"]["values"]["theme"], "plain");
+        }
+        if part != "banners" {
+            assert_eq!(super::ids(&launch["banners"]), ["all", "shop"]);
+        }
+        if part != "status" {
+            assert_eq!(launch["status"]["code"], 300);
+        }
+    }
+}
+
+/// Writes over the compiled content of a kind, and says how many files that were.
+fn damage_artefacts(scenario: &Scenario, kind: &str) -> usize {
+    let mut folders = vec![scenario.courtyard.description().blobs.clone()];
+    let mut damaged = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = path.to_str().unwrap();
+            if path.is_dir() {
+                folders.push(path);
+            } else if text.contains(&format!("/{kind}/")) && text.contains("/artefact-") {
+                fs::write(&path, "damaged").unwrap();
+                damaged += 1;
+            }
+        }
+    }
+    damaged
+}
+
+#[test]
+fn where_nothing_that_is_published_can_be_read_there_is_no_answer() {
     let scenario = stack();
-    // The first reads of an instance: of whatever order, one kind's cannot be had.
     let content = &scenario.courtyard.description().tables["ContentTable"];
     let rule = Rule::from(Fault::ServerError).of("launch").at(content);
     scenario.courtyard.database.inject(rule).unwrap();

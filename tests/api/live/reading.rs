@@ -1,13 +1,15 @@
 //! What a member has read: each member's own, once, in one item, however much it is.
 
+use std::{thread, time::Duration};
+
 use serde_json::{Value, json};
 use tests::http1::Request;
 
 use super::{good, in_seconds, notice, publish, stack};
 use crate::{
-    people::{Guest, Person, at_once, guest, refused, told},
-    scenario::Scenario,
-    tracking::items,
+    people::{Guest, Person, at_once, guest, refused, told, with_environment},
+    scenario::{Scenario, eventually},
+    tracking::{aws, items},
 };
 
 fn mark(scenario: &Scenario, person: &Person, id: &str) -> u16 {
@@ -88,6 +90,56 @@ fn a_notice_is_read_once_by_each_member_apart() {
     let export = format!("/v1/me/exports/{}", asked["export_id"].as_str().unwrap());
     let document = good(back.get(&scenario, &export));
     assert_eq!(document["notices_read"], json!({"ids": ["a", "over"]}));
+}
+
+/// A stack whose instances look for newer content when they have to, and hardly ever else.
+fn slow_stack() -> Scenario {
+    with_environment(&[("SNAPSHOT_REFRESH_S", "3600"), ("SNAPSHOT_STALE_S", "3600")])
+}
+
+#[test]
+fn a_notice_that_was_just_published_is_found_by_who_was_told_of_it_elsewhere() {
+    let scenario = slow_stack();
+    publish(&scenario, "notices", &[("a", notice(json!({})))]);
+    let person = guest(&scenario, "phone-1");
+    assert_eq!(unread(&scenario, &person), 1);
+    publish(&scenario, "notices", &[("b", notice(json!({})))]);
+    assert_eq!(mark(&scenario, &person, "b"), 204);
+    // There is one such look a second.
+    thread::sleep(Duration::from_millis(1_100));
+    publish(&scenario, "notices", &[("c", notice(json!({})))]);
+    assert_eq!(scenario.get("/v1/notices/c").status, 200);
+}
+
+#[test]
+fn a_mark_outlasts_a_time_in_which_its_notice_is_not_known() {
+    let scenario = stack();
+    let names: Vec<String> = (0..40).map(|n| format!("n{n:02}")).collect();
+    let old = || notice(json!({"starts_at": in_seconds(-864_000)}));
+    let all: Vec<_> = names.iter().map(|name| (name.as_str(), old())).collect();
+    publish(&scenario, "notices", &all);
+    let person = guest(&scenario, "phone-1");
+    let put = json!({
+        "TableName": scenario.courtyard.description().tables["MembersTable"],
+        "Item": {
+            "pk": {"S": format!("member#{}", person.id)}, "sk": {"S": "notices-read"},
+            "marked": {"SS": ["unheard-of"]}, "watermark": {"N": "0"},
+            "expires_at": {"N": "4102444800"},
+        },
+    });
+    let endpoint = &scenario.courtyard.description().dynamodb_endpoint;
+    aws(endpoint, "DynamoDB_20120810.PutItem", &put);
+    for name in &names {
+        assert_eq!(mark(&scenario, &person, name), 204);
+    }
+    let member = format!("member#{}", person.id);
+    let kept = eventually("it is made smaller", || {
+        assert_eq!(mark(&scenario, &person, "n00"), 204);
+        let kept = items(&scenario, "MembersTable", &member, "notices-read");
+        (kept[0]["watermark"]["N"] != "0").then_some(kept)
+    });
+    assert_eq!(kept[0]["marked"]["SS"], json!(["unheard-of"]));
+    assert_eq!(read(&scenario, &person).len(), names.len());
 }
 
 #[test]

@@ -145,6 +145,22 @@ impl Notices {
         explained.collect()
     }
 
+    /// A notice whoever it is for and whenever, and what became of it.
+    pub fn explain_one<'s>(
+        &'s self,
+        id: &Id,
+        audience: &Audience<'_>,
+        now: Instant,
+    ) -> Option<(&'s PublishedNotice, Explained<'s>)> {
+        let notice = self.find(id)?;
+        let outcome = notice.outcome(&audience.facts(now), now);
+        let explained = Explained {
+            id: &notice.id,
+            outcome,
+        };
+        Some((notice, explained))
+    }
+
     /// The next moment at which any notice begins or ends.
     pub fn next_boundary(&self, now: Instant) -> Option<Instant> {
         schedule::next_boundary(self.notices.iter().map(PublishedNotice::schedule), now)

@@ -133,6 +133,20 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
         newest
     }
 
+    /// What is served after a short look for what is not held: [`Reader::after_miss`].
+    pub async fn after_miss(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        let newest = self.reader.after_miss(now).await;
+        self.tell_age(now);
+        newest
+    }
+
+    /// What a short look has just confirmed: [`Reader::confirmed`].
+    pub async fn confirmed(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        let confirmed = self.reader.confirmed(now).await;
+        self.tell_age(now);
+        confirmed
+    }
+
     fn tell_age(&self, now: Instant) {
         let told_at = self.told_at.load(Ordering::Relaxed);
         if now.as_millis() < told_at.saturating_add(TELL_EVERY_MS) {

@@ -20,7 +20,7 @@ use crate::{
 /// How long it is kept after the last mark.
 const RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// How often a first mark that met another one is tried again.
+/// How often a mark that met another one is tried again.
 const ROUNDS: u32 = 5;
 
 /// Every attribute is named here, so that an update gives the whole state.
@@ -28,14 +28,15 @@ const MARK: &str =
     "ADD marked :id SET watermark = if_not_exists(watermark, :none), expires_at = :expires_at";
 
 impl Members {
-    /// Which notices a member has read; may miss the last moments' marks.
+    /// Which notices a member has read, the last moment's mark included: an app that marks a notice
+    /// asks for the count next.
     pub async fn read_state(
         &self,
         member: MemberId,
         now: Instant,
     ) -> Result<ReadState, StoreError> {
         let key = keys::notices_read(member);
-        let item = self.table.get_item(&key, Read::Eventual).await?;
+        let item = self.table.get_item(&key, Read::Consistent).await?;
         let item = item.filter(|item| !is_over(item, now));
         Ok(item.as_ref().map(state).unwrap_or_default())
     }
@@ -60,6 +61,11 @@ impl Members {
             let there = Some("attribute_exists(pk)");
             match self.table.update(&key, MARK, there, values()).await {
                 Ok(item) => return Ok(Some(state(&item))),
+                // Most likely a first mark, whose transaction holds the item.
+                Err(StoreError::Throttled { .. }) if round < ROUNDS => {
+                    pause(round).await;
+                    continue;
+                }
                 Err(error) if !error.is_conflict() => return Err(error),
                 Err(_) => {}
             }

@@ -23,6 +23,12 @@ use crate::{
 /// How long a request waits for a look at the head when what is held may be stale.
 const STALE_PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long a request waits for a look at the head where what is held does not do.
+const LOOK_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Requests for what is in no snapshot begin a look no more often than this.
+const MISSES_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a request waits for a snapshot when there is none that may be served.
 const COLD_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -57,6 +63,8 @@ struct Inner<T> {
     freshness: Freshness,
     /// When the head was last looked for, in milliseconds.
     tried_at: AtomicI64,
+    /// When it was last looked for because of a miss, in milliseconds.
+    missed_at: AtomicI64,
     flights: Flights,
 }
 
@@ -73,6 +81,7 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
             shelf: Arc::new(Shelf::new(kind, content, blobs, load)),
             freshness,
             tried_at: AtomicI64::new(i64::MIN),
+            missed_at: AtomicI64::new(i64::MIN),
             flights: Flights::default(),
         }))
     }
@@ -114,6 +123,31 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
         self.servable(now)
     }
 
+    /// What is served after a short look at the head: for whoever was asked for something that is not
+    /// held, and that another process may have told of. A second after such a look there is no other,
+    /// so that asking for what is not there costs little.
+    pub async fn after_miss(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        let look = match is_within(&self.0.missed_at, MISSES_EVERY, now) {
+            true => self.0.flights.under_way(now),
+            false => {
+                self.0.missed_at.store(now.as_millis(), Ordering::Release);
+                Some(self.look(now))
+            }
+        };
+        if let Some(look) = look {
+            look.landed_within(LOOK_PATIENCE).await;
+        }
+        self.servable(now)
+    }
+
+    /// What the head was seen to name by a short look that began no earlier than `now`: for whoever
+    /// would do harm by what is older. `None` where it cannot be had.
+    pub async fn confirmed(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
+        self.look(now).landed_within(LOOK_PATIENCE).await;
+        let held = self.0.shelf.held();
+        held.filter(|_| self.age(now).is_some_and(|age| age.is_zero()))
+    }
+
     /// Looks at the head if that is due, and waits for it up to two seconds: for the time at start
     /// or after a response, when nobody waits.
     pub async fn warm(&self, now: Instant) {
@@ -152,9 +186,7 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
 
     /// The look that is under way; else a new one, unless the last was a moment ago.
     fn look_if_due(&self, now: Instant) -> Option<Flight> {
-        let tried_at = Instant::from_millis(self.0.tried_at.load(Ordering::Acquire));
-        // A clock that was set back must not put off the next look until it has caught up.
-        if tried_at <= now && now.since(tried_at) < self.0.freshness.refresh {
+        if is_within(&self.0.tried_at, self.0.freshness.refresh, now) {
             return self.0.flights.under_way(now);
         }
         Some(self.look(now))
@@ -179,6 +211,13 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
             kind: self.0.shelf.kind,
         }
     }
+}
+
+/// Whether a moment was less than `period` ago. One to come was not: a clock that was set back must
+/// not put off the next look until it has caught up.
+fn is_within(moment: &AtomicI64, period: Duration, now: Instant) -> bool {
+    let moment = Instant::from_millis(moment.load(Ordering::Acquire));
+    moment <= now && now.since(moment) < period
 }
 
 impl<T> Clone for Reader<T> {

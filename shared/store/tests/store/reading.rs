@@ -288,6 +288,39 @@ async fn what_can_do_without_is_given_what_is_held_and_waits_for_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_not_held_is_looked_for_once_a_second_and_not_for_long() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let reader = world.reader();
+    current(&reader, NOON).await;
+    world.publish("10.1.0.0/16", NOON).await;
+    let version = async |now| reader.after_miss(now).await.unwrap().version;
+    assert_eq!(version(NOON).await, 2, "though no look is due");
+    world.publish("10.2.0.0/16", NOON).await;
+    world.proxy.set(|_, _| Fault::None);
+    assert_eq!(version(NOON + Duration::from_millis(999)).await, 2);
+    assert_eq!(world.proxy.seen(), 0);
+    assert_eq!(version(after(1)).await, 3);
+    world.proxy.set(|_, _| Fault::Hang);
+    let hung = tokio::time::timeout(Duration::from_secs(2), version(after(2))).await;
+    assert_eq!(hung.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn what_is_confirmed_was_seen_to_be_the_newest_since() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let reader = world.reader();
+    let version = async |now| reader.confirmed(now).await.map(|held| held.version);
+    assert_eq!(version(NOON).await, Some(1));
+    world.publish("10.1.0.0/16", NOON).await;
+    assert_eq!(version(NOON).await, Some(2), "whenever it is asked for");
+    world.proxy.set(|_, _| Fault::Refuse);
+    assert_eq!(version(after(1)).await, None);
+    assert_eq!(current(&reader, after(1)).await.version, 2);
+}
+
+#[tokio::test]
 async fn an_age_is_told_once_it_says_something_of_the_source() {
     let mut world = World::new().await;
     world.publish("10.0.0.0/8", NOON).await;

@@ -74,6 +74,8 @@ fn one_that_is_not_for_an_audience_is_found_only_by_whoever_looks_for_it_anyhow(
         let explained = notices.explain(&audience, at(NOON));
         let item = explained.iter().find(|item| *item.id == id).unwrap();
         assert_eq!(item.outcome.to_string(), outcome);
+        let (notice, explained) = notices.explain_one(&id, &audience, at(NOON)).unwrap();
+        assert_eq!((&notice.id, explained), (&id, *item));
     }
     assert!(notices.find(&id("none")).is_none() && !notices.contains(&id("none")));
 }

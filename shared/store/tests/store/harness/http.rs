@@ -17,6 +17,14 @@ pub(crate) struct Request {
     pub(crate) raw: Vec<u8>,
 }
 
+impl Request {
+    /// Whether it is a call of this action of DynamoDB.
+    pub(crate) fn asks_for(&self, action: &str) -> bool {
+        let target = format!("DynamoDB_20120810.{action}");
+        String::from_utf8_lossy(&self.raw).contains(&target)
+    }
+}
+
 /// The next request of a connection; `None` when it has been closed.
 pub(crate) async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
     let Some((head, body)) = read_message(stream).await? else {

@@ -26,13 +26,18 @@ pub(crate) enum Fault {
     Refuse,
     /// Nothing ever happens.
     Hang,
-    /// It is answered that another transaction is in its way, and never arrives.
+    /// It is answered that a transaction is in its way, and never arrives.
     Contend,
 }
 
 /// How DynamoDB says that a transaction met another one.
-const CONFLICT: &[u8] = br#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+const CANCELLED: &[u8] = br#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
     "Message":"Transaction cancelled","CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict"}]}"#;
+
+/// How it says that any other write met a transaction.
+const CONFLICT: &[u8] =
+    br#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException",
+    "message":"Transaction is ongoing for the item"}"#;
 
 type Rule = Box<dyn FnMut(usize, &Request) -> Fault + Send>;
 
@@ -107,7 +112,11 @@ async fn carry(
         match fault {
             Fault::Refuse => return Ok(()),
             Fault::Contend => {
-                respond(&mut client, "400 Bad Request", CONFLICT).await?;
+                let answer = match request.asks_for("TransactWriteItems") {
+                    true => CANCELLED,
+                    false => CONFLICT,
+                };
+                respond(&mut client, "400 Bad Request", answer).await?;
                 continue;
             }
             Fault::Hang => std::future::pending().await,

@@ -18,7 +18,7 @@ async fn town() -> Town {
 }
 
 fn is_transaction(request: &Request) -> bool {
-    String::from_utf8_lossy(&request.raw).contains("TransactWriteItems")
+    request.asks_for("TransactWriteItems")
 }
 
 fn lose_next(town: &Town, fault: Fault) {

@@ -1,11 +1,13 @@
 //! What a member has read: marks that come at once and again, made smaller, and gone with them.
 
+use std::sync::{Arc, Mutex};
+
 use domain::{Id, Instant, ReadState, identity::Provider, read_state::Compaction};
 use futures_util::future::join_all;
-use store::members::PurgeStep;
+use store::{StoreError, members::PurgeStep};
 
 use super::{DAY, Town};
-use crate::harness::NOON;
+use crate::harness::{Fault, NOON};
 
 fn id(n: usize) -> Id {
     format!("n{n}").parse().unwrap()
@@ -48,6 +50,42 @@ async fn of_marks_at_once_none_is_lost() {
     }
     let state = town.members.read_state(member, NOON).await.unwrap();
     assert_eq!(state, read(0..12));
+}
+
+#[tokio::test]
+async fn a_mark_that_meets_a_first_one_is_tried_again_and_no_more_often_than_it_has_to_be() {
+    let town = Town::start().await;
+    let member = town.sign_in(Provider::Google, "one").await.member.member.id;
+    for n in 0..2 {
+        let mut in_the_way = 3;
+        town.proxy.set(move |_, request| {
+            if in_the_way == 0 || !request.asks_for("UpdateItem") {
+                return Fault::None;
+            }
+            in_the_way -= 1;
+            Fault::Contend
+        });
+        let marked = town.members.mark_read(member, &id(n), NOON).await;
+        assert_eq!(marked.unwrap(), Some(read(0..=n)));
+    }
+    town.proxy.set(|_, _| Fault::Contend);
+    let marked = town.members.mark_read(member, &id(2), NOON).await;
+    assert!(matches!(marked, Err(StoreError::Throttled { .. })));
+}
+
+#[tokio::test]
+async fn a_mark_is_seen_by_who_asks_next() {
+    let town = Town::start().await;
+    let member = town.sign_in(Provider::Google, "one").await.member.member.id;
+    let asked = Arc::new(Mutex::new(String::new()));
+    let last = Arc::clone(&asked);
+    town.proxy.set(move |_, request| {
+        *last.lock().unwrap() = String::from_utf8_lossy(&request.body).into_owned();
+        Fault::None
+    });
+    town.members.read_state(member, NOON).await.unwrap();
+    let asked = asked.lock().unwrap();
+    assert!(asked.contains("\"ConsistentRead\":true"), "{asked}");
 }
 
 #[tokio::test]
