@@ -138,7 +138,10 @@ fn a_mark_outlasts_a_time_in_which_its_notice_is_not_known() {
         let kept = items(&scenario, "MembersTable", &member, "notices-read");
         (kept[0]["watermark"]["N"] != "0").then_some(kept)
     });
-    assert_eq!(kept[0]["marked"]["SS"], json!(["unheard-of"]));
+    // The last mark may stand beside a watermark that says the same.
+    let ids = kept[0]["marked"]["SS"].as_array().unwrap();
+    let beside: Vec<_> = ids.iter().filter(|id| *id != "n00").collect();
+    assert_eq!(beside, ["unheard-of"]);
     assert_eq!(read(&scenario, &person).len(), names.len());
 }
 
