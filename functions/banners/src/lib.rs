@@ -14,7 +14,7 @@ use kit::{
 };
 use liveops::{
     AUDIENCE_HEADERS, Asking, Caching, CachingSettings, EXPLAIN, Keeping, OperatorSettings,
-    PlacementQuery, ProfileSettings, Profiles, Visitor, explained, tag,
+    PlacementQuery, ProfileSettings, Profiles, Visitor, explained,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -106,9 +106,8 @@ async fn get(
         explain: explained.then(|| banners.explain(&selection)),
     };
     let keeping = Keeping::of(&visitor).nobody_if(explained || !known.complete);
-    let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
     let boundary = banners.next_boundary(now);
-    Ok(state
+    state
         .caching
-        .reply(document, &etag, &visitor, keeping, (now, boundary)))
+        .answer(&answer, &visitor, keeping, (now, boundary))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::liveops::{Explained, NoticeCursor};
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Written};
-use liveops::{Asking, PageQuery, Visitor, explained, tag};
+use liveops::{Asking, PageQuery, Visitor, explained};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -54,10 +54,9 @@ pub(crate) async fn get(
         next_cursor: next.map(|cursor| cursor.to_string()),
         explain: explained.then(|| notices.explain(&audience, now)),
     };
-    let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
     let keeping = keeping(&call, &visitor, &seen);
     let boundary = notices.next_boundary(now);
-    Ok(state
+    state
         .caching
-        .reply(document, &etag, &visitor, keeping, (now, boundary)))
+        .answer(&answer, &visitor, keeping, (now, boundary))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{HttpUrl, liveops::Explained};
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Written};
-use liveops::{Asking, ExplainQuery, Visitor, explained, tag};
+use liveops::{Asking, ExplainQuery, Visitor, explained};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -56,10 +56,9 @@ pub(crate) async fn get(
         link: notice.link.as_ref(),
         explain,
     };
-    let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
     let keeping = keeping(&call, &visitor, &seen);
     let boundary = notices.next_boundary(now);
-    Ok(state
+    state
         .caching
-        .reply(document, &etag, &visitor, keeping, (now, boundary)))
+        .answer(&answer, &visitor, keeping, (now, boundary))
 }

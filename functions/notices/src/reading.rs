@@ -13,7 +13,7 @@ use kit::{
     problem::Chain,
     reply::{Empty, Written},
 };
-use liveops::{Asking, ExplainQuery, Visitor, explained, tag, unread};
+use liveops::{Asking, ExplainQuery, Visitor, explained, unread};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -102,10 +102,9 @@ pub(crate) async fn count(
         unread,
         explain: explained.then(|| notices.explain(&seen.known.audience(), now)),
     };
-    let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
     let keeping = keeping(&call, &visitor, &seen);
     let boundary = notices.next_boundary(now);
-    Ok(state
+    state
         .caching
-        .reply(document, &etag, &visitor, keeping, (now, boundary)))
+        .answer(&answer, &visitor, keeping, (now, boundary))
 }

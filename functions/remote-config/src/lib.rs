@@ -15,7 +15,7 @@ use kit::{
 };
 use liveops::{
     AUDIENCE_HEADERS, Asking, Caching, CachingSettings, EXPLAIN, ExplainQuery, Keeping,
-    OperatorSettings, ProfileSettings, Profiles, Visitor, explained, tag,
+    OperatorSettings, ProfileSettings, Profiles, Visitor, explained,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -105,8 +105,7 @@ async fn get(
         explain: explained.then(|| config.explain(&audience, now)),
     };
     let keeping = Keeping::of(&visitor).nobody_if(explained || !known.complete);
-    let (etag, document) = (tag(&answer)?, Written::new(&answer)?);
-    Ok(state
+    state
         .caching
-        .reply(document, &etag, &visitor, keeping, (now, None)))
+        .answer(&answer, &visitor, keeping, (now, None))
 }

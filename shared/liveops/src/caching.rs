@@ -78,6 +78,22 @@ impl Caching {
         }
     }
 
+    /// 200 with a document that is its own tag: nothing in it differs from one moment to the next without
+    /// meaning anything. `boundary` is the next moment at which a schedule may change it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn answer<T>(
+        &self,
+        document: &impl Serialize,
+        visitor: &Visitor,
+        keeping: Keeping,
+        (now, boundary): (Instant, Option<Instant>),
+    ) -> Result<Reply<Written<T>>, Problem> {
+        let (etag, document) = (tag(document)?, Written::new(document)?);
+        Ok(self.reply(document, &etag, visitor, keeping, (now, boundary)))
+    }
+
     /// 200 with a document of the tag `etag`, with what caches have to know of it. `boundary` is the
     /// next moment at which a schedule may change it; nor is it kept when the app may be closed, or
     /// shared by whoever came in as a tester.
