@@ -68,6 +68,9 @@ pub struct Campaign {
     pub pacing: Pacing,
     /// How one of its creatives is chosen.
     pub sampling: Sampling,
+    /// What must have happened before a conversion counts; by default a click.
+    #[serde(default, skip_serializing_if = "ConversionsAfter::is_default")]
+    pub conversions_after: ConversionsAfter,
     /// Where a click leads. After its host, `{click_id}` is replaced by what tells the click from all
     /// others, however often it is sent (42 letters and digits), and `{device_hash}` by what stands
     /// for the device (32 hexadecimal digits; nothing for a device that did not say which it is).
@@ -166,6 +169,29 @@ closed_set! {
         Weighted = "weighted",
         /// By what is known of the creatives' success (Thompson sampling).
         Thompson = "thompson",
+    }
+}
+
+closed_set! {
+    /// What a device must have sent for a token before a conversion of the token counts.
+    pub enum ConversionsAfter {
+        /// A click.
+        Click = "click",
+        /// An impression or a click.
+        Impression = "impression",
+    }
+}
+
+impl Default for ConversionsAfter {
+    fn default() -> Self {
+        Self::Click
+    }
+}
+
+impl ConversionsAfter {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
