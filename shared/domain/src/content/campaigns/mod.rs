@@ -18,6 +18,7 @@ use rules::{coherent, priced};
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(coherent))]
+#[schemars(rename = "CampaignItem")]
 pub struct Campaign {
     /// Whose it is.
     pub advertiser: Label,
@@ -199,6 +200,7 @@ impl ConversionsAfter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
+#[schemars(rename = "FrequencyCap")]
 pub struct Cap {
     /// What is counted.
     pub scope: CapScope,
@@ -214,6 +216,7 @@ pub struct Cap {
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(priced))]
+#[schemars(rename = "CampaignBudget")]
 pub struct Budget {
     /// What is paid for.
     pub pricing: Pricing,
@@ -238,6 +241,7 @@ const MOST_MICROS: u64 = 1_000_000_000_000_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
+#[schemars(rename = "CampaignCreative")]
 pub struct Creative {
     /// Its id, unique in its campaign.
     pub id: Id,
