@@ -6,6 +6,8 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
+use domain::content::UnreadableItems;
+use kit::problem::Chain;
 
 /// A failed operation on a table, a bucket or a worker.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +107,11 @@ impl StoreError {
             place: place.to_owned(),
             what: what.to_string(),
         }
+    }
+
+    /// Returns [`Corrupt`](Self::Corrupt) for stored items that cannot be read.
+    pub fn unreadable(place: &str, error: &UnreadableItems) -> Self {
+        Self::corrupt(place, Chain(error))
     }
 
     /// Sorts an SDK error. A transaction's reasons are sorted by `Transaction`.
