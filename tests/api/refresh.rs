@@ -183,7 +183,7 @@ fn whoever_knows_a_session_by_its_id_alone_can_do_nothing_to_it() {
     let long = refresh(&scenario, &"m".repeat(513));
     assert_eq!(told(&long), refused(422, "validation_failed"));
     assert_eq!(kept(&scenario, &person.id), before);
-    assert_eq!(reused(&scenario, &next.id), [] as [Value; 0]);
+    assert_eq!(reused(&scenario, &person.id), [] as [Value; 0]);
     person.refreshed(&scenario);
 }
 

@@ -19,5 +19,5 @@ pub use self::{
     members::{gone, member_for_own_data, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     sealed::{Sealed, Unsealed},
-    tokens::{OwnDataToken, SessionSettings, Sessions, TokenPair},
+    tokens::{SessionSettings, Sessions, TokenPair},
 };

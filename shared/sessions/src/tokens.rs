@@ -11,6 +11,7 @@ use domain::{
 use kit::{
     Problem,
     config::{ResourceName, Seconds},
+    problem::OwnDataToken,
 };
 use rand::Rng;
 use schemars::JsonSchema;
@@ -78,17 +79,6 @@ pub struct TokenPair {
     pub refresh_expires_in: u64,
     /// The session.
     pub session_id: SessionId,
-}
-
-/// What a banned member gets instead: a token for their exports and their withdrawal.
-#[derive(Serialize, JsonSchema)]
-pub struct OwnDataToken {
-    /// `Authorization: Bearer …`.
-    pub access_token: String,
-    /// Always `Bearer`.
-    pub token_type: &'static str,
-    /// Seconds until the access token expires.
-    pub expires_in: u64,
 }
 
 impl Sessions {
