@@ -1,6 +1,8 @@
 //! Bans that outlive their members: the purge stores the ban under a keyed hash of each identity, and
 //! a sign-in with one of them finds it. A ban with an end expires with it.
 
+use std::time::Duration;
+
 use domain::{
     Instant,
     identity::{Ban, IdentityHash, MemberId},
@@ -11,7 +13,7 @@ use super::{MemberRecord, Members, Purge};
 use crate::{
     StoreError, keys,
     query::Read,
-    table::{ABSENT, Item, is_over},
+    table::{ABSENT, Item},
     transaction::Transaction,
 };
 
@@ -70,11 +72,10 @@ impl Members {
     ) -> Result<Option<Ban>, StoreError> {
         for hash in hashes {
             let key = keys::banned_identity(hash);
-            let item = self.table.get_item(&key, Read::Consistent).await?;
-            let Some(item) = item.filter(|item| !is_over(item, now)) else {
+            let stored: Option<BannedIdentity> = self.table.get(&key, Read::Consistent).await?;
+            let Some(BannedIdentity { ban }) = stored else {
                 continue;
             };
-            let BannedIdentity { ban } = self.table.decode(item)?;
             let ban: Ban = serde_json::from_str(&ban)
                 .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
             if ban.holds(now) {
@@ -117,7 +118,10 @@ impl Members {
         ends_at: Option<Instant>,
     ) -> Result<Item, StoreError> {
         match ends_at {
-            Some(ends_at) => self.table.encode_until(key, value, ends_at),
+            // The table forgets by whole seconds, which must not end a ban early.
+            Some(ends_at) => self
+                .table
+                .encode_until(key, value, ends_at + Duration::from_secs(1)),
             None => self.table.encode(key, value),
         }
     }
