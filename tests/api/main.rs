@@ -41,5 +41,6 @@ mod refresh;
 mod scenario;
 mod sessions;
 mod sign_in;
+mod standing;
 mod tracking;
 mod withdrawals;

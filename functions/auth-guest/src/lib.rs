@@ -22,7 +22,7 @@ use sessions::{MemberAnswer, SessionSettings, Sessions, SignedInAnswer};
 use store::{
     Database, Stamp,
     edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
-    members::{Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
+    members::{Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn, secret_sha256},
 };
 use upstream::SecretSettings;
 
@@ -123,7 +123,7 @@ async fn post(
         (None, None) => new_guest(now, &mut rng)?,
         (Some(guest), Some(secret)) => match state.members.knows_guest(&guest, secret).await? {
             true => (guest, None),
-            false => return Err(Problem::new(Code::TokenInvalid).detail("not this guest")),
+            false => return Err(state.not_this_guest(&guest, secret, now).await?),
         },
         (Some(_), None) => return Err(half("/guest_secret")),
         (None, Some(_)) => return Err(half("/guest_id")),
@@ -151,6 +151,7 @@ async fn post(
         subject: &guest_id,
         guest_secret: new_secret.as_deref(),
         provider_token: None,
+        hashes: &[],
     };
     let sign_in = SignIn {
         identity: &identity,
@@ -162,9 +163,11 @@ async fn post(
     let stamp = Stamp::random(&mut rng);
     let entered = match state.members.sign_in(&sign_in, stamp, now).await? {
         SignedIn::Entered(entered) => entered,
-        SignedIn::Banned(ban) => return Err(Problem::banned(ban.message, ban.ends_at)),
-        // Forgotten since the secret was looked at; a guest's sign-in answers no challenge.
-        SignedIn::Unknown | SignedIn::Leaving | SignedIn::ChallengeUsed => {
+        SignedIn::Banned { ban, member } => {
+            return Err(state.sessions.banned(member, &ban, now, &mut rng).await?);
+        }
+        // Gone, or forgotten since the secret was looked at; a guest's sign-in answers no challenge.
+        SignedIn::Unknown | SignedIn::ChallengeUsed => {
             return Err(Problem::new(Code::TokenInvalid).detail("not this guest"));
         }
     };
@@ -184,6 +187,28 @@ async fn post(
         false => Reply::ok(answer),
     };
     Ok(reply.cache_control("no-store"))
+}
+
+impl State {
+    /// The refusal of a guest id and secret that no member has: 403 `member_banned` where a ban
+    /// outlived their member, else 401 `token_invalid`.
+    async fn not_this_guest(
+        &self,
+        guest: &Subject,
+        secret: &str,
+        now: Instant,
+    ) -> Result<Problem, Problem> {
+        let secret = secret_sha256(secret);
+        let hashes = self
+            .sessions
+            .keys()
+            .identity_hashes(Provider::Guest, guest, Some(&secret), now)
+            .await?;
+        Ok(match self.members.retained_ban(&hashes, now).await? {
+            Some(ban) => Problem::banned(ban.message, ban.ends_at),
+            None => Problem::new(Code::TokenInvalid).detail("not this guest"),
+        })
+    }
 }
 
 /// An id, and a secret of 256 random bits.

@@ -159,6 +159,7 @@ async fn post(
         subject: &proven.subject,
         guest_secret: None,
         provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+        hashes: &proven.hashes,
     };
     let sign_in = SignIn {
         identity: &identity,
@@ -172,9 +173,8 @@ async fn post(
         SignedIn::Entered(entered) => entered,
         SignedIn::ChallengeUsed => return Err(Problem::new(Code::ChallengeUsed)),
         SignedIn::Unknown => return Err(Problem::new(Code::GuardianConsentRequired)),
-        SignedIn::Banned(ban) => return Err(Problem::banned(ban.message, ban.ends_at)),
-        SignedIn::Leaving => {
-            return Err(Problem::unavailable("the account is being forgotten"));
+        SignedIn::Banned { ban, member } => {
+            return Err(state.sessions.banned(member, &ban, now, &mut rng).await?);
         }
     };
     let tokens = state.sessions.pair(&entered.session, now, &mut rng).await?;

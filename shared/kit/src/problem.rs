@@ -310,6 +310,19 @@ pub struct Members {
     pub link_ticket: Option<String>,
     /// `identity_in_use`: what may be told of the other member.
     pub other: Option<Map<String, Value>>,
+    /// `member_banned` at sign-in and refresh: a token for the member's exports and withdrawal.
+    pub own_data: Option<OwnDataToken>,
+}
+
+/// An access token that opens nothing but the member's own data: their exports and their withdrawal.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OwnDataToken {
+    /// Bearer token for the `Authorization` header.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds until the access token expires (1–900).
+    pub expires_in: u64,
 }
 
 /// An error with its sources, on one line: how errors are logged.

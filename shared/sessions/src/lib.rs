@@ -16,7 +16,7 @@ pub use self::{
     grace::{GraceDays, WithdrawalSettings},
     keys::AuthKeys,
     letting_go::let_go,
-    members::{gone, member_now, refusal},
+    members::{gone, member_for_own_data, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     sealed::{Sealed, Unsealed},
     tokens::{SessionSettings, Sessions, TokenPair},

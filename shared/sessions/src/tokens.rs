@@ -5,12 +5,13 @@ use std::time::Duration;
 use aws::Aws;
 use domain::{
     DeviceKey, Instant,
-    identity::{RefreshToken, Session, SessionId, SessionTerms},
+    identity::{Ban, MemberId, RefreshToken, Session, SessionId, SessionTerms},
     keyring::Keys,
 };
 use kit::{
     Problem,
     config::{ResourceName, Seconds},
+    problem::OwnDataToken,
 };
 use rand::Rng;
 use schemars::JsonSchema;
@@ -81,6 +82,35 @@ pub struct TokenPair {
 }
 
 impl Sessions {
+    /// Returns the refusal of a banned member who proved their identity: 403 `member_banned`, with a
+    /// token that opens nothing but their own data unless they are gone.
+    ///
+    /// # Errors
+    /// The keys that sign access tokens cannot be read.
+    pub async fn banned(
+        &self,
+        member: Option<MemberId>,
+        ban: &Ban,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Problem, Problem> {
+        let problem = Problem::banned(ban.message.clone(), ban.ends_at);
+        let Some(member) = member else {
+            return Ok(problem);
+        };
+        let keys = self.signing_keys.get(now).await?;
+        let issued = self
+            .issuer
+            .issue_for_own_data(&keys, member, now, rng)
+            .await?;
+        let token = OwnDataToken {
+            access_token: issued.token,
+            token_type: "Bearer",
+            expires_in: issued.expires_in.as_secs(),
+        };
+        Ok(problem.with("own_data", token))
+    }
+
     /// Nothing is read before the first request.
     pub fn new(
         settings: &SessionSettings,
