@@ -15,7 +15,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use store::{
     Stamp, StoreError,
     drafts::{Draft, Drafts, Edit},
