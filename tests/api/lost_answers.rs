@@ -65,7 +65,7 @@ fn a_session_begins_goes_on_and_ends_once() {
         "session#",
     );
     assert_eq!(kept[0]["turn"]["N"], "2");
-    let third = second.refreshed(&scenario);
+    let third = second.refreshed(&scenario).refreshed(&scenario);
     let copied = losing(&scenario, ("auth-refresh", DELETE), || {
         refresh(&scenario, &owner.person.refresh)
     });

@@ -1,7 +1,8 @@
 //! `POST /v1/auth/refresh`: the next pair of tokens of a session.
 //!
-//! Phones repeat what they got no answer to: the token just before the live one is answered with the
-//! live pair for a while. One that was replaced before that has been copied, and ends its session.
+//! Phones repeat a request whose response they did not receive, some of them hours later: a token whose
+//! successor was not used is answered with the live pair at any time, and the one before that for a
+//! while. Any other that was replaced has been copied, and ends its session.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -24,7 +25,10 @@ use sessions::{SessionSettings, Sessions, TokenPair, refusal};
 use store::{
     Database,
     audit::{Audit, Record},
-    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
+    edge::{
+        self, Calls, CountedBy, IssuerSettings, LimitSettings, Limits, SnapshotSettings,
+        TokenSettings,
+    },
     members::{MemberRecord, Members, Refresh},
 };
 use upstream::SecretSettings;
@@ -51,6 +55,8 @@ kit::settings! {
     pub struct Settings {
         /// Where it is kept that a token was used again.
         operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
+        /// Refreshes of one session a minute.
+        per_session: Calls = "REFRESH_LIMIT_SESSION_PER_MIN", default "60";
     }
 }
 
@@ -63,6 +69,7 @@ pub const VARIABLES: &[&[Variable]] = &[
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
     IssuerSettings::VARIABLES,
+    LimitSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
@@ -70,21 +77,26 @@ struct State {
     members: Members,
     sessions: Sessions,
     audit: Audit,
+    limits: Limits,
+    per_session: Calls,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), settings)), aws, gate) =
+    let (runtime, ((secrets, session), ((token, issuer), (limits, settings))), aws, gate) =
         edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            Faults::both(sessions, Faults::both(tokens, Settings::read(vars)))
+            let own = Faults::both(LimitSettings::read(vars), Settings::read(vars));
+            Faults::both(sessions, Faults::both(tokens, own))
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let state = Arc::new(State {
         sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
         members: Members::new(database.table(&token.members_table.0)),
         audit: Audit::new(database.table(&settings.operators_table.0)),
+        limits: limits.limits(&database),
+        per_session: settings.per_session,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)
@@ -108,6 +120,9 @@ async fn post(
     let (now, mut rng) = (call.now(), call.rng());
     let text = &call.body.0.refresh_token;
     let token = state.sessions.keys().presented(text, now).await?;
+    let quota = state.per_session.per_minute("refreshes-session");
+    let session = CountedBy::Session(token.session);
+    state.limits.check(session, quota, now).await?;
     let over = || Problem::new(Code::TokenInvalid).detail("the session is over");
     let standing = state.members.standing(token.member, token.session).await?;
     let (record, session) = standing.ok_or_else(over)?;
@@ -128,7 +143,8 @@ async fn post(
     let session = match refreshed {
         Refresh::Live(session) => session,
         Refresh::Reused(session) => {
-            let record = record_of(&session, &call.facts, RandomId::new(now, &mut rng), now);
+            let request_id = call.facts.request_id.clone();
+            let record = record_of(&session, request_id, RandomId::new(now, &mut rng), now);
             state.end(&session, &record).await?;
             return Err(Problem::new(Code::RefreshTokenReused));
         }
@@ -147,18 +163,19 @@ fn not_now(record: &MemberRecord, now: Instant) -> Option<Problem> {
     refusal(&record.member, now).or_else(|| leaving.then(|| Problem::new(Code::WithdrawalPending)))
 }
 
-/// What is kept of a token that was used again.
-fn record_of(session: &Session, facts: &kit::call::Facts, id: RandomId, at: Instant) -> Record {
+/// Returns the audit record of a token that was used again. It has no address: a member's phone is
+/// as likely to have sent it as a thief.
+fn record_of(session: &Session, request_id: String, id: RandomId, at: Instant) -> Record {
     Record {
         id,
         at,
         operator: format!("member:{}", session.member),
-        ip: facts.address,
+        ip: None,
         action: "session.refresh_token_reused",
         resource: format!("member/{}/session/{}", session.member, session.id),
         before: Some(json!({ "counter": session.counter })),
         after: None,
-        request_id: facts.request_id.clone(),
+        request_id,
     }
 }
 

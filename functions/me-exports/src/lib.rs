@@ -11,7 +11,7 @@ use aws::Pace;
 use domain::{
     DeviceKey, Id, Instant, Localized, RandomId, ReadState,
     allocation::{StoredContentConfig, StoredProfile},
-    identity::{Provider, SessionDevice, SessionId, Subject},
+    identity::{DeviceInfo, Provider, SessionId, Subject},
 };
 use garde::Validate;
 use kit::{
@@ -167,7 +167,7 @@ pub struct ExportedIdentity {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExportedSession {
     id: SessionId,
-    device: SessionDevice,
+    device: DeviceInfo,
     created_at: Instant,
     last_seen_at: Instant,
 }

@@ -20,6 +20,10 @@ pub(crate) async fn begin(
 ) -> Result<Reply<Json<WithdrawalAnswer>>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
     let member = state.member(&call).await?.member.id;
+    state
+        .reauthentication
+        .require(&state.members, &call.principal, now)
+        .await?;
     let withdrawing = state
         .members
         .withdraw(member, state.grace, stamp, now, Ok)

@@ -25,3 +25,8 @@ pub struct AccessClaims {
     /// When it stops being good.
     pub exp: i64,
 }
+
+impl AccessClaims {
+    /// The type in the header of an access token (RFC 9068, section 2.1).
+    pub const TYP: &str = "at+jwt";
+}

@@ -10,6 +10,7 @@ mod nickname;
 mod provider;
 mod refresh_token;
 mod session;
+mod transfer_code;
 
 use crate::RandomId;
 
@@ -22,7 +23,8 @@ pub use self::{
     nickname::{Nickname, NicknameFault, NicknameKey},
     provider::{Provider, Subject},
     refresh_token::{RefreshToken, RefreshTokenRefused},
-    session::{Presented, Session, SessionDevice, SessionTerms},
+    session::{DeviceInfo, Presented, Session, SessionDevice, SessionTerms},
+    transfer_code::{TransferCode, TransferCodeError},
 };
 
 /// A member's id.

@@ -58,6 +58,8 @@ pub enum PurgeStep {
     Exports,
     /// Which notices they have read.
     NoticesRead,
+    /// Their transfer code.
+    TransferCode,
     /// What they are called, and were lately.
     Nicknames,
     /// Everything else, but a tombstone without a name.
@@ -86,6 +88,7 @@ impl PurgeStep {
         Self::Identities,
         Self::Exports,
         Self::NoticesRead,
+        Self::TransferCode,
         Self::Nicknames,
         Self::Profile,
         Self::Due,
@@ -191,6 +194,7 @@ impl Members {
                 let key = keys::notices_read(member);
                 self.table.delete_all(vec![key]).await
             }
+            PurgeStep::TransferCode => self.purge_transfer_code(member).await,
             PurgeStep::Nicknames => self.purge_nicknames(member).await,
             PurgeStep::Profile => self.purge_profile(member).await,
             PurgeStep::Due => {
@@ -243,7 +247,7 @@ impl Members {
     }
 
     /// Deletes an item that is the member's, and leaves another's alone.
-    async fn delete_own(&self, key: &Key, member: MemberId) -> Result<(), StoreError> {
+    pub(super) async fn delete_own(&self, key: &Key, member: MemberId) -> Result<(), StoreError> {
         let own = [(":member", string(member))];
         match self.table.delete_if(key, "member_id = :member", own).await {
             Err(error) if !error.is_conflict() => Err(error),

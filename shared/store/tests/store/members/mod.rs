@@ -10,6 +10,7 @@ mod search;
 mod sessions;
 mod sign_in;
 mod tickets;
+mod transfer;
 mod withdrawal;
 
 use std::{sync::Mutex, time::Duration};
@@ -82,10 +83,7 @@ impl Town {
     }
 
     fn new_session(&self, device: &str) -> NewSession {
-        NewSession {
-            id: self.id(),
-            device: phone(device),
-        }
+        NewSession::on(self.id(), phone(device))
     }
 
     fn challenge(&self) -> Challenge {
