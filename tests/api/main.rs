@@ -44,6 +44,7 @@ mod repeats;
 mod scenario;
 mod sessions;
 mod sign_in;
+mod standing;
 mod tracking;
 mod transfer;
 mod withdrawals;

@@ -15,7 +15,7 @@ use sessions::{Attempt, GuestCredentials, SignInClaim, settle};
 use store::{
     Stamp,
     edge::CountedBy,
-    members::{NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
+    members::{NewIdentity, NewSession, Newcomer, SignIn, SignedIn, secret_sha256},
 };
 
 use crate::{GuestAnswer, SignedInGuest, State, new_secret};
@@ -85,9 +85,9 @@ impl State {
                 let sign_ins = self.settings.sign_ins_per_address;
                 let quota = sign_ins.per_minute("sign-ins-address");
                 self.limits.check(address, quota, now).await?;
-                self.secrets
-                    .check((&self.members, &self.limits), (&guest, secret), now)
-                    .await?;
+                if !self.members.knows_guest(&guest, secret).await? {
+                    return Err(self.not_this_guest(&guest, secret, now).await?);
+                }
                 (guest, None)
             }
             (Some(_), None) => return Err(half("/guest_secret")),
@@ -109,6 +109,7 @@ impl State {
             subject: &guest_id,
             guest_secret: new_secret.as_deref(),
             provider_token: None,
+            hashes: &[],
         };
         let sign_in = SignIn {
             identity: &identity,
@@ -134,9 +135,11 @@ impl State {
             .await?;
         let entered = match signed_in {
             SignedIn::Entered(entered) => *entered,
-            SignedIn::Banned(ban) => return Err(Problem::banned(ban.message, ban.ends_at)),
+            SignedIn::Banned { ban, member } => {
+                return Err(self.sessions.banned(member, &ban, now, rng).await?);
+            }
             // Deleted since the secret was checked; a guest's sign-in answers no challenge.
-            SignedIn::Unknown | SignedIn::Leaving | SignedIn::ChallengeUsed => {
+            SignedIn::Unknown | SignedIn::ChallengeUsed => {
                 return Err(Problem::new(Code::TokenInvalid).detail("not this guest"));
             }
         };
@@ -145,6 +148,28 @@ impl State {
             session: entered.session,
             created: entered.created,
             credentials,
+        })
+    }
+}
+
+impl State {
+    /// The refusal of a guest id and secret that no member has: 403 `member_banned` if a ban outlived
+    /// its member, else 401 `token_invalid`, or 429 after too many.
+    async fn not_this_guest(
+        &self,
+        guest: &Subject,
+        secret: &str,
+        now: Instant,
+    ) -> Result<Problem, Problem> {
+        let secret = secret_sha256(secret);
+        let hashes = self
+            .sessions
+            .keys()
+            .identity_hashes(Provider::Guest, guest, Some(&secret), now)
+            .await?;
+        Ok(match self.members.retained_ban(&hashes, now).await? {
+            Some(ban) => Problem::banned(ban.message, ban.ends_at),
+            None => self.secrets.wrong(&self.limits, guest, now).await,
         })
     }
 }

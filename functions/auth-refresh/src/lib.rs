@@ -10,21 +10,19 @@ use std::sync::Arc;
 use aws::Pace;
 use domain::{
     Instant, RandomId,
-    identity::{MemberStatus, Presented, Session},
+    identity::{MemberStatus, Presented, SecurityAction, SecurityEvent, Session},
 };
 use garde::Validate;
 use kit::{
     Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
-    config::{ResourceName, Variable},
-    extract, reply,
+    config::Variable, extract, reply,
 };
+use rand::Rng;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 use sessions::{SessionSettings, Sessions, TokenPair, refusal};
 use store::{
     Database,
-    audit::{Audit, Record},
     edge::{
         self, Calls, CountedBy, IssuerSettings, LimitSettings, Limits, SnapshotSettings,
         TokenSettings,
@@ -51,10 +49,8 @@ const POST: Endpoint = Endpoint::new(
 ]);
 
 kit::settings! {
-    /// What the function needs beside.
+    /// How often sessions are refreshed.
     pub struct Settings {
-        /// Where it is kept that a token was used again.
-        operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
         /// Refreshes of one session a minute.
         per_session: Calls = "REFRESH_LIMIT_SESSION_PER_MIN", default "60";
     }
@@ -76,7 +72,6 @@ pub const VARIABLES: &[&[Variable]] = &[
 struct State {
     members: Members,
     sessions: Sessions,
-    audit: Audit,
     limits: Limits,
     per_session: Calls,
 }
@@ -94,7 +89,6 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let state = Arc::new(State {
         sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
         members: Members::new(database.table(&token.members_table.0)),
-        audit: Audit::new(database.table(&settings.operators_table.0)),
         limits: limits.limits(&database),
         per_session: settings.per_session,
     });
@@ -130,7 +124,11 @@ async fn post(
     let refused = match &session {
         // A copy is a copy, whatever else there is to say of its member.
         Some(session) if session.present(token.counter, now, terms) == Presented::Reused => None,
-        _ => not_now(&record, now),
+        session => {
+            state
+                .not_now(&record, session.is_some(), now, &mut rng)
+                .await?
+        }
     };
     if let Some(refused) = refused {
         return Err(refused);
@@ -143,9 +141,15 @@ async fn post(
     let session = match refreshed {
         Refresh::Live(session) => session,
         Refresh::Reused(session) => {
-            let request_id = call.facts.request_id.clone();
-            let record = record_of(&session, request_id, RandomId::new(now, &mut rng), now);
-            state.end(&session, &record).await?;
+            let event = SecurityEvent {
+                at: now,
+                action: SecurityAction::RefreshTokenReused,
+                session_id: session.id,
+                counter: session.counter,
+                request_id: call.facts.request_id.clone(),
+            };
+            let id = RandomId::new(now, &mut rng);
+            state.end(&session, id, &event).await?;
             return Err(Problem::new(Code::RefreshTokenReused));
         }
         Refresh::Ended => return Err(Problem::new(Code::TokenExpired)),
@@ -155,36 +159,44 @@ async fn post(
     Ok(Reply::ok(pair).cache_control("no-store"))
 }
 
-/// Why a member gets no new tokens. Whoever is about to be forgotten signs in again to stay; whoever
-/// has nothing left to sign in with has their session for it.
-fn not_now(record: &MemberRecord, now: Instant) -> Option<Problem> {
-    let leaving = record.member.status(now) == MemberStatus::WithdrawalPending;
-    let leaving = leaving && record.identities > 0;
-    refusal(&record.member, now).or_else(|| leaving.then(|| Problem::new(Code::WithdrawalPending)))
-}
-
-/// Returns the audit record of a token that was used again. It has no address: a member's phone is
-/// as likely to have sent it as a thief.
-fn record_of(session: &Session, request_id: String, id: RandomId, at: Instant) -> Record {
-    Record {
-        id,
-        at,
-        operator: format!("member:{}", session.member),
-        ip: None,
-        action: "session.refresh_token_reused",
-        resource: format!("member/{}/session/{}", session.member, session.id),
-        before: Some(json!({ "counter": session.counter })),
-        after: None,
-        request_id,
-    }
-}
-
 impl State {
-    /// Ends a session whose token has been copied. Its access tokens last until they expire: the list
-    /// of who is out at once is one for all, and not for what anybody can bring about.
-    async fn end(&self, session: &Session, record: &Record) -> Result<(), Problem> {
-        let with = |transaction| self.audit.add(record, transaction);
-        self.members
+    /// Why a member gets no new tokens. Whoever is about to be forgotten signs in again to stay;
+    /// whoever has nothing left to sign in with has their session for it. A banned member whose
+    /// session goes on gets a token for their own data.
+    async fn not_now(
+        &self,
+        record: &MemberRecord,
+        is_live: bool,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Option<Problem>, Problem> {
+        let member = &record.member;
+        if let Some(ban) = member.held_ban(now)
+            && is_live
+            && !member.is_gone(now)
+        {
+            return Ok(Some(
+                self.sessions.banned(Some(member.id), ban, now, rng).await?,
+            ));
+        }
+        let leaving = member.status(now) == MemberStatus::WithdrawalPending;
+        let leaving = leaving && record.identities > 0;
+        let pending = || leaving.then(|| Problem::new(Code::WithdrawalPending));
+        Ok(refusal(member, now).or_else(pending))
+    }
+
+    /// Ends a session whose token has been copied. Its access tokens last until they expire: the
+    /// revocation log is one for all, and not for what anybody can bring about.
+    async fn end(
+        &self,
+        session: &Session,
+        id: RandomId,
+        event: &SecurityEvent,
+    ) -> Result<(), Problem> {
+        let members = &self.members;
+        let with =
+            |transaction| members.record_security_event(transaction, session.member, id, event);
+        members
             .end_session(session.member, session.id, with)
             .await?;
         Ok(())

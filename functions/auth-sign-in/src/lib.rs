@@ -224,6 +224,7 @@ impl State {
             subject: &proven.subject,
             guest_secret: None,
             provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+            hashes: &proven.hashes,
         };
         let sign_in = SignIn {
             identity: &identity,
@@ -244,8 +245,9 @@ impl State {
             SignedIn::Entered(entered) => Ok(*entered),
             SignedIn::ChallengeUsed => Err(Problem::new(Code::ChallengeUsed)),
             SignedIn::Unknown => Err(Problem::new(Code::GuardianConsentRequired)),
-            SignedIn::Banned(ban) => Err(Problem::banned(ban.message, ban.ends_at)),
-            SignedIn::Leaving => Err(Problem::unavailable("the account is being forgotten")),
+            SignedIn::Banned { ban, member } => {
+                Err(self.sessions.banned(member, &ban, now, rng).await?)
+            }
         }
     }
 

@@ -77,6 +77,7 @@ pub(crate) async fn post(
         subject: &proven.subject,
         guest_secret: None,
         provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+        hashes: &proven.hashes,
     };
     // One's own identity may be proved at any time: that is how a member signs in again.
     let owner = match recent {
@@ -106,6 +107,7 @@ pub(crate) async fn post(
         Linking::OtherOfProvider => Err(Problem::new(Code::ProviderAlreadyLinked)),
         Linking::ChallengeUsed => Err(Problem::new(Code::ChallengeUsed)),
         Linking::NotThere => Err(Problem::new(Code::TokenInvalid)),
+        Linking::Banned(ban) => Err(Problem::banned(ban.message, ban.ends_at)),
         Linking::TakenBy(other) => {
             let ticket = URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>());
             let challenge = proven.challenge.as_ref();

@@ -70,11 +70,8 @@ const WITHDRAW: Endpoint = Endpoint::new(
 )
 .caller(Caller::Member)
 .answers(&[202])
-.problems(&[
-    Code::MemberBanned,
-    Code::ReauthenticationRequired,
-    Code::Unavailable,
-]);
+.problems(&[Code::ReauthenticationRequired, Code::Unavailable])
+.open_to_banned();
 const STAY: Endpoint = Endpoint::new(
     Method::Delete,
     "/v1/me/withdrawal",
@@ -84,11 +81,11 @@ const STAY: Endpoint = Endpoint::new(
 .caller(Caller::Member)
 .answers(&[204])
 .problems(&[
-    Code::MemberBanned,
     Code::LastIdentity,
     Code::WithdrawalNotPending,
     Code::Unavailable,
-]);
+])
+.open_to_banned();
 
 /// Every variable that the function reads.
 pub const VARIABLES: &[&[Variable]] = &[

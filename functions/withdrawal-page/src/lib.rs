@@ -46,7 +46,6 @@ const WITHDRAW: Endpoint = Endpoint::new(
     Code::TokenIssuer,
     Code::TokenNonce,
     Code::ChallengeUsed,
-    Code::MemberBanned,
     Code::NotFound,
     Code::ProviderDisabled,
     Code::Unavailable,

@@ -13,7 +13,7 @@ use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sessions::{Claimed, WithdrawalAnswer, refusal};
+use sessions::{Claimed, WithdrawalAnswer};
 use store::{Stamp, edge::CountedBy, members::Withdrawing};
 
 use crate::State;
@@ -63,15 +63,16 @@ pub(crate) async fn post(
     };
     let owner = state.members.owner(provider, &subject).await?;
     let member = owner.ok_or_else(nobody)?;
+    // A ban is no hindrance: a banned member may withdraw.
     let record = state.members.member(member).await?.ok_or_else(nobody)?;
-    if let Some(refused) = refusal(&record.member, now) {
-        return Err(refused);
+    if record.member.is_gone(now) {
+        return Err(nobody());
     }
     let withdrawing = state
         .withdraw(member, challenge.as_ref(), Stamp::random(&mut rng), now)
         .await?;
     let (Withdrawing::Begun(record) | Withdrawing::Pending(record)) = withdrawing;
-    let answer = WithdrawalAnswer::of(&record, now).ok_or_else(nobody)?;
+    let answer = WithdrawalAnswer::of(&record).ok_or_else(nobody)?;
     Ok(Reply::accepted(answer).cache_control("no-store"))
 }
 
@@ -80,10 +81,10 @@ impl State {
     async fn guest(&self, body: WithdrawalBody, now: Instant) -> Result<Subject, Problem> {
         let guest = body.guest_id.ok_or_else(|| missing("/guest_id"))?;
         let secret = body.guest_secret.ok_or_else(|| missing("/guest_secret"))?;
-        self.secrets
-            .check((&self.members, &self.limits), (&guest, &secret), now)
-            .await?;
-        Ok(guest)
+        match self.members.knows_guest(&guest, &secret).await? {
+            true => Ok(guest),
+            false => Err(self.secrets.wrong(&self.limits, &guest, now).await),
+        }
     }
 
     /// A challenge is good for one withdrawal, as it is for one sign-in: whoever came back cannot be

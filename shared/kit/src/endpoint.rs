@@ -124,6 +124,8 @@ pub struct Endpoint {
     pub during_maintenance: bool,
     /// Whether the handler verifies an access token itself, where one is sent.
     pub takes_token: bool,
+    /// Whether banned members may call it: for their own data.
+    pub open_to_banned: bool,
 }
 
 impl Endpoint {
@@ -149,6 +151,7 @@ impl Endpoint {
             sampled: false,
             during_maintenance: false,
             takes_token: false,
+            open_to_banned: false,
         }
     }
 
@@ -205,6 +208,13 @@ impl Endpoint {
     #[must_use]
     pub const fn sampled(mut self) -> Self {
         self.sampled = true;
+        self
+    }
+
+    /// Opens it to banned members.
+    #[must_use]
+    pub const fn open_to_banned(mut self) -> Self {
+        self.open_to_banned = true;
         self
     }
 

@@ -2,10 +2,7 @@
 
 use domain::{Instant, identity::Subject};
 use kit::{Code, Problem};
-use store::{
-    edge::{Calls, CountedBy, Limits},
-    members::Members,
-};
+use store::edge::{Calls, CountedBy, Limits};
 
 kit::settings! {
     /// How often a guest's secret may be wrong.
@@ -16,25 +13,17 @@ kit::settings! {
 }
 
 impl GuestSecretSettings {
-    /// Checks a guest's secret. A wrong one is counted, for a guest that does not exist as well.
+    /// Counts a wrong secret, for a guest that does not exist as well, and returns its refusal: 401
+    /// `token_invalid`, or 429 `rate_limited` for one too many.
     ///
     /// The right secret is accepted whatever the count, because otherwise anybody who knows a guest's
     /// id could lock the guest out.
-    ///
-    /// # Errors
-    /// 401 `token_invalid` for a wrong secret, 429 `rate_limited` for one too many.
-    pub async fn check(
-        &self,
-        (members, limits): (&Members, &Limits),
-        (guest, secret): (&Subject, &str),
-        now: Instant,
-    ) -> Result<(), Problem> {
-        if members.knows_guest(guest, secret).await? {
-            return Ok(());
-        }
+    pub async fn wrong(&self, limits: &Limits, guest: &Subject, now: Instant) -> Problem {
         let by = CountedBy::Name(guest.as_str());
         let quota = self.wrong.per_hour("guest-secrets");
-        limits.check(by, quota, now).await?;
-        Err(Problem::new(Code::TokenInvalid).detail("not this guest"))
+        match limits.check(by, quota, now).await {
+            Ok(()) => Problem::new(Code::TokenInvalid).detail("not this guest"),
+            Err(limited) => limited,
+        }
     }
 }

@@ -20,10 +20,10 @@ pub use self::{
     guests::GuestSecretSettings,
     keys::AuthKeys,
     letting_go::let_go,
-    members::{gone, member_now, refusal},
+    members::{gone, member_for_own_data, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     reauthentication::{ReauthenticationSettings, Window},
     repeats::{Attempt, GuestCredentials, REPLAYED, Repeats, SignInClaim, SignInOutcome, settle},
     sealed::{Sealed, Unsealed},
-    tokens::{SessionSettings, Sessions, TokenPair},
+    tokens::{OwnDataToken, SessionSettings, Sessions, TokenPair},
 };

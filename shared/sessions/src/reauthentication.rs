@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use domain::{Instant, identity::Session};
+use domain::{
+    Instant,
+    identity::{NO_SESSION, Session},
+};
 use kit::{
     Code, Principal, Problem,
     config::{Seconds, Setting},
@@ -54,6 +57,10 @@ impl ReauthenticationSettings {
         now: Instant,
     ) -> Result<(), Problem> {
         let (member, session) = principal.member()?;
+        if session == NO_SESSION {
+            // A banned member, who signed in to get this token and may ask for a withdrawal.
+            return Ok(());
+        }
         let session = members.live_session(member, session).await?;
         let session = session
             .ok_or_else(|| Problem::new(Code::TokenInvalid).detail("the session is over"))?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws::Aws;
 use domain::{
-    Instant,
-    identity::{RefreshToken, Session, SessionId, SessionTerms},
+    DeviceKey, Instant,
+    identity::{Ban, MemberId, RefreshToken, Session, SessionId, SessionTerms},
     keyring::Keys,
 };
 use kit::{
@@ -80,7 +80,47 @@ pub struct TokenPair {
     pub session_id: SessionId,
 }
 
+/// What a banned member gets instead: a token for their exports and their withdrawal.
+#[derive(Serialize, JsonSchema)]
+pub struct OwnDataToken {
+    /// `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds until the access token expires.
+    pub expires_in: u64,
+}
+
 impl Sessions {
+    /// Returns the refusal of a banned member who proved their identity: 403 `member_banned`, with a
+    /// token that opens nothing but their own data unless they are gone.
+    ///
+    /// # Errors
+    /// The keys that sign access tokens cannot be read.
+    pub async fn banned(
+        &self,
+        member: Option<MemberId>,
+        ban: &Ban,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Problem, Problem> {
+        let problem = Problem::banned(ban.message.clone(), ban.ends_at);
+        let Some(member) = member else {
+            return Ok(problem);
+        };
+        let keys = self.signing_keys.get(now).await?;
+        let issued = self
+            .issuer
+            .issue_for_own_data(&keys, member, now, rng)
+            .await?;
+        let token = OwnDataToken {
+            access_token: issued.token,
+            token_type: "Bearer",
+            expires_in: issued.expires_in.as_secs(),
+        };
+        Ok(problem.with("own_data", token))
+    }
+
     /// Nothing is read before the first request.
     pub fn new(
         settings: &SessionSettings,

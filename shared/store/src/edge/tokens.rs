@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{Instant, identity::AccessClaims};
+use domain::{
+    Instant,
+    identity::{AccessClaims, NO_SESSION, own_data_audience},
+};
 use futures_util::future::join;
 use jose::{Algorithm, ClaimFault, Claims, Expected, Refused, Verified};
 use kit::{
@@ -137,12 +140,31 @@ impl Authority for TokenAuthority {
 
     fn access_token(&self, token: String, now: Instant) -> BoxFuture<Result<Principal, Problem>> {
         let verifier = self.verifier.clone();
-        Box::pin(async move { verifier.member(&token, now).await })
+        Box::pin(async move { verifier.member(&token, Admits::Members, now).await })
+    }
+
+    fn own_data_token(&self, token: String, now: Instant) -> BoxFuture<Result<Principal, Problem>> {
+        let verifier = self.verifier.clone();
+        Box::pin(async move { verifier.member(&token, Admits::Banned, now).await })
     }
 }
 
+/// Whom a route admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admits {
+    /// Members who are not banned.
+    Members,
+    /// Banned members too, and tokens that open nothing but their own data.
+    Banned,
+}
+
 impl Verifier {
-    async fn member(&self, token: &str, now: Instant) -> Result<Principal, Problem> {
+    async fn member(
+        &self,
+        token: &str,
+        admits: Admits,
+        now: Instant,
+    ) -> Result<Principal, Problem> {
         if token.len() > MOST_BYTES {
             return Err(Problem::new(Code::TokenInvalid));
         }
@@ -151,9 +173,12 @@ impl Verifier {
             return Err(Problem::unavailable("the token cannot be verified now"));
         };
         let verified = self.verified(token, &keys, now).await?;
-        let claims = self.claims(&verified.payload, now)?;
+        let claims = self.claims(&verified.payload, admits, now)?;
         check_type(&verified)?;
-        admit(&revocations, &claims, now)?;
+        // A token for own data is of no session; the routes that take it read the member.
+        if claims.sid != NO_SESSION {
+            admit(&revocations, &claims, admits, now)?;
+        }
         Ok(Principal::Member {
             id: claims.sub,
             session: claims.sid,
@@ -185,11 +210,21 @@ impl Verifier {
         }
     }
 
-    fn claims(&self, payload: &[u8], now: Instant) -> Result<AccessClaims, Problem> {
+    fn claims(
+        &self,
+        payload: &[u8],
+        admits: Admits,
+        now: Instant,
+    ) -> Result<AccessClaims, Problem> {
         let invalid = || Problem::new(Code::TokenInvalid);
+        let own_data = own_data_audience(&self.audience);
+        let audiences: &[&str] = match admits {
+            Admits::Members => &[&self.audience],
+            Admits::Banned => &[&self.audience, &own_data],
+        };
         let expected = Expected {
             issuers: &[&*self.issuer],
-            audiences: &[&*self.audience],
+            audiences,
             skew: SKEW,
             max_age: None,
         };
@@ -209,6 +244,10 @@ impl Verifier {
         );
         if now >= expires_at {
             return Err(Problem::new(Code::TokenExpired));
+        }
+        // Only a token for own data has no session.
+        if (claims.aud == own_data) != (claims.sid == NO_SESSION) {
+            return Err(invalid());
         }
         // What is revoked is remembered for the life of the longest token, so none may be longer.
         if expires_at > issued_at + LONGEST_TOKEN {
@@ -231,9 +270,18 @@ fn check_type(verified: &Verified) -> Result<(), Problem> {
     }))
 }
 
-/// Lets in whoever is not on the list.
-fn admit(revocations: &RevocationList, claims: &AccessClaims, now: Instant) -> Result<(), Problem> {
-    revocations.check(claims, now).map_err(|refusal| {
+/// Admits whoever is not revoked.
+fn admit(
+    revocations: &RevocationList,
+    claims: &AccessClaims,
+    admits: Admits,
+    now: Instant,
+) -> Result<(), Problem> {
+    let checked = match admits {
+        Admits::Members => revocations.check(claims, now),
+        Admits::Banned => revocations.check_session(claims),
+    };
+    checked.map_err(|refusal| {
         match refusal {
             Refusal::Banned { message, ends_at } => Problem::banned(message, ends_at),
             Refusal::Ended => Problem::new(Code::TokenInvalid).detail("the session is over"),

@@ -268,7 +268,7 @@ impl Members {
             Some(session) => self.session(member, session).await?,
             None => None,
         };
-        let changed = self.change(
+        let changed = self.change_standing(
             member,
             stamp,
             |before, after, transaction| {

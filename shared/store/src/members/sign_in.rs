@@ -11,15 +11,11 @@ use domain::{
 use kit::problem::Chain;
 use serde::Serialize;
 
-use super::{
-    MemberRecord, Members, NewIdentity,
-    change::{Tries, UNCHANGED},
-    item::Kept,
-};
+use super::{MemberRecord, Members, NewIdentity, change::Tries, item::Kept};
 use crate::{
     Stamp, StoreError, keys,
     query::Read,
-    table::{ABSENT, Put, number},
+    table::{ABSENT, Put},
     transaction::Transaction,
 };
 
@@ -73,10 +69,13 @@ pub enum SignedIn {
     ChallengeUsed,
     /// They are no member, and were not to become one.
     Unknown,
-    /// They are kept out.
-    Banned(Box<Ban>),
-    /// They are being forgotten at this moment, after which they may become a new member.
-    Leaving,
+    /// They are kept out: the member, or, where they are gone, their identity.
+    Banned {
+        /// The ban.
+        ban: Box<Ban>,
+        /// The banned member, unless they are gone.
+        member: Option<MemberId>,
+    },
 }
 
 /// A member with a new session.
@@ -147,6 +146,11 @@ impl Members {
                 Some(id) => Some(self.owner_record(id).await?),
                 None => None,
             };
+            // After the grace a member is gone, whether or not the purge has run.
+            let (known, gone) = match known {
+                Some(kept) if kept.record.member.is_gone(now) => (None, Some(kept)),
+                known => (known, None),
+            };
             if tries.any()
                 && let Some(kept) = &known
                 && let begun = sign_in.session.begin(&kept.record.member, now)
@@ -164,25 +168,24 @@ impl Members {
             tries.proceed()?;
             let (kept, transaction) = match known {
                 Some(kept) => {
-                    let member = &kept.record.member;
-                    if member.withdrawn_at.is_some() {
-                        return Ok(SignedIn::Leaving);
-                    }
-                    if let Some(ban) = member.held_ban(now) {
-                        let banned = SignedIn::Banned(Box::new(ban.clone()));
-                        return Ok(match self.spend(sign_in.challenge, stamp).await? {
-                            true => banned,
-                            false => SignedIn::ChallengeUsed,
-                        });
+                    if let Some(ban) = kept.record.member.held_ban(now) {
+                        let member = Some(kept.id());
+                        return self
+                            .refuse_banned(sign_in, ban.clone(), member, stamp)
+                            .await;
                     }
                     let transaction = self.returns(&kept, sign_in)?;
                     (kept, transaction)
                 }
                 None => {
+                    let identity = sign_in.identity;
+                    if let Some(ban) = self.ban_of_gone(gone.as_ref(), identity, now).await? {
+                        return self.refuse_banned(sign_in, ban, None, stamp).await;
+                    }
                     let Some(newcomer) = sign_in.newcomer else {
                         return Ok(SignedIn::Unknown);
                     };
-                    self.arrives(newcomer, sign_in, stamp, now)?
+                    self.arrives(newcomer, sign_in, gone.as_ref(), stamp, now)?
                 }
             };
             let session = sign_in.session.begin(&kept.record.member, now);
@@ -195,6 +198,21 @@ impl Members {
                 return Ok(SignedIn::Entered(Box::new(outcome)));
             }
         }
+    }
+
+    /// Refuses a banned member or identity; the challenge is used up all the same.
+    async fn refuse_banned(
+        &self,
+        sign_in: &SignIn<'_>,
+        ban: Ban,
+        member: Option<MemberId>,
+        stamp: Stamp,
+    ) -> Result<SignedIn, StoreError> {
+        let ban = Box::new(ban);
+        Ok(match self.spend(sign_in.challenge, stamp).await? {
+            true => SignedIn::Banned { ban, member },
+            false => SignedIn::ChallengeUsed,
+        })
     }
 
     /// Whose identity that is.
@@ -243,14 +261,10 @@ impl Members {
         Ok(self.table.get_item(&key, Read::Consistent).await?.is_some())
     }
 
-    /// What is written of a member who comes back: nothing of theirs, as long as nobody changes them.
+    /// What is written of a member who comes back: nothing of theirs, as long as they are there and
+    /// their standing does not change.
     fn returns(&self, kept: &Kept, sign_in: &SignIn<'_>) -> Result<Transaction<'_>, StoreError> {
-        let unchanged = [(":version", number(kept.version()))];
-        let transaction = Transaction::new(&self.table).check(
-            &keys::member_record(kept.id()),
-            UNCHANGED,
-            unchanged,
-        )?;
+        let transaction = self.check_present(Transaction::new(&self.table), kept)?;
         self.renew_provider_token(transaction, kept.id(), sign_in.identity)
     }
 
@@ -258,6 +272,7 @@ impl Members {
         &self,
         newcomer: &Newcomer,
         sign_in: &SignIn<'_>,
+        gone: Option<&Kept>,
         stamp: Stamp,
         now: Instant,
     ) -> Result<(Kept, Transaction<'_>), StoreError> {
@@ -278,8 +293,8 @@ impl Members {
         let kept = Kept::new(member, stamp);
         let transaction = Transaction::new(&self.table);
         let transaction = self.put_newcomer(transaction, &kept)?;
-        let transaction =
-            self.put_identity(transaction, kept.id(), sign_in.identity, stamp, now)?;
+        let identity = (sign_in.identity, gone);
+        let transaction = self.put_identity(transaction, kept.id(), identity, stamp, now)?;
         Ok((kept, transaction))
     }
 }

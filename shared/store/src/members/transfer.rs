@@ -11,10 +11,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{
-    Entered, Members, NewSession,
-    change::{Tries, UNCHANGED},
-};
+use super::{Entered, Members, NewSession, change::Tries};
 use crate::{
     Stamp, StoreError,
     blobs::sha256,
@@ -102,7 +99,9 @@ impl Members {
         let own = OwnCode { handle, stamp };
         let mut tries = Tries::default();
         loop {
-            let Some(before) = self.present(member).await? else {
+            let before = self.present(member).await?;
+            let before = before.filter(|before| !before.record.member.is_gone(now));
+            let Some(before) = before else {
                 return Ok(NewTransferCode::NotThere);
             };
             let last: Option<OwnCode> = self.table.get(&own_key, Read::Consistent).await?;
@@ -117,12 +116,8 @@ impl Members {
                 return Ok(NewTransferCode::NotGuest);
             }
             tries.proceed()?;
-            let transaction = Transaction::new(&self.table)
-                .check(
-                    &keys::member_record(member),
-                    UNCHANGED,
-                    [(":version", number(before.version()))],
-                )?
+            let transaction = self
+                .check_present(Transaction::new(&self.table), &before)?
                 .put(self.table.encode_until(&own_key, &own, expires_at)?)?
                 .put_if(
                     self.table.encode_until(&key, &item, expires_at)?,
@@ -157,7 +152,9 @@ impl Members {
         let (member, key) = (item.member_id, keys::transfer_code(&transfer.code.handle()));
         let mut tries = Tries::default();
         loop {
-            let Some(kept) = self.present(member).await? else {
+            let kept = self.present(member).await?;
+            let kept = kept.filter(|kept| !kept.record.member.is_gone(now));
+            let Some(kept) = kept else {
                 return Ok(Transferring::Invalid);
             };
             let Some(identity) = self.identity(member, Provider::Guest).await? else {
@@ -183,12 +180,8 @@ impl Members {
             tries.proceed()?;
             let mut others = self.all_sessions(member, now).await?;
             let later = others.split_off(others.len().min(ENDED_AT_ONCE));
-            let mut transaction = Transaction::new(&self.table)
-                .check(
-                    &keys::member_record(member),
-                    UNCHANGED,
-                    [(":version", number(kept.version()))],
-                )?
+            let mut transaction = self
+                .check_present(Transaction::new(&self.table), &kept)?
                 .delete_if(
                     &key,
                     "code_sha256 = :code",

@@ -9,6 +9,7 @@ mod reading;
 mod search;
 mod sessions;
 mod sign_in;
+mod standing;
 mod tickets;
 mod transfer;
 mod withdrawal;
@@ -177,6 +178,7 @@ fn identity(provider: Provider, subject: &Subject) -> NewIdentity<'_> {
         subject,
         guest_secret: None,
         provider_token: None,
+        hashes: &[],
     }
 }
 

@@ -57,7 +57,7 @@ async fn somebody(town: &Town) -> Due {
         let version = town.version(member).await;
         let updated = town
             .members
-            .update(member, version, &change, town.stamp(), at);
+            .update(member, Some(version), &change, town.stamp(), at);
         assert!(matches!(updated.await.unwrap(), Updating::Updated(_)));
     }
     let export = Export {

@@ -27,7 +27,7 @@ async fn rename(town: &Town, member: MemberId, text: &str) {
     let at = NOON + u32::try_from(version).unwrap() * 7 * DAY;
     let updated = town
         .members
-        .update(member, version, &change, town.stamp(), at);
+        .update(member, Some(version), &change, town.stamp(), at);
     assert!(matches!(updated.await.unwrap(), Updating::Updated(_)));
 }
 
