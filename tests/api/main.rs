@@ -38,6 +38,7 @@ mod people;
 mod platform;
 mod purge;
 mod refresh;
+mod reported;
 mod scenario;
 mod sessions;
 mod sign_in;

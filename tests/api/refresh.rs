@@ -34,7 +34,7 @@ fn kept(scenario: &Scenario, member: &str) -> Vec<Value> {
 #[test]
 fn fifty_refreshes_at_once_are_all_told_the_one_live_token() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let answers = at_once(50, |_| refresh(&scenario, &person.refresh));
     let tokens: BTreeSet<_> = answers.iter().map(|a| field(a, "refresh_token")).collect();
     assert_eq!(tokens.len(), 1);
@@ -59,8 +59,8 @@ fn fifty_refreshes_at_once_are_all_told_the_one_live_token() {
 #[test]
 fn the_token_just_before_is_forgiven_for_a_while_and_then_ends_its_session_alone() {
     let scenario = with_environment(&[("REFRESH_GRACE_S", "3")]);
-    let owner = Guest::new(&scenario, "phone-1");
-    let (first, other) = (&owner.person, owner.on(&scenario, "phone-2"));
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    let (first, other) = (&owner.person, owner.on(&scenario, "phone-2-example-0002"));
     let second = first.refreshed(&scenario);
     let again = refresh(&scenario, &first.refresh);
     assert_eq!(
@@ -95,7 +95,9 @@ fn the_token_just_before_is_forgiven_for_a_while_and_then_ends_its_session_alone
     assert!(records[0]["request_id"]["S"].is_string());
     assert!(!json!(records).to_string().contains("mrt_"));
     assert_eq!(
-        other.get(&scenario, "/v1/devices/phone-2/profile").status,
+        other
+            .get(&scenario, "/v1/devices/phone-2-example-0002/profile")
+            .status,
         404
     );
 }
@@ -103,7 +105,7 @@ fn the_token_just_before_is_forgiven_for_a_while_and_then_ends_its_session_alone
 #[test]
 fn a_token_from_before_the_one_before_ends_its_session_at_any_time() {
     let scenario = Scenario::start();
-    let first = guest(&scenario, "phone-1");
+    let first = guest(&scenario, "phone-1-example-0001");
     let third = first.refreshed(&scenario).refreshed(&scenario);
     assert_eq!(
         told(&refresh(&scenario, &first.refresh)),
@@ -125,7 +127,7 @@ fn a_token_from_before_the_one_before_ends_its_session_at_any_time() {
 #[test]
 fn a_copy_that_is_presented_many_times_at_once_is_audited_once() {
     let scenario = Scenario::start();
-    let first = guest(&scenario, "phone-1");
+    let first = guest(&scenario, "phone-1-example-0001");
     first.refreshed(&scenario).refreshed(&scenario);
     let answers = at_once(10, |_| told(&refresh(&scenario, &first.refresh)));
     for answer in &answers {
@@ -150,7 +152,7 @@ fn forged(person: &Person, counter: u64, key: u8) -> String {
 #[test]
 fn whoever_knows_a_session_by_its_id_alone_can_do_nothing_to_it() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1").refreshed(&scenario);
+    let person = guest(&scenario, "phone-1-example-0001").refreshed(&scenario);
     let before = kept(&scenario, &person.id);
     let own = &person.refresh;
     let mut tokens: Vec<String> = Vec::new();
@@ -192,7 +194,7 @@ fn whoever_knows_a_session_by_its_id_alone_can_do_nothing_to_it() {
 #[test]
 fn a_ban_stops_the_next_refresh_and_lifting_it_lets_it_go_on() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let path = format!("/admin/v1/members/{}", owner.person.id);
     let ban = json!({ "reason": "speed hack", "template": "cheating" });
     let banned = scenario.service_post(&format!("{path}/ban"), &ban);
@@ -201,7 +203,7 @@ fn a_ban_stops_the_next_refresh_and_lifting_it_lets_it_go_on() {
         let answer = refresh(&scenario, &owner.person.refresh);
         assert_eq!(told(&answer), refused(403, "member_banned"));
         assert_eq!(
-            told(&owner.try_on(&scenario, "phone-2")),
+            told(&owner.try_on(&scenario, "phone-2-example-0002")),
             refused(403, "member_banned")
         );
     }
@@ -218,8 +220,9 @@ fn signing_out_stops_the_next_refresh_of_whichever_sessions_it_means() {
         ("others", [true, false, false]),
         ("global", [false, false, false]),
     ] {
-        let owner = Guest::new(&scenario, "phone-1");
-        let more = ["phone-2", "phone-3"].map(|device| owner.on(&scenario, device));
+        let owner = Guest::new(&scenario, "phone-1-example-0001");
+        let more = ["phone-2-example-0002", "phone-3-example-0003"]
+            .map(|device| owner.on(&scenario, device));
         let sessions: Vec<_> = [owner.person.clone()].into_iter().chain(more).collect();
         let out = json!({ "scope": scope });
         let answer = owner.person.post(&scenario, "/v1/auth/sign-out", &out);
@@ -235,7 +238,7 @@ fn signing_out_stops_the_next_refresh_of_whichever_sessions_it_means() {
             }
         }
         assert_eq!(
-            owner.on(&scenario, "phone-4").id,
+            owner.on(&scenario, "phone-4-example-0004").id,
             owner.person.id,
             "{scope}"
         );
@@ -246,7 +249,7 @@ fn signing_out_stops_the_next_refresh_of_whichever_sessions_it_means() {
 fn a_refresh_raced_by_a_sign_out_leaves_nobody_in() {
     let scenario = Scenario::start();
     for scope in ["local", "global"] {
-        let person = guest(&scenario, "phone-1");
+        let person = guest(&scenario, "phone-1-example-0001");
         let answers = at_once(10, |number| match number {
             0 => person.post(&scenario, "/v1/auth/sign-out", &json!({ "scope": scope })),
             _ => refresh(&scenario, &person.refresh),
@@ -273,7 +276,7 @@ fn a_refresh_raced_by_a_sign_out_leaves_nobody_in() {
 #[test]
 fn a_refresh_raced_by_a_ban_leaves_nobody_in() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let ban = json!({ "reason": "speed hack" });
     let target = format!("/admin/v1/members/{}/ban", person.id);
     let answers = at_once(10, |number| match number {
@@ -296,13 +299,13 @@ fn a_refresh_raced_by_a_ban_leaves_nobody_in() {
 #[test]
 fn who_withdraws_is_refreshed_no_more_unless_they_come_back() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let person = &owner.person;
     let leaving = person.post(&scenario, "/v1/me/withdrawal", &json!({}));
     assert_eq!(leaving.status, 202, "{}", leaving.text());
     let answer = refresh(&scenario, &person.refresh);
     assert_eq!(told(&answer), refused(403, "withdrawal_pending"));
-    let back = owner.on(&scenario, "phone-1");
+    let back = owner.on(&scenario, "phone-1-example-0001");
     let stayed = back.delete(&scenario, "/v1/me/withdrawal");
     assert_eq!(stayed.status, 204, "{}", stayed.text());
     back.refreshed(&scenario);
@@ -311,8 +314,8 @@ fn who_withdraws_is_refreshed_no_more_unless_they_come_back() {
 #[test]
 fn a_session_that_is_not_used_is_over_by_itself() {
     let scenario = with_environment(&[("SESSION_IDLE_S", "3")]);
-    let owner = Guest::new(&scenario, "phone-1");
-    let (idle, mut used) = (&owner.person, owner.on(&scenario, "phone-2"));
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    let (idle, mut used) = (&owner.person, owner.on(&scenario, "phone-2-example-0002"));
     let began = Instant::now();
     eventually("the idle one is over", || {
         used = used.refreshed(&scenario);
@@ -328,7 +331,7 @@ fn a_session_that_is_not_used_is_over_by_itself() {
 #[test]
 fn a_session_is_over_after_its_life_however_much_it_is_used() {
     let scenario = with_environment(&[("SESSION_LIFETIME_S", "3")]);
-    let mut person = guest(&scenario, "phone-1");
+    let mut person = guest(&scenario, "phone-1-example-0001");
     let over = eventually("the life is over", || {
         let answer = refresh(&scenario, &person.refresh);
         if answer.status != 200 {

@@ -13,8 +13,8 @@ const SESSIONS: &str = "/v1/me/sessions";
 #[test]
 fn a_member_sees_where_they_are_signed_in_and_signs_one_device_out() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
-    let tablet = owner.on(&scenario, "tablet-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    let tablet = owner.on(&scenario, "tablet-1-example-0001");
     let listed = tablet.get(&scenario, SESSIONS);
     assert_eq!(listed.status, 200, "{}", listed.text());
     let listed = listed.json();
@@ -24,7 +24,10 @@ fn a_member_sees_where_they_are_signed_in_and_signs_one_device_out() {
     };
     assert_eq!(
         told_of("device"),
-        [phone("tablet-1"), phone("phone-1")],
+        [
+            phone("tablet-1-example-0001"),
+            phone("phone-1-example-0001")
+        ],
         "the newest first"
     );
     assert_eq!(told_of("current"), [true, false]);
@@ -58,7 +61,10 @@ fn a_member_sees_where_they_are_signed_in_and_signs_one_device_out() {
 #[test]
 fn another_members_session_is_as_if_it_were_not_there() {
     let scenario = Scenario::start();
-    let (mina, bora) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let (mina, bora) = (
+        guest(&scenario, "phone-1-example-0001"),
+        guest(&scenario, "phone-2-example-0002"),
+    );
     let not_there = mina.delete(&scenario, &format!("{SESSIONS}/{NOBODY}"));
     let not_hers = mina.delete(&scenario, &format!("{SESSIONS}/{}", bora.session));
     for answer in [&not_there, &not_hers] {
@@ -101,14 +107,22 @@ fn member_routes() -> Vec<(&'static str, &'static str, Option<Value>)> {
             "/v1/auth/sign-out",
             Some(json!({ "scope": "local" })),
         ),
-        ("GET", "/v1/devices/phone-1/profile", None),
-        ("PUT", "/v1/devices/phone-1/profile", Some(json!({}))),
-        ("DELETE", "/v1/devices/phone-1/profile", None),
-        ("GET", "/v1/devices/phone-1/content-config", None),
+        ("GET", "/v1/devices/phone-1-example-0001/profile", None),
+        (
+            "PUT",
+            "/v1/devices/phone-1-example-0001/profile",
+            Some(json!({})),
+        ),
+        ("DELETE", "/v1/devices/phone-1-example-0001/profile", None),
+        (
+            "GET",
+            "/v1/devices/phone-1-example-0001/content-config",
+            None,
+        ),
         (
             "POST",
             "/v1/profiles",
-            Some(json!({ "device_id": "phone-1" })),
+            Some(json!({ "device_id": "phone-1-example-0001" })),
         ),
     ]
 }
@@ -132,7 +146,7 @@ fn ask(scenario: &Scenario, authorization: Option<&str>) -> Vec<(String, Respons
 #[test]
 fn every_route_of_members_says_what_is_wrong_with_a_token() {
     let scenario = with_environment(&[("ACCESS_TOKEN_LIFETIME_S", "2")]);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let (head, rest) = person.access.split_once('.').unwrap();
     let (payload, signature) = rest.split_once('.').unwrap();
     eventually("the token expires", || {
@@ -186,7 +200,7 @@ fn a_service_key_is_no_member() {
 #[test]
 fn a_token_for_another_app_or_of_another_issuer_opens_nothing() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     assert_eq!(person.get(&scenario, "/v1/me").status, 200);
     let description = scenario.courtyard.description().clone();
     for (variable, code) in [
@@ -201,7 +215,7 @@ fn a_token_for_another_app_or_of_another_issuer_opens_nothing() {
             ),
             (variable, "another"),
         ]);
-        for target in ["/v1/me", "/v1/devices/phone-1/profile"] {
+        for target in ["/v1/me", "/v1/devices/phone-1-example-0001/profile"] {
             let answer = person.get(&beside, target);
             assert_eq!(told(&answer), refused(401, code), "{target}");
         }
@@ -211,12 +225,12 @@ fn a_token_for_another_app_or_of_another_issuer_opens_nothing() {
 #[test]
 fn what_is_told_to_a_member_is_kept_by_nobody_on_the_way() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     for (route, answer) in ask(&scenario, Some(&format!("Bearer {}", person.access))) {
         assert!(answer.status < 500, "{route}: {}", answer.text());
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{route}");
     }
-    let etag = guest(&scenario, "phone-2");
+    let etag = guest(&scenario, "phone-2-example-0002");
     let me = etag.get(&scenario, "/v1/me");
     let held = Request::get("/v1/me").header("if-none-match", me.header("etag").unwrap());
     let unchanged = etag.send(&scenario, held);
@@ -227,9 +241,13 @@ fn what_is_told_to_a_member_is_kept_by_nobody_on_the_way() {
 #[test]
 fn a_member_writes_of_their_own_device_and_of_no_other() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     for (method, body) in [("PUT", Some(json!({}))), ("GET", None), ("DELETE", None)] {
-        for (device, own) in [("phone-1", true), ("phone-2", false), ("phone-11", false)] {
+        for (device, own) in [
+            ("phone-1-example-0001", true),
+            ("phone-2-example-0002", false),
+            ("phone-11", false),
+        ] {
             for of in ["profile", "content-config"] {
                 if (method, of) == ("DELETE", "content-config") {
                     continue;
@@ -248,8 +266,8 @@ fn a_member_writes_of_their_own_device_and_of_no_other() {
         }
     }
     // Signed in elsewhere, the same member writes of that device: tokens are bound, members are not.
-    let owner = Guest::new(&scenario, "phone-3");
-    let tablet = owner.on(&scenario, "tablet-3");
+    let owner = Guest::new(&scenario, "phone-3-example-0003");
+    let tablet = owner.on(&scenario, "tablet-3-example-0003");
     let put = |person: &Person, device: &str| {
         let target = format!("/v1/devices/{device}/profile");
         person
@@ -257,11 +275,17 @@ fn a_member_writes_of_their_own_device_and_of_no_other() {
             .status
     };
     assert_eq!(
-        (put(&owner.person, "phone-3"), put(&tablet, "tablet-3")),
+        (
+            put(&owner.person, "phone-3-example-0003"),
+            put(&tablet, "tablet-3-example-0003")
+        ),
         (200, 200)
     );
     assert_eq!(
-        (put(&owner.person, "tablet-3"), put(&tablet, "phone-3")),
+        (
+            put(&owner.person, "tablet-3-example-0003"),
+            put(&tablet, "phone-3-example-0003")
+        ),
         (403, 403)
     );
 }

@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     Country, Fault, FaultCode, Instant, RandomId,
     identity::{Consents, Provider, SessionDevice, Subject},
+    reported,
 };
 use garde::Validate;
 use kit::{
@@ -90,7 +91,10 @@ pub struct GuestBody {
     /// The secret that they were given.
     #[garde(inner(length(bytes, max = 128)))]
     guest_secret: Option<String>,
-    /// Where they are at home.
+    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(default, deserialize_with = "reported::value")]
+    #[schemars(with = "Option<String>")]
     country: Option<Country>,
     /// Whether they are under 14, in which case a guardian has to agree before they become a member.
     #[serde(default)]

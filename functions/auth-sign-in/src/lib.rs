@@ -8,6 +8,7 @@ use aws::Pace;
 use domain::{
     Country, RandomId,
     identity::{Consents, Provider, SessionDevice},
+    reported,
 };
 use garde::Validate;
 use kit::{
@@ -114,7 +115,10 @@ pub struct SignInBody {
     /// Where they are.
     #[garde(dive)]
     device: SessionDevice,
-    /// Where they are at home.
+    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(default, deserialize_with = "reported::value")]
+    #[schemars(with = "Option<String>")]
     country: Option<Country>,
     /// Whether they are under 14, in which case a guardian has to agree before they become a member.
     #[serde(default)]

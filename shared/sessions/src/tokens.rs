@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::Aws;
 use domain::{
-    DeviceKey, Instant,
+    Instant,
     identity::{RefreshToken, Session, SessionId, SessionTerms},
     keyring::Keys,
 };
@@ -118,7 +118,7 @@ impl Sessions {
         let grant = Grant {
             member: session.member,
             session: session.id,
-            device: DeviceKey::of(&session.device.id),
+            device: session.device.key(),
         };
         let signing_keys = self.signing_keys.get(now).await?;
         let access = self.issuer.issue(&signing_keys, grant, now, rng).await?;

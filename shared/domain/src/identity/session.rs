@@ -7,35 +7,82 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MemberId, SessionId};
-use crate::{DeviceId, Instant, Locale, Platform, Store};
+use crate::{DeviceId, DeviceKey, Instant, Locale, Platform, Store, reported};
 
-/// What an app says of the device that it signs in on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+/// What an app reports about the device that it signs in on. A value that cannot be read counts as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub struct SessionDevice {
-    /// The id that the app gave it.
-    pub id: DeviceId,
-    /// What it runs on.
-    pub platform: Platform,
-    /// Where the app was installed from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The id that the app gave the device, of at least 16 characters. One that many devices share
+    /// (`unknown`, an id of zeros) counts as absent: the session is then bound to no device.
+    #[serde(
+        default,
+        deserialize_with = "reported::device_id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<DeviceId>,
+    /// The platform that the app runs on: `ios`, `android` or `web`, in any case.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub platform: Option<Platform>,
+    /// The store that the app was installed from: `app_store`, `google_play`, `onestore`,
+    /// `galaxy_store` or `web`, in any case.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub store: Option<Store>,
-    /// The app's version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(chars, min = 1, max = 64)))]
+    /// The app's version, which begins with a number: `1.10`, `v2.0.0-beta.1`, `5.1.0 (2041)`.
+    #[serde(
+        default,
+        deserialize_with = "reported::version_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub app_version: Option<String>,
-    /// The operating system's version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(chars, min = 1, max = 64)))]
+    /// The app's build number, a whole number from 0.
+    #[serde(
+        default,
+        deserialize_with = "reported::build_number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub build: Option<u64>,
+    /// The operating system's version, which begins with a number.
+    #[serde(
+        default,
+        deserialize_with = "reported::version_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub os_version: Option<String>,
-    /// The model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(chars, min = 1, max = 128)))]
+    /// The model, as it names itself; at most 128 characters.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub model: Option<String>,
-    /// The language that its user reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The language that the user reads as a tag in any spelling (`ko-KR`, `zh_TW_#Hant`), or a list of
+    /// which the most preferred counts.
+    #[serde(
+        default,
+        deserialize_with = "reported::language",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub locale: Option<Locale>,
+}
+
+impl SessionDevice {
+    /// The key of the device that a session on it is bound to, if it is bound to one.
+    pub fn key(&self) -> Option<DeviceKey> {
+        self.id.as_ref().map(DeviceKey::of)
+    }
 }
 
 /// How long sessions last.
@@ -125,15 +172,7 @@ mod tests {
         Session {
             id: RandomId::from_bytes([1; 16]),
             member: RandomId::from_bytes([2; 16]),
-            device: SessionDevice {
-                id: "d".parse().unwrap(),
-                platform: Platform::Ios,
-                store: None,
-                app_version: None,
-                os_version: None,
-                model: None,
-                locale: None,
-            },
+            device: SessionDevice::default(),
             counter,
             created_at: Instant::from_seconds(0),
             rotated_at: Instant::from_seconds(rotated_at),

@@ -195,7 +195,7 @@ impl Members {
             .collect()
     }
 
-    /// Adds a new session, and that its member was on its device.
+    /// Adds a new session, and that its member was on its device, if it is bound to one.
     pub(super) fn put_session<'t>(
         &'t self,
         transaction: Transaction<'t>,
@@ -207,15 +207,17 @@ impl Members {
             signed_in_at: Instant,
         }
 
-        let device = domain::DeviceKey::of(&session.device.id);
         let seen = Seen {
             signed_in_at: session.created_at,
         };
+        let forgotten_at = session.created_at + terms.lifetime;
+        let transaction = transaction.put_if(self.session_item(session, terms)?, ABSENT, [])?;
+        let Some(device) = session.device.key() else {
+            return Ok(transaction);
+        };
         let theirs = keys::member_device(session.member, device);
         let its = keys::device_member(device, session.member);
-        let forgotten_at = session.created_at + terms.lifetime;
         transaction
-            .put_if(self.session_item(session, terms)?, ABSENT, [])?
             .put(self.table.encode(&theirs, &seen)?)?
             .put(self.table.encode_until(&its, &seen, forgotten_at)?)
     }

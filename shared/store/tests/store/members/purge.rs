@@ -19,8 +19,8 @@ const SECRETS: [&str; 7] = [
     "guest-secret",
     "Courtyard",
     "Gatehouse",
-    "old-phone",
-    "new-phone",
+    "old-phone-example-01",
+    "new-phone-example-01",
 ];
 
 /// A member of whom something is kept in every way there is, and who is about to be due.
@@ -30,7 +30,7 @@ async fn somebody(town: &Town) -> Due {
         guest_secret: Some("guest-secret"),
         ..identity(Provider::Guest, &guest)
     };
-    let member = entered(town.try_sign_in(&guest, "old-phone", NOON).await);
+    let member = entered(town.try_sign_in(&guest, "old-phone-example-01", NOON).await);
     let member = member.member.member.id;
     let apple = subject("001.subject");
     let apple = NewIdentity {
@@ -41,7 +41,7 @@ async fn somebody(town: &Town) -> Due {
         .members
         .link(member, &apple, None, town.stamp(), NOON, Ok);
     linked.await.unwrap();
-    entered(town.try_sign_in(&apple, "new-phone", NOON).await);
+    entered(town.try_sign_in(&apple, "new-phone-example-01", NOON).await);
     for (text, at) in [("Courtyard", NOON), ("Gatehouse", NOON + 7 * DAY)] {
         let change = ProfileChange {
             nickname: Some(Some(text.parse().unwrap())),
@@ -96,7 +96,7 @@ async fn assert_forgotten(town: &Town, member: MemberId, when: &str) {
         let key = NicknameKey::of(name);
         assert!(!kept.contains(key.as_str()), "{name} {when}");
     }
-    for device in ["old-phone", "new-phone"] {
+    for device in ["old-phone-example-01", "new-phone-example-01"] {
         let key = DeviceKey::of(&device.parse().unwrap()).to_string();
         assert!(!kept.contains(&key), "{device} {when}");
     }

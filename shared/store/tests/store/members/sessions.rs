@@ -142,7 +142,7 @@ async fn sessions_end_together_but_one_and_never_begin_again() {
     let google = identity(Provider::Google, &who);
     let mut sessions = Vec::new();
     for day in 0..3 {
-        let device = format!("phone-{day}");
+        let device = format!("phone-{day}-example-0001");
         let signed_in = town.try_sign_in(&google, &device, NOON + day * DAY);
         sessions.push(entered(signed_in.await).session);
     }
