@@ -43,13 +43,13 @@ fn new_guests_are_limited_by_address_and_an_ipv6_host_is_its_network() {
     ]);
     for nth in 0..3 {
         let address = format!("2001:db8::{nth}");
-        let answer = scenario.send(&from(&address, &format!("phone-{nth}")));
+        let answer = scenario.send(&from(&address, &format!("phone-{nth}-example-0001")));
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
-    let late = scenario.send(&from("2001:db8::ffff:1", "phone-9"));
+    let late = scenario.send(&from("2001:db8::ffff:1", "phone-9-example-0009"));
     limited(&late, "guests-address", 3_600);
     for other in ["2001:db8:0:1::1", "192.0.2.1"] {
-        let answer = scenario.send(&from(other, "phone-9"));
+        let answer = scenario.send(&from(other, "phone-9-example-0009"));
         assert_eq!(answer.status, 201, "{other}: {}", answer.text());
     }
     // No counter says whose it is.
@@ -63,30 +63,38 @@ fn new_guests_are_limited_by_address_and_an_ipv6_host_is_its_network() {
 #[test]
 fn new_guests_are_limited_by_device_and_old_ones_come_back() {
     let scenario = with_environment(&[("GUEST_LIMIT_DEVICE_PER_HOUR", "2")]);
-    let owner = Guest::new(&scenario, "phone-1");
-    assert_eq!(new_guest(&scenario, "phone-1").status, 201);
-    limited(&new_guest(&scenario, "phone-1"), "guests-device", 3_600);
-    assert_eq!(new_guest(&scenario, "phone-2").status, 201);
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    assert_eq!(new_guest(&scenario, "phone-1-example-0001").status, 201);
+    limited(
+        &new_guest(&scenario, "phone-1-example-0001"),
+        "guests-device",
+        3_600,
+    );
+    assert_eq!(new_guest(&scenario, "phone-2-example-0002").status, 201);
     for _ in 0..3 {
-        owner.on(&scenario, "phone-1");
+        owner.on(&scenario, "phone-1-example-0001");
     }
 }
 
 #[test]
 fn a_repeat_under_its_key_is_answered_though_the_limit_is_reached() {
     let scenario = with_environment(&[("GUEST_LIMIT_ADDRESS_PER_HOUR", "1")]);
-    let request = from("", "phone-1").header("idempotency-key", "k-1");
+    let request = from("", "phone-1-example-0001").header("idempotency-key", "k-1");
     let (first, again) = (scenario.send(&request), scenario.send(&request));
     assert_eq!((first.status, again.status), (201, 201), "{}", again.text());
-    limited(&new_guest(&scenario, "phone-1"), "guests-address", 3_600);
+    limited(
+        &new_guest(&scenario, "phone-1-example-0001"),
+        "guests-address",
+        3_600,
+    );
 }
 
 #[test]
 fn ten_wrong_secrets_of_a_guest_are_told_so_and_the_right_one_always_gets_in() {
     let scenario = Scenario::start();
-    let made = new_guest(&scenario, "phone-1").json();
+    let made = new_guest(&scenario, "phone-1-example-0001").json();
     let wrong = json!({
-        "device": phone("phone-1"), "guest_id": made["guest_id"], "guest_secret": "wrong",
+        "device": phone("phone-1-example-0001"), "guest_id": made["guest_id"], "guest_secret": "wrong",
     });
     let by_page = json!({
         "provider": "guest", "guest_id": made["guest_id"], "guest_secret": "wrong",
@@ -125,11 +133,11 @@ fn sign_ins_are_limited_by_address_and_by_device() {
         scenario.post("/v1/auth/sign-in", &body)
     };
     for status in [201, 200] {
-        assert_eq!(sign_in("phone-1").status, status);
+        assert_eq!(sign_in("phone-1-example-0001").status, status);
     }
-    limited(&sign_in("phone-1"), "sign-ins-device", 3_600);
-    assert_eq!(sign_in("phone-2").status, 200);
-    limited(&sign_in("phone-3"), "sign-ins-address", 60);
+    limited(&sign_in("phone-1-example-0001"), "sign-ins-device", 3_600);
+    assert_eq!(sign_in("phone-2-example-0002").status, 200);
+    limited(&sign_in("phone-3-example-0003"), "sign-ins-address", 60);
 }
 
 #[test]
@@ -141,7 +149,10 @@ fn refreshes_links_withdrawals_transfers_and_events_have_limits_of_their_own() {
         ("TRANSFER_LIMIT_ADDRESS_PER_HOUR", "1"),
         ("EVENTS_LIMIT_ADDRESS_PER_MIN", "1"),
     ]);
-    let (person, other) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let (person, other) = (
+        guest(&scenario, "phone-1-example-0001"),
+        guest(&scenario, "phone-2-example-0002"),
+    );
     let person = person.refreshed(&scenario).refreshed(&scenario);
     limited(
         &refresh(&scenario, &person.refresh),
@@ -164,7 +175,7 @@ fn refreshes_links_withdrawals_transfers_and_events_have_limits_of_their_own() {
         3_600,
     );
 
-    let code = json!({ "code": "0".repeat(20), "device": phone("phone-1") });
+    let code = json!({ "code": "0".repeat(20), "device": phone("phone-1-example-0001") });
     let first = scenario.post("/v1/auth/transfer", &code);
     assert_eq!(told(&first), refused(401, "transfer_code_invalid"));
     limited(

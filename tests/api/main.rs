@@ -41,6 +41,7 @@ mod purge;
 mod reauthentication;
 mod refresh;
 mod repeats;
+mod reported;
 mod scenario;
 mod sessions;
 mod sign_in;

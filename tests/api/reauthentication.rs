@@ -41,7 +41,7 @@ fn withdraw(scenario: &Scenario, person: &Person) -> (u16, String) {
 #[test]
 fn a_sign_in_of_more_than_ten_minutes_ago_links_unlinks_and_ends_nothing() {
     let (scenario, clock) = fast();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let recent = link(&scenario, &owner.person, "google", "g-1");
     assert_eq!(recent.status, 201, "{}", recent.text());
     wait(&clock, 11);
@@ -65,7 +65,7 @@ fn a_sign_in_of_more_than_ten_minutes_ago_links_unlinks_and_ends_nothing() {
     assert_ne!(attacker.id, person.id);
 
     // A sign-in on the same phone is enough.
-    let back = owner.on(&scenario, "phone-1");
+    let back = owner.on(&scenario, "phone-1-example-0001");
     let unlink = back.delete(&scenario, "/v1/me/identities/google");
     assert_eq!(unlink.status, 204, "{}", unlink.text());
     assert_eq!(withdraw(&scenario, &back).0, 202);

@@ -41,7 +41,7 @@ fn same(first: &Response, second: &Response) {
 #[test]
 fn a_guest_whose_response_was_lost_is_made_once_and_gets_the_same_secret() {
     let scenario = Scenario::start();
-    let body = json!({ "device": phone("phone-1") });
+    let body = json!({ "device": phone("phone-1-example-0001") });
     let first = under(&scenario, "k-1", GUEST, &body);
     assert_eq!(first.status, 201, "{}", first.text());
     assert_eq!(first.header("idempotent-replayed"), None);
@@ -74,10 +74,10 @@ fn a_guest_whose_response_was_lost_is_made_once_and_gets_the_same_secret() {
 #[test]
 fn another_body_under_the_same_key_is_refused_and_another_key_is_another_request() {
     let scenario = Scenario::start();
-    let body = json!({ "device": phone("phone-1") });
+    let body = json!({ "device": phone("phone-1-example-0001") });
     let first = under(&scenario, "k-1", GUEST, &body);
     assert_eq!(first.status, 201, "{}", first.text());
-    let other = json!({ "device": phone("phone-2") });
+    let other = json!({ "device": phone("phone-2-example-0002") });
     let reused = under(&scenario, "k-1", GUEST, &other);
     assert_eq!(told(&reused), refused(422, "idempotency_key_reused"));
     for key in ["", &"k".repeat(256)] {
@@ -90,7 +90,7 @@ fn another_body_under_the_same_key_is_refused_and_another_key_is_another_request
 
     // A guest who comes back is the same guest, in the same session.
     let back = json!({
-        "device": phone("phone-1"),
+        "device": phone("phone-1-example-0001"),
         "guest_id": second["guest_id"], "guest_secret": second["guest_secret"],
     });
     let (one, two) = (
@@ -107,7 +107,7 @@ fn a_sign_in_whose_response_was_lost_does_not_find_its_challenge_used() {
     let scenario = Scenario::start();
     for (provider, status) in [("google", 201), ("google", 200), ("apple", 201)] {
         let mut body = proof(&scenario, provider, "4711", json!({}));
-        body["device"] = phone("phone-1");
+        body["device"] = phone("phone-1-example-0001");
         let key = body["challenge_id"].as_str().unwrap().to_owned();
         let first = under(&scenario, &key, SIGN_IN, &body);
         assert_eq!(first.status, status, "{provider}: {}", first.text());
@@ -128,7 +128,7 @@ fn a_sign_in_whose_response_was_lost_does_not_find_its_challenge_used() {
 #[test]
 fn of_many_at_once_under_one_key_one_signs_in_and_the_others_wait_or_get_the_same() {
     let scenario = Scenario::start();
-    let body = json!({ "device": phone("phone-1") });
+    let body = json!({ "device": phone("phone-1-example-0001") });
     let answers = at_once(12, |_| under(&scenario, "k-1", GUEST, &body));
     let (done, waiting): (Vec<_>, Vec<_>) = answers.iter().partition(|a| a.status == 201);
     for answer in waiting {
@@ -144,14 +144,14 @@ fn of_many_at_once_under_one_key_one_signs_in_and_the_others_wait_or_get_the_sam
 #[test]
 fn a_request_that_was_refused_gives_its_key_back() {
     let scenario = Scenario::start();
-    let young = |agreed: bool| json!({ "device": phone("phone-1"), "under_14": true, "guardian_consent": agreed });
+    let young = |agreed: bool| json!({ "device": phone("phone-1-example-0001"), "under_14": true, "guardian_consent": agreed });
     let refusal = under(&scenario, "k-1", GUEST, &young(false));
     assert_eq!(told(&refusal), refused(403, "guardian_consent_required"));
     let joined = under(&scenario, "k-1", GUEST, &young(true));
     assert_eq!(joined.status, 201, "{}", joined.text());
 
     let mut body = proof(&scenario, "google", "4711", json!({}));
-    body["device"] = phone("phone-1");
+    body["device"] = phone("phone-1-example-0001");
     let mut bad = body.clone();
     bad["id_token"] = json!("a.b.c");
     let refusal = under(&scenario, "k-2", SIGN_IN, &bad);

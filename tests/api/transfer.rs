@@ -26,14 +26,14 @@ fn present(scenario: &Scenario, code: &str, device: &str) -> Response {
 #[test]
 fn a_guest_moves_to_another_phone_and_the_old_one_is_out() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
     assert_eq!(code.len(), 23, "{code}");
     let stored = json!(items(&scenario, "MembersTable", "", "")).to_string();
     assert!(!stored.contains(&code) && !stored.contains(&code.replace('-', "")));
 
     let typed = code.replace('-', " ").to_lowercase();
-    let moved = present(&scenario, &typed, "phone-2");
+    let moved = present(&scenario, &typed, "phone-2-example-0002");
     assert_eq!(moved.status, 200, "{}", moved.text());
     let moved = moved.json();
     assert_eq!(moved["created"], false);
@@ -50,27 +50,27 @@ fn a_guest_moves_to_another_phone_and_the_old_one_is_out() {
         told(&refresh(&scenario, &old.refresh)),
         refused(401, "token_invalid")
     );
-    let back = owner.try_on(&scenario, "phone-1");
+    let back = owner.try_on(&scenario, "phone-1-example-0001");
     assert_eq!(
         told(&back),
         refused(401, "token_invalid"),
         "the secret is another"
     );
     let again = json!({
-        "device": phone("phone-2"),
+        "device": phone("phone-2-example-0002"),
         "guest_id": moved["guest_id"], "guest_secret": moved["guest_secret"],
     });
     assert_eq!(scenario.post("/v1/auth/guest", &again).status, 200);
-    let used = present(&scenario, &code, "phone-3");
+    let used = present(&scenario, &code, "phone-3-example-0003");
     assert_eq!(told(&used), refused(401, "transfer_code_invalid"));
 }
 
 #[test]
 fn a_transfer_whose_response_was_lost_is_answered_again_under_its_key() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
-    let body = json!({ "code": code, "device": phone("phone-2") });
+    let body = json!({ "code": code, "device": phone("phone-2-example-0002") });
     let send = || {
         let request = Request::new("POST", TRANSFER).header("idempotency-key", "k-1");
         scenario.send(&request.json(&body))
@@ -87,12 +87,12 @@ fn a_transfer_whose_response_was_lost_is_answered_again_under_its_key() {
 #[test]
 fn a_code_that_is_no_code_or_was_tried_ten_times_is_refused_alike() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
     let begins = &code[..7];
     let wrong = format!("{begins}{}", "0".repeat(14));
     for code in ["", "nonsense", "0000000000-0000000000", &"0".repeat(20)] {
-        let answer = present(&scenario, code, "phone-2");
+        let answer = present(&scenario, code, "phone-2-example-0002");
         assert_eq!(
             told(&answer),
             refused(401, "transfer_code_invalid"),
@@ -100,15 +100,18 @@ fn a_code_that_is_no_code_or_was_tried_ten_times_is_refused_alike() {
         );
     }
     for _ in 0..10 {
-        let answer = present(&scenario, &wrong, "phone-2");
+        let answer = present(&scenario, &wrong, "phone-2-example-0002");
         assert_eq!(told(&answer), refused(401, "transfer_code_invalid"));
     }
-    let late = present(&scenario, &code, "phone-2");
+    let late = present(&scenario, &code, "phone-2-example-0002");
     assert_eq!(told(&late), refused(401, "transfer_code_invalid"));
     assert_eq!(owner.person.get(&scenario, "/v1/me").status, 200);
     // A new one works.
     let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
-    assert_eq!(present(&scenario, &code, "phone-2").status, 200);
+    assert_eq!(
+        present(&scenario, &code, "phone-2-example-0002").status,
+        200
+    );
 }
 
 #[test]
@@ -118,16 +121,19 @@ fn only_guests_have_codes_and_an_operator_may_issue_one_with_a_reason() {
     let answer = known.post(&scenario, CREATE, &json!({}));
     assert_eq!(told(&answer), refused(409, "guest_only"));
 
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let issue = |id: &str, body: &Value| {
         scenario.service_post(&format!("/admin/v1/members/{id}/transfer-code"), body)
     };
     let reason = json!({ "reason": "lost phone; receipt of 3 March checked" });
     let first = created(&issue(&owner.person.id, &reason));
     let second = created(&issue(&owner.person.id, &reason));
-    let replaced = present(&scenario, &first, "phone-2");
+    let replaced = present(&scenario, &first, "phone-2-example-0002");
     assert_eq!(told(&replaced), refused(401, "transfer_code_invalid"));
-    assert_eq!(present(&scenario, &second, "phone-2").status, 200);
+    assert_eq!(
+        present(&scenario, &second, "phone-2-example-0002").status,
+        200
+    );
     for (id, body, refusal) in [
         (known.id.as_str(), &reason, refused(409, "guest_only")),
         (NOBODY, &reason, refused(404, "not_found")),
@@ -160,14 +166,17 @@ fn only_guests_have_codes_and_an_operator_may_issue_one_with_a_reason() {
 #[test]
 fn a_banned_guest_stays_banned_on_the_other_phone_and_keeps_the_code() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
     let member = format!("/admin/v1/members/{}", owner.person.id);
     let ban = scenario.service_post(&format!("{member}/ban"), &json!({ "reason": "fraud" }));
     assert_eq!(ban.status, 200, "{}", ban.text());
-    let answer = present(&scenario, &code, "phone-2");
+    let answer = present(&scenario, &code, "phone-2-example-0002");
     assert_eq!(told(&answer), refused(403, "member_banned"));
     let lifted = scenario.service_post(&format!("{member}/unban"), &json!({ "reason": "appeal" }));
     assert_eq!(lifted.status, 200, "{}", lifted.text());
-    assert_eq!(present(&scenario, &code, "phone-2").status, 200);
+    assert_eq!(
+        present(&scenario, &code, "phone-2-example-0002").status,
+        200
+    );
 }

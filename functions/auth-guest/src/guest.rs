@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use domain::{
-    Country, DeviceKey, Fault, FaultCode, Instant, RandomId,
+    Country, Fault, FaultCode, Instant, RandomId,
     identity::{Consents, Provider, SessionDevice, Subject},
+    reported,
 };
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, call::Facts, extract, reply};
@@ -33,7 +34,10 @@ pub(crate) struct GuestBody {
     /// The secret that they were given.
     #[garde(inner(length(bytes, max = 128)))]
     guest_secret: Option<String>,
-    /// Where they are at home.
+    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(default, deserialize_with = "reported::value")]
+    #[schemars(with = "Option<String>")]
     country: Option<Country>,
     /// Whether they are under 14, in which case a guardian has to agree before they become a member.
     #[serde(default)]
@@ -76,7 +80,7 @@ impl State {
                 }
                 let per_address = self.settings.guests_per_address.per_hour("guests-address");
                 let per_device = self.settings.guests_per_device.per_hour("guests-device");
-                let device = CountedBy::Device(DeviceKey::of(&body.device.id));
+                let device = CountedBy::Device(body.device.key());
                 self.limits.check(address, per_address, now).await?;
                 self.limits.check(device, per_device, now).await?;
                 (new_guest(now, rng)?, Some(new_secret(rng)))

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use aws::Pace;
 use domain::{
-    Country, DeviceKey, Instant, RandomId,
+    Country, Instant, RandomId,
     identity::{Consents, Provider, SessionDevice},
+    reported,
 };
 use garde::Validate;
 use kit::{
@@ -145,7 +146,10 @@ pub struct SignInBody {
     /// Where they are.
     #[garde(dive)]
     device: SessionDevice,
-    /// Where they are at home.
+    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(default, deserialize_with = "reported::value")]
+    #[schemars(with = "Option<String>")]
     country: Option<Country>,
     /// Whether they are under 14, in which case a guardian has to agree before they become a member.
     #[serde(default)]
@@ -195,7 +199,7 @@ impl State {
         let by_address = self.settings.per_address.per_minute("sign-ins-address");
         let by_device = self.settings.per_device.per_hour("sign-ins-device");
         let address = CountedBy::Address(facts.address);
-        let device = CountedBy::Device(DeviceKey::of(&body.device.id));
+        let device = CountedBy::Device(body.device.key());
         self.limits.check(address, by_address, now).await?;
         self.limits.check(device, by_device, now).await?;
         let claimed = Claimed {

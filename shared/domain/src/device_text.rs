@@ -1,4 +1,4 @@
-//! Free text that an app reports about its device: model, versions.
+//! Free text that an app reports about its device, such as its model.
 //!
 //! A shipped app cannot be changed, so such a text is never refused. It is shown to operators and
 //! written into logs, so it is cleaned when it is read: nothing in it can start a new line, hide, or
@@ -7,11 +7,8 @@
 use serde::{Deserialize, Deserializer};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// The longest version, in characters.
-const SHORT: usize = 64;
-
-/// The longest model, in characters.
-const LONG: usize = 128;
+/// The longest text, in characters.
+const LONGEST: usize = 128;
 
 /// Returns `text` on one line, without control and formatting characters (bidirectional overrides
 /// among them), private and unassigned ones, and without space around it, cut off after `most`
@@ -35,19 +32,10 @@ pub fn clean(text: &str, most: usize) -> Option<String> {
     (!cut.is_empty()).then(|| cut.to_owned())
 }
 
-/// Reads an optional version.
-pub(crate) fn short<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    optional(from, SHORT)
-}
-
-/// Reads an optional model.
-pub(crate) fn long<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    optional(from, LONG)
-}
-
-fn optional<'de, D: Deserializer<'de>>(from: D, most: usize) -> Result<Option<String>, D::Error> {
+/// Reads an optional text.
+pub(crate) fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
-    Ok(text.and_then(|text| clean(&text, most)))
+    Ok(text.and_then(|text| clean(&text, LONGEST)))
 }
 
 #[cfg(test)]

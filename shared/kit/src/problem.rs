@@ -219,16 +219,16 @@ impl Problem {
             })
     }
 
-    /// The answer to the caller of the request `request_id`, who reads `locale`.
+    /// The answer to the caller of the request `request_id`, who reads `languages`.
     pub(crate) fn into_response(
         mut self,
         trace_id: &str,
         request_id: &str,
-        locale: Option<&Locale>,
+        languages: &[Locale],
     ) -> crate::Response {
         let told = |member| match member {
             Member::Value(value) => value,
-            Member::Text(text) => Value::from(text.choose(locale)),
+            Member::Text(text) => Value::from(text.choose(languages)),
         };
         let detail = self.take_detail();
         let members = std::mem::take(&mut self.members).into_iter();
@@ -354,8 +354,9 @@ mod tests {
             serde_json::from_str(r#"{"default":"Cheating","ko":"부정행위"}"#).unwrap();
         let told = |locale: Option<&str>, ends_at| {
             let locale: Option<Locale> = locale.map(|tag| tag.parse().unwrap());
+            let languages = locale.as_slice();
             let problem = Problem::banned(message.clone(), ends_at);
-            let response = problem.into_response("t", "r", locale.as_ref());
+            let response = problem.into_response("t", "r", languages);
             serde_json::from_slice::<Value>(response.body()).unwrap()
         };
         let for_a_while = told(Some("ko-KR"), Some(Instant::from_seconds(0)));
@@ -380,7 +381,7 @@ mod tests {
         ] {
             let now = Instant::from_millis(now_ms);
             let problem = Problem::maintenance(message.clone(), ends_at, now);
-            let response = problem.into_response("t", "r", None);
+            let response = problem.into_response("t", "r", &[]);
             assert_eq!(response.status(), 503);
             assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");

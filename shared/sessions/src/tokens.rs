@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::Aws;
 use domain::{
-    DeviceKey, Instant,
+    Instant,
     identity::{Ban, MemberId, RefreshToken, Session, SessionId, SessionTerms},
     keyring::Keys,
 };

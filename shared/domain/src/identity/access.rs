@@ -25,8 +25,9 @@ pub struct AccessClaims {
     pub sub: MemberId,
     /// The session.
     pub sid: SessionId,
-    /// The key of the device that the session is bound to.
-    pub dev: DeviceKey,
+    /// The key of the device that the session is bound to; absent where it is bound to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev: Option<DeviceKey>,
     /// Its own id.
     pub jti: RandomId,
     /// When it was issued.

@@ -7,59 +7,109 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MemberId, SessionId};
-use crate::{DeviceId, DeviceKey, Instant, Locale, Platform, Store, device_text};
+use crate::{DeviceId, DeviceKey, Instant, Locale, Platform, Store, device_text, reported};
 
-/// What an app says of the device that it signs in on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+/// What an app reports about the device that it signs in on. A value that cannot be read counts as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub struct SessionDevice {
-    /// The id that the app gave it.
-    pub id: DeviceId,
-    /// What it runs on.
-    pub platform: Platform,
-    /// Where the app was installed from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub store: Option<Store>,
-    /// The app's version. Control and formatting characters are removed, and what follows the first
-    /// 64 characters is cut off.
+    /// The id that the app gave the device, of at least 16 characters. One that many devices share
+    /// (`unknown`, an id of zeros) counts as absent: the session is then bound to no device.
     #[serde(
         default,
-        deserialize_with = "device_text::short",
+        deserialize_with = "reported::device_id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<DeviceId>,
+    /// The platform that the app runs on: `ios`, `android` or `web`, in any case.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub platform: Option<Platform>,
+    /// The store that the app was installed from: `app_store`, `google_play`, `onestore`,
+    /// `galaxy_store` or `web`, in any case.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub store: Option<Store>,
+    /// The app's version, which begins with a number: `1.10`, `v2.0.0-beta.1`, `5.1.0 (2041)`.
+    #[serde(
+        default,
+        deserialize_with = "reported::version_text",
         skip_serializing_if = "Option::is_none"
     )]
     pub app_version: Option<String>,
-    /// The operating system's version, cleaned in the same way.
+    /// The app's build number, a whole number from 0.
     #[serde(
         default,
-        deserialize_with = "device_text::short",
+        deserialize_with = "reported::build_number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub build: Option<u64>,
+    /// The operating system's version, which begins with a number.
+    #[serde(
+        default,
+        deserialize_with = "reported::version_text",
         skip_serializing_if = "Option::is_none"
     )]
     pub os_version: Option<String>,
-    /// The model, cleaned in the same way and cut off after 128 characters.
+    /// The model, as it names itself. Control and formatting characters are removed, and what follows
+    /// the first 128 characters is cut off.
     #[serde(
         default,
-        deserialize_with = "device_text::long",
+        deserialize_with = "device_text::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub model: Option<String>,
-    /// The language that its user reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The language that the user reads as a tag in any spelling (`ko-KR`, `zh_TW_#Hant`), or a list of
+    /// which the most preferred counts.
+    #[serde(
+        default,
+        deserialize_with = "reported::language",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub locale: Option<Locale>,
 }
 
-/// What is stored and shown of the device of a session: everything but its id.
+impl SessionDevice {
+    /// The key of the device that a session on it is bound to, if it is bound to one.
+    pub fn key(&self) -> Option<DeviceKey> {
+        self.id.as_ref().map(DeviceKey::of)
+    }
+}
+
+/// What is stored and shown of the device of a session: everything but its id. A stored value that
+/// this version cannot read any more counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceInfo {
     /// The operating system, or `web`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub platform: Option<Platform>,
     /// The store that the app was installed from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub store: Option<Store>,
     /// The app's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_version: Option<String>,
+    /// The app's build number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<u64>,
     /// The operating system's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
@@ -67,16 +117,21 @@ pub struct DeviceInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The language that its user reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "reported::language",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub locale: Option<Locale>,
 }
 
 impl From<SessionDevice> for DeviceInfo {
     fn from(device: SessionDevice) -> Self {
         Self {
-            platform: device.platform.into(),
+            platform: device.platform,
             store: device.store,
             app_version: device.app_version,
+            build: device.build,
             os_version: device.os_version,
             model: device.model,
             locale: device.locale,
@@ -104,8 +159,8 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub member: MemberId,
-    /// The key of the device that it is bound to; the device's id is not stored.
-    pub device_key: DeviceKey,
+    /// The key of the device that it is bound to, if it is bound to one; the id is not stored.
+    pub device_key: Option<DeviceKey>,
     /// What the app reported about that device.
     pub device: DeviceInfo,
     /// The counter of the live refresh token.
@@ -177,7 +232,7 @@ mod tests {
         Session {
             id: RandomId::from_bytes([1; 16]),
             member: RandomId::from_bytes([2; 16]),
-            device_key: DeviceKey::from_bytes([3; 16]),
+            device_key: Some(DeviceKey::from_bytes([3; 16])),
             device: DeviceInfo::default(),
             counter,
             created_at: Instant::from_seconds(0),
@@ -225,18 +280,19 @@ mod tests {
     #[test]
     fn the_texts_of_a_device_are_cleaned_and_never_refused() {
         let device = |texts: serde_json::Value| -> SessionDevice {
-            let mut device = serde_json::json!({"id": "d", "platform": "ios"});
+            let mut device = serde_json::json!({"platform": "ios"});
             let all = device.as_object_mut().unwrap();
             all.extend(texts.as_object().unwrap().clone());
             serde_json::from_value(device).unwrap()
         };
-        let long = "x".repeat(5_000);
+        let long = &"x".repeat(5_000);
         let cleaned = device(serde_json::json!({
             "model": "SM-\u{202e}S928N\r\nlevel=error\u{0}", "os_version": " ", "app_version": long,
         }));
         assert_eq!(cleaned.model.as_deref(), Some("SM-S928N level=error"));
-        assert_eq!(cleaned.os_version, None);
-        assert_eq!(cleaned.app_version.map(|text| text.len()), Some(64));
+        assert_eq!((cleaned.os_version, cleaned.app_version), (None, None));
+        let cut = device(serde_json::json!({ "model": long }));
+        assert_eq!(cut.model.map(|text| text.len()), Some(128));
         assert_eq!(device(serde_json::json!({"model": null})).model, None);
     }
 

@@ -68,8 +68,8 @@ pub struct Limits {
 pub enum CountedBy<'a> {
     /// The caller's address; an IPv6 address by its /64. Without one nothing is counted.
     Address(Option<IpAddr>),
-    /// A device.
-    Device(DeviceKey),
+    /// A device. Without one, or with an id that many devices share, nothing is counted.
+    Device(Option<DeviceKey>),
     /// A session.
     Session(SessionId),
     /// Anything else that has a short name.
@@ -80,7 +80,7 @@ impl CountedBy<'_> {
     fn name(self) -> Option<String> {
         match self {
             Self::Address(address) => Some(format!("address {}", network(address?))),
-            Self::Device(device) => Some(format!("device {device}")),
+            Self::Device(device) => Some(format!("device {}", device?)),
             Self::Session(session) => Some(format!("session {session}")),
             Self::Name(name) => Some(format!("name {name}")),
         }

@@ -61,7 +61,8 @@ struct SessionItem {
 struct StoredDevice<'a> {
     /// The device's key. An earlier version requires an id here, so that it can read the item after a
     /// roll-back.
-    id: DeviceKey,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<DeviceKey>,
     #[serde(flatten)]
     info: &'a DeviceInfo,
 }
@@ -69,7 +70,8 @@ struct StoredDevice<'a> {
 /// What items of earlier versions have in `device` in addition to a [`DeviceInfo`].
 #[derive(Deserialize)]
 struct PlainDevice {
-    id: DeviceId,
+    #[serde(default)]
+    id: Option<String>,
 }
 
 impl Members {
@@ -96,22 +98,26 @@ impl Members {
                 rotated_at: now.max(session.rotated_at),
                 ..session
             };
+            let device_key = next.device_key.map(|key| (":device_key", string(key)));
             let updated = self
                 .table
                 .update(
                     &keys::session(next.member, next.id),
                     // The device is written again because an earlier version stored its id.
-                    "SET turn = :next, rotated_at = :now, expires_at = :over, \
-                     device_key = :device_key, device = :device",
+                    &format!(
+                        "SET turn = :next, rotated_at = :now, expires_at = :over, device = :device{}",
+                        device_key.as_ref().map_or("", |_| ", device_key = :device_key")
+                    ),
                     Some("turn = :turn"),
                     [
                         (":next", number(next.counter)),
                         (":now", string(next.rotated_at)),
                         (":over", number(next.ends_at(terms).as_seconds())),
-                        (":device_key", string(next.device_key)),
                         (":device", string(self.device_text(&next)?)),
                         (":turn", number(counter)),
-                    ],
+                    ]
+                    .into_iter()
+                    .chain(device_key),
                 )
                 .await;
             match updated {
@@ -318,7 +324,7 @@ impl Members {
             .collect()
     }
 
-    /// Adds a new session, and that its member was on its device.
+    /// Adds a new session, and that its member was on its device, if it is bound to one.
     pub(super) fn put_session<'t>(
         &'t self,
         transaction: Transaction<'t>,
@@ -330,15 +336,17 @@ impl Members {
             signed_in_at: Instant,
         }
 
-        let device = session.device_key;
         let seen = Seen {
             signed_in_at: session.created_at,
         };
+        let forgotten_at = session.created_at + terms.lifetime;
+        let transaction = transaction.put_if(self.session_item(session, terms)?, ABSENT, [])?;
+        let Some(device) = session.device_key else {
+            return Ok(transaction);
+        };
         let theirs = keys::member_device(session.member, device);
         let its = keys::device_member(device, session.member);
-        let forgotten_at = session.created_at + terms.lifetime;
         transaction
-            .put_if(self.session_item(session, terms)?, ABSENT, [])?
             .put(self.table.encode(&theirs, &seen)?)?
             .put(self.table.encode_until(&its, &seen, forgotten_at)?)
     }
@@ -346,7 +354,7 @@ impl Members {
     fn session_item(&self, session: &Session, terms: &SessionTerms) -> Result<Item, StoreError> {
         let item = SessionItem {
             id: session.id,
-            device_key: Some(session.device_key.to_string()),
+            device_key: session.device_key.map(|key| key.to_string()),
             device: self.device_text(session)?,
             turn: session.counter,
             created_at: session.created_at,
@@ -371,12 +379,16 @@ impl Members {
         let item: SessionItem = self.table.decode(item)?;
         let device: DeviceInfo = serde_json::from_str(&item.device).map_err(corrupt)?;
         let device_key = match &item.device_key {
-            Some(key) => key
-                .parse()
-                .map_err(|e| StoreError::corrupt(self.table.name(), e))?,
+            Some(key) => {
+                let key = key.parse();
+                Some(key.map_err(|e| StoreError::corrupt(self.table.name(), e))?)
+            }
             None => {
                 let plain: PlainDevice = serde_json::from_str(&item.device).map_err(corrupt)?;
-                DeviceKey::of(&plain.id)
+                let reported = plain.id.map(|id| DeviceId::reported(&id));
+                let id = reported.transpose();
+                let id = id.map_err(|e| StoreError::corrupt(self.table.name(), e))?;
+                id.flatten().as_ref().map(DeviceKey::of)
             }
         };
         Ok(Session {

@@ -54,8 +54,8 @@ pub struct Newcomer {
 pub struct NewSession {
     /// Its id.
     pub id: SessionId,
-    /// The key of the device that it is bound to.
-    pub device_key: DeviceKey,
+    /// The key of the device that it is bound to, if it is bound to one.
+    pub device_key: Option<DeviceKey>,
     /// What the app reports about that device.
     pub device: DeviceInfo,
 }
@@ -304,7 +304,7 @@ impl NewSession {
     pub fn on(id: SessionId, device: SessionDevice) -> Self {
         Self {
             id,
-            device_key: DeviceKey::of(&device.id),
+            device_key: device.key(),
             device: device.into(),
         }
     }

@@ -23,7 +23,7 @@ fn claims() -> AccessClaims {
         aud: "app".into(),
         sub: id(1),
         sid: id(2),
-        dev: DeviceKey::from_bytes([3; 16]),
+        dev: Some(DeviceKey::from_bytes([3; 16])),
         jti: id(4),
         iat: NOON.as_seconds(),
         exp: NOON.as_seconds() + 900,
@@ -80,7 +80,7 @@ async fn a_token_of_ours_says_who_calls_until_the_second_it_expires() {
     let member = Principal::Member {
         id: id(1),
         session: id(2),
-        device: DeviceKey::from_bytes([3; 16]),
+        device: Some(DeviceKey::from_bytes([3; 16])),
     };
     assert_eq!(known.unwrap(), member);
     let end = NOON + Duration::from_secs(900);

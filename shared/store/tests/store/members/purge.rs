@@ -21,8 +21,8 @@ const SECRETS: [&str; 7] = [
     "guest-secret",
     "Courtyard",
     "Gatehouse",
-    "old-phone",
-    "new-phone",
+    "old-phone-example-01",
+    "new-phone-example-01",
 ];
 
 /// A member of whom something is kept in every way there is, and who is about to be due.
@@ -32,7 +32,7 @@ async fn somebody(town: &Town) -> Due {
         guest_secret: Some("guest-secret"),
         ..identity(Provider::Guest, &guest)
     };
-    let member = entered(town.try_sign_in(&guest, "old-phone", NOON).await);
+    let member = entered(town.try_sign_in(&guest, "old-phone-example-01", NOON).await);
     let member = member.member.member.id;
     let code = TransferCode::new(&mut *town.rng.lock().unwrap());
     let made = town
@@ -48,7 +48,7 @@ async fn somebody(town: &Town) -> Due {
         .members
         .link(member, &apple, None, town.stamp(), NOON, Ok);
     linked.await.unwrap();
-    entered(town.try_sign_in(&apple, "new-phone", NOON).await);
+    entered(town.try_sign_in(&apple, "new-phone-example-01", NOON).await);
     for (text, at) in [("Courtyard", NOON), ("Gatehouse", NOON + 7 * DAY)] {
         let change = ProfileChange {
             nickname: Some(Some(text.parse().unwrap())),
@@ -103,7 +103,7 @@ async fn assert_forgotten(town: &Town, member: MemberId, when: &str) {
         let key = NicknameKey::of(name);
         assert!(!kept.contains(key.as_str()), "{name} {when}");
     }
-    for device in ["old-phone", "new-phone"] {
+    for device in ["old-phone-example-01", "new-phone-example-01"] {
         let key = DeviceKey::of(&device.parse().unwrap()).to_string();
         assert!(!kept.contains(&key), "{device} {when}");
     }
@@ -129,7 +129,12 @@ async fn between_whichever_steps_the_purge_is_cut_off_the_next_run_ends_the_same
         let neighbour = town.sign_in(Provider::Google, "neighbour").await;
         let before = town.everything().await;
         for secret in SECRETS {
-            let hashed = ["guest-secret", "Courtyard", "old-phone", "new-phone"];
+            let hashed = [
+                "guest-secret",
+                "Courtyard",
+                "old-phone-example-01",
+                "new-phone-example-01",
+            ];
             let in_clear = !hashed.contains(&secret);
             assert_eq!(before.contains(secret), in_clear, "{secret}");
         }

@@ -87,7 +87,7 @@ async fn members_are_found_by_their_device_and_by_their_subject() {
     let one = town.sign_in(Provider::Google, "1").await.member.member.id;
     let two = town.sign_in(Provider::Google, "2").await.member.member.id;
     town.sign_in(Provider::Google, "1").await;
-    let device = DeviceKey::of(&"phone".parse().unwrap());
+    let device = DeviceKey::of(&"phone-0-example-0000".parse().unwrap());
     let mut found = town.members.by_device(device, NOON).await.unwrap();
     found.sort();
     let mut expected = [one, two];

@@ -157,7 +157,7 @@ async fn sessions_end_together_but_one_and_never_begin_again() {
     let google = identity(Provider::Google, &who);
     let mut sessions = Vec::new();
     for day in 0..3 {
-        let device = format!("phone-{day}");
+        let device = format!("phone-{day}-example-0001");
         let signed_in = town.try_sign_in(&google, &device, NOON + day * DAY);
         sessions.push(entered(signed_in.await).session);
     }
@@ -199,14 +199,18 @@ async fn a_session_of_an_earlier_version_is_read_and_written_without_its_devices
         sk.starts_with("session#")
     });
     let key = key.unwrap();
-    let old = r#"{"id":"phone","platform":"ios","model":"iPhone17,1"}"#;
+    let old = r#"{"id":"phone-0-example-0000","platform":"ios","model":"iPhone17,1"}"#;
     let update = "SET device = :value REMOVE device_key, authenticated_at";
     let old = raw::Value::S(old.into());
     raw::change(&town.dynamo.endpoint, key, update, old).await;
 
     let read = town.members.sessions(session.member, NOON).await.unwrap();
     assert_eq!(read, [session.clone()]);
-    assert!(town.everything().await.contains(r#"\"id\":\"phone\""#));
+    assert!(
+        town.everything()
+            .await
+            .contains(r#"\"id\":\"phone-0-example-0000\""#)
+    );
     live(
         town.members
             .refresh(read[0].clone(), 1, NOON, &TERMS)
@@ -215,7 +219,12 @@ async fn a_session_of_an_earlier_version_is_read_and_written_without_its_devices
     );
     let written = town.members.sessions(session.member, NOON).await.unwrap();
     assert_eq!(written[0].device_key, session.device_key);
-    assert!(!town.everything().await.contains(r#"\"id\":\"phone\""#));
+    assert!(
+        !town
+            .everything()
+            .await
+            .contains(r#"\"id\":\"phone-0-example-0000\""#)
+    );
 }
 
 #[tokio::test]
@@ -226,7 +235,7 @@ async fn a_member_has_at_most_twenty_sessions_and_the_least_recently_used_ends()
     let mut sessions = Vec::new();
     for minute in 0..20 {
         let at = NOON + minute * Duration::from_secs(60);
-        let signed_in = town.try_sign_in(&google, "phone", at).await;
+        let signed_in = town.try_sign_in(&google, "phone-0-example-0000", at).await;
         sessions.push(entered(signed_in).session);
     }
     let member = sessions[0].member;
@@ -238,7 +247,7 @@ async fn a_member_has_at_most_twenty_sessions_and_the_least_recently_used_ends()
             .await
             .unwrap(),
     );
-    let newest = entered(town.try_sign_in(&google, "phone", now).await).session;
+    let newest = entered(town.try_sign_in(&google, "phone-0-example-0000", now).await).session;
     let left = ids(&town.members.sessions(member, now).await.unwrap());
     assert_eq!(left.len(), MOST_SESSIONS);
     assert!(left.contains(&newest.id) && left.contains(&sessions[0].id));
@@ -255,7 +264,10 @@ async fn sign_ins_at_once_leave_no_more_than_twenty_sessions_and_all_get_in() {
             tokio::spawn(async move {
                 let who = subject("1");
                 let google = identity(Provider::Google, &who);
-                entered(town.try_sign_in(&google, "phone", NOON).await)
+                entered(
+                    town.try_sign_in(&google, "phone-0-example-0000", NOON)
+                        .await,
+                )
             })
         })
         .collect();
@@ -274,7 +286,7 @@ async fn sessions_are_listed_in_pages_the_newest_first() {
     let mut all = Vec::new();
     for minute in 0..7 {
         let at = NOON + minute * Duration::from_secs(60);
-        all.push(entered(town.try_sign_in(&google, "phone", at).await).session);
+        all.push(entered(town.try_sign_in(&google, "phone-0-example-0000", at).await).session);
     }
     // Ids sort by the time at which they are made, which is the same for all of these.
     all.sort_by_key(|session| std::cmp::Reverse(session.id));

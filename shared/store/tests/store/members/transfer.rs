@@ -15,7 +15,11 @@ async fn guest(town: &Town, name: &str) -> Session {
         guest_secret: Some("old-secret"),
         ..identity(Provider::Guest, &who)
     };
-    entered(town.try_sign_in(&with_secret, "old-phone", NOON).await).session
+    entered(
+        town.try_sign_in(&with_secret, "old-phone-example-01", NOON)
+            .await,
+    )
+    .session
 }
 
 fn code(town: &Town) -> TransferCode {
@@ -60,7 +64,7 @@ async fn a_code_moves_a_guest_to_another_phone_once_and_ends_the_old_one() {
     let old = guest(&town, "g-1").await;
     let code = made(&town, &old).await;
     assert!(!town.everything().await.contains(&code.text()));
-    let moved = present(&town, &code, &town.new_session("new-phone")).await;
+    let moved = present(&town, &code, &town.new_session("new-phone-example-01")).await;
     let Transferring::Entered(entered, who) = moved else {
         panic!("{moved:?}");
     };
@@ -83,7 +87,7 @@ async fn a_code_bears_ten_wrong_tries_and_seven_days() {
     let wrong: TransferCode = format!("{}{}", code.handle(), "0".repeat(14))
         .parse()
         .unwrap();
-    let phone = town.new_session("new-phone");
+    let phone = town.new_session("new-phone-example-01");
     let late = at(&town, &code, &phone, NOON + TransferCode::LIFETIME).await;
     assert_eq!(late, Transferring::Invalid);
     for _ in 0..8 {
@@ -118,7 +122,7 @@ async fn of_many_who_present_a_code_at_once_one_gets_in() {
         .map(|nth| {
             let (town, code) = (Arc::clone(&town), code.clone());
             tokio::spawn(async move {
-                let phone = town.new_session(&format!("phone-{nth}"));
+                let phone = town.new_session(&format!("phone-{nth}-example-0001"));
                 present(&town, &code, &phone).await
             })
         })
@@ -138,7 +142,7 @@ async fn a_new_code_replaces_the_one_before_and_only_guests_have_one() {
     let old = guest(&town, "g-1").await;
     let (first, second) = (made(&town, &old).await, made(&town, &old).await);
     assert_eq!(town.count("transfer-code#").await, 1);
-    let phone = town.new_session("new-phone");
+    let phone = town.new_session("new-phone-example-01");
     assert_eq!(present(&town, &first, &phone).await, Transferring::Invalid);
     town.link(old.member, Provider::Google, "1").await;
     let another = code(&town);
@@ -172,6 +176,6 @@ async fn a_code_whose_response_was_lost_is_made_and_used_once() {
     lose_one();
     let code = made(&town, &old).await;
     lose_one();
-    let moved = present(&town, &code, &town.new_session("new-phone")).await;
+    let moved = present(&town, &code, &town.new_session("new-phone-example-01")).await;
     assert!(matches!(moved, Transferring::Entered(..)), "{moved:?}");
 }
