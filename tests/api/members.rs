@@ -25,7 +25,7 @@ fn me(scenario: &Scenario, person: &Person) -> Value {
 #[test]
 fn a_patch_is_merged_into_what_is_there() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let first = json!({
         "nickname": "귀여운고양이", "locale": "ko-KR", "country": "KR",
         "attributes": { "level": 3, "plan": "pro", "beta": true },
@@ -71,7 +71,7 @@ fn a_patch_is_merged_into_what_is_there() {
 #[test]
 fn a_patch_says_which_version_it_changes() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let body = json!({ "country": "KR" });
     let without = person.send(&scenario, Request::new("PATCH", "/v1/me").json(&body));
     assert_eq!(told(&without), refused(428, "precondition_required"));
@@ -107,7 +107,7 @@ fn a_patch_says_which_version_it_changes() {
 #[test]
 fn what_is_no_profile_is_refused_whole_with_a_pointer() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let before = me(&scenario, &person);
     for (body, pointer) in [
         (json!({ "country": "KR", "surprise": 1 }), "/surprise"),
@@ -147,7 +147,7 @@ fn what_is_no_profile_is_refused_whole_with_a_pointer() {
 #[test]
 fn what_a_member_agreed_to_is_kept_with_its_date() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let agree = |body: Value| {
         let answer = person.post(&scenario, "/v1/me/consents", &body);
         assert_eq!(answer.status, 200, "{body}: {}", answer.text());
@@ -224,7 +224,7 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
         &scenario,
         &json!({ "attributes": { "guild": "cats" }, "country": "KR" }),
     );
-    let device = "mina-at-google-phone";
+    let device = "mina-at-google-phone-example-01";
     for (of, body) in [
         (
             "profile",
@@ -254,7 +254,11 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
         .collect();
     assert_eq!(subjects, ["mina-at-google", "mina-at-line"]);
     assert_eq!(document["sessions"][0]["id"], person.session.as_str());
-    assert_eq!(document["sessions"][0]["device"]["id"], device);
+    let shown = &document["sessions"][0]["device"];
+    assert_eq!(
+        (&shown["platform"], &shown["id"]),
+        (&json!("ios"), &Value::Null)
+    );
     let [kept] = document["devices"].as_array().unwrap().as_slice() else {
         panic!("{document}");
     };
@@ -264,7 +268,7 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
     assert_eq!(document["under_14"], false);
 
     let child = json!({
-        "device": phone("phone-2"), "under_14": true, "guardian_consent": true,
+        "device": phone("phone-2-example-0002"), "under_14": true, "guardian_consent": true,
     });
     let other = Person::of(&scenario.post("/v1/auth/guest", &child).json());
     let others = export(&scenario, &other);
@@ -293,7 +297,7 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
 #[test]
 fn who_withdraws_is_told_until_when_they_can_come_back() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let stay = || person.delete(&scenario, "/v1/me/withdrawal");
     assert_eq!(told(&stay()), refused(409, "withdrawal_not_pending"));
     let begun = person.post(&scenario, "/v1/me/withdrawal", &json!({}));
@@ -319,7 +323,7 @@ fn who_withdraws_is_told_until_when_they_can_come_back() {
 #[test]
 fn fifty_patches_at_once_of_whatever_version_are_all_merged() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let answers = at_once(50, |number| {
         person.patch(
             &scenario,
@@ -337,7 +341,7 @@ fn fifty_patches_at_once_of_whatever_version_are_all_merged() {
 #[test]
 fn attributes_are_bounded_in_sum_and_a_member_who_fills_them_can_still_be_banned() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let texts = |from: usize, count: usize| -> Value {
         let all = (from..from + count).map(|n| (format!("t{n}"), json!("가".repeat(200))));
         Value::Object(all.collect())
@@ -372,7 +376,7 @@ fn attributes_are_bounded_in_sum_and_a_member_who_fills_them_can_still_be_banned
 #[test]
 fn an_export_has_the_history_of_consents_and_of_copied_tokens() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     for body in [
         json!({ "terms": { "version": "1" }, "marketing": { "agreed": true, "night": true } }),
         json!({ "terms": { "version": "1" } }),

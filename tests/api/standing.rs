@@ -23,7 +23,7 @@ fn banned(scenario: &Scenario, member: &str) {
 
 fn sign_in(scenario: &Scenario, provider: &str, sub: &str) -> Response {
     let mut body = proof(scenario, provider, sub, json!({}));
-    body["device"] = phone(&format!("{sub}-phone"));
+    body["device"] = phone(&format!("{sub}-phone-example-01"));
     scenario.post("/v1/auth/sign-in", &body)
 }
 
@@ -48,7 +48,7 @@ fn with_token(answer: &Response, person: &Person) -> Person {
 #[test]
 fn a_banned_member_gets_their_export_and_withdraws_with_the_token_they_have() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     banned(&scenario, &person.id);
     for _ in 0..2 {
         let asked = person.post(&scenario, "/v1/me/exports", &json!({}));
@@ -60,7 +60,8 @@ fn a_banned_member_gets_their_export_and_withdraws_with_the_token_they_have() {
         assert!(!document.text().contains("cheating"), "the reason is ours");
         // Once more when every verifier knows of the ban.
         eventually("the ban is known everywhere", || {
-            let put = Request::new("PUT", "/v1/devices/phone-1/profile").json(&json!({}));
+            let put =
+                Request::new("PUT", "/v1/devices/phone-1-example-0001/profile").json(&json!({}));
             (person.send(&scenario, put).status == 403).then_some(())
         });
     }
@@ -76,12 +77,12 @@ fn a_banned_member_gets_their_export_and_withdraws_with_the_token_they_have() {
 #[test]
 fn a_banned_member_whose_token_has_expired_is_refused_with_one_for_their_own_data_alone() {
     let scenario = Scenario::start();
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let known = by(&scenario, "google", "g-1");
     for person in [&owner.person, &known] {
         banned(&scenario, &person.id);
     }
-    let by_secret = owner.try_on(&scenario, "phone-1");
+    let by_secret = owner.try_on(&scenario, "phone-1-example-0001");
     let by_session = refresh(&scenario, &owner.person.refresh);
     let by_proof = sign_in(&scenario, "google", "g-1");
     for (answer, person) in [
@@ -102,7 +103,7 @@ fn a_banned_member_whose_token_has_expired_is_refused_with_one_for_their_own_dat
             ("GET", "/v1/me"),
             ("GET", "/v1/me/sessions"),
             ("POST", "/v1/auth/sign-out"),
-            ("PUT", "/v1/devices/phone-1/profile"),
+            ("PUT", "/v1/devices/phone-1-example-0001/profile"),
             ("DELETE", "/v1/me/identities/google"),
         ] {
             let request = Request::new(method, target).json(&json!({}));
@@ -129,7 +130,7 @@ fn a_banned_member_whose_token_has_expired_is_refused_with_one_for_their_own_dat
 #[test]
 fn a_ban_outlives_withdrawal_for_guests_and_providers_and_can_be_lifted() {
     let scenario = stack(0);
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let known = by(&scenario, "google", "g-1");
     for person in [&owner.person, &known] {
         banned(&scenario, &person.id);
@@ -139,7 +140,7 @@ fn a_ban_outlives_withdrawal_for_guests_and_providers_and_can_be_lifted() {
     // The grace is over, and so it is with the members, before the purge and after it.
     for _ in 0..2 {
         for answer in [
-            owner.try_on(&scenario, "phone-2"),
+            owner.try_on(&scenario, "phone-2-example-0002"),
             sign_in(&scenario, "google", "g-1"),
         ] {
             assert_eq!(told(&answer), refused(403, "member_banned"));
@@ -149,7 +150,7 @@ fn a_ban_outlives_withdrawal_for_guests_and_providers_and_can_be_lifted() {
         purge(&scenario);
     }
     // Nor is the identity of use to somebody else.
-    let other = guest(&scenario, "phone-3");
+    let other = guest(&scenario, "phone-3-example-0003");
     let linked = proof(&scenario, "google", "g-1", json!({}));
     let linked = other.post(&scenario, "/v1/me/identities", &linked);
     assert_eq!(told(&linked), refused(403, "member_banned"));
@@ -164,7 +165,7 @@ fn a_ban_outlives_withdrawal_for_guests_and_providers_and_can_be_lifted() {
     assert_eq!(lifted.json()["status"], "withdrawn");
     let again = sign_in(&scenario, "google", "g-1");
     assert_eq!(again.status, 201, "{}", again.text());
-    let still = owner.try_on(&scenario, "phone-2");
+    let still = owner.try_on(&scenario, "phone-2-example-0002");
     assert_eq!(told(&still), refused(403, "member_banned"));
 }
 
@@ -194,7 +195,7 @@ fn a_temporary_ban_outlives_withdrawal_until_its_end() {
 fn after_the_grace_a_member_is_gone_though_the_purge_has_not_run() {
     let scenario = stack(0);
     let person = by(&scenario, "google", "g-1");
-    let guest = Guest::new(&scenario, "phone-1");
+    let guest = Guest::new(&scenario, "phone-1-example-0001");
     for who in [&person, &guest.person] {
         let begun = who.post(&scenario, "/v1/me/withdrawal", &json!({}));
         assert_eq!(begun.status, 202, "{}", begun.text());
@@ -213,7 +214,7 @@ fn after_the_grace_a_member_is_gone_though_the_purge_has_not_run() {
         let refreshed = refresh(&scenario, &who.refresh);
         assert_eq!(told(&refreshed), refused(401, "token_invalid"));
     }
-    let back = guest.try_on(&scenario, "phone-1");
+    let back = guest.try_on(&scenario, "phone-1-example-0001");
     assert_eq!(told(&back), refused(401, "token_invalid"));
     let withdrawn = proof(&scenario, "google", "g-1", json!({}));
     let withdrawn = scenario.post("/v1/withdrawals", &withdrawn);
@@ -232,7 +233,7 @@ fn after_the_grace_a_member_is_gone_though_the_purge_has_not_run() {
 fn sixty_four_bans_sixteen_at_a_time_all_succeed_and_act() {
     let scenario = Scenario::start();
     let people: Vec<Person> = (0..64)
-        .map(|nth| guest(&scenario, &format!("phone-{nth}")))
+        .map(|nth| guest(&scenario, &format!("phone-{nth}-example-0001")))
         .collect();
     for some in people.chunks(16) {
         let answers = at_once(some.len(), |nth| {
@@ -260,7 +261,7 @@ fn sixty_four_bans_sixteen_at_a_time_all_succeed_and_act() {
 #[test]
 fn a_bans_message_is_bounded_and_the_next_ban_succeeds_whatever_the_last_one_said() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let message = |languages: usize, characters: usize| -> Value {
         let tags = (1..languages).map(|n| format!("en-{n:03}"));
         let tags = tags.chain(["default".to_owned()]);

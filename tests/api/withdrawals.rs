@@ -105,7 +105,7 @@ fn who_proves_who_they_are_is_withdrawn_without_signing_in() {
 #[test]
 fn a_guest_is_withdrawn_by_their_secret_and_by_nothing_less() {
     let scenario = stack(30);
-    let leaver = Leaver::guest(&scenario, "phone-1");
+    let leaver = Leaver::guest(&scenario, "phone-1-example-0001");
     let (id, secret) = (&leaver.guest["guest_id"], &leaver.guest["guest_secret"]);
     for (body, status, refusal) in [
         (json!({"guest_id": id}), 422, "validation_failed"),
@@ -175,7 +175,7 @@ fn only_who_proved_to_be_somebody_is_told_that_they_are_no_member() {
 #[test]
 fn a_banned_member_withdraws_here_too_and_stays_banned() {
     let scenario = stack(30);
-    let leaver = Leaver::guest(&scenario, "phone-1");
+    let leaver = Leaver::guest(&scenario, "phone-1-example-0001");
     let ban = json!({"reason": "cheating", "message": {"default": "You are banned."}});
     let target = format!("/admin/v1/members/{}/ban", leaver.member);
     let banned = scenario.service_post(&target, &ban);

@@ -1,7 +1,8 @@
 //! `POST /v1/auth/refresh`: the next pair of tokens of a session.
 //!
-//! Phones repeat what they got no answer to: the token just before the live one is answered with the
-//! live pair for a while. One that was replaced before that has been copied, and ends its session.
+//! Phones repeat a request whose response they did not receive, some of them hours later: a token whose
+//! successor was not used is answered with the live pair at any time, and the one before that for a
+//! while. Any other that was replaced has been copied, and ends its session.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -22,7 +23,10 @@ use serde::Deserialize;
 use sessions::{SessionSettings, Sessions, TokenPair, refusal};
 use store::{
     Database,
-    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
+    edge::{
+        self, Calls, CountedBy, IssuerSettings, LimitSettings, Limits, SnapshotSettings,
+        TokenSettings,
+    },
     members::{MemberRecord, Members, Refresh},
 };
 use upstream::SecretSettings;
@@ -44,6 +48,14 @@ const POST: Endpoint = Endpoint::new(
     Code::Unavailable,
 ]);
 
+kit::settings! {
+    /// How often sessions are refreshed.
+    pub struct Settings {
+        /// Refreshes of one session a minute.
+        per_session: Calls = "REFRESH_LIMIT_SESSION_PER_MIN", default "60";
+    }
+}
+
 /// Every variable that the function reads.
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
@@ -53,25 +65,32 @@ pub const VARIABLES: &[&[Variable]] = &[
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
     IssuerSettings::VARIABLES,
+    LimitSettings::VARIABLES,
+    Settings::VARIABLES,
 ];
 
 struct State {
     members: Members,
     sessions: Sessions,
+    limits: Limits,
+    per_session: Calls,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), (token, issuer)), aws, gate) =
+    let (runtime, ((secrets, session), ((token, issuer), (limits, settings))), aws, gate) =
         edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            Faults::both(sessions, tokens)
+            let own = Faults::both(LimitSettings::read(vars), Settings::read(vars));
+            Faults::both(sessions, Faults::both(tokens, own))
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let state = Arc::new(State {
         sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
         members: Members::new(database.table(&token.members_table.0)),
+        limits: limits.limits(&database),
+        per_session: settings.per_session,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)
@@ -95,6 +114,9 @@ async fn post(
     let (now, mut rng) = (call.now(), call.rng());
     let text = &call.body.0.refresh_token;
     let token = state.sessions.keys().presented(text, now).await?;
+    let quota = state.per_session.per_minute("refreshes-session");
+    let session = CountedBy::Session(token.session);
+    state.limits.check(session, quota, now).await?;
     let over = || Problem::new(Code::TokenInvalid).detail("the session is over");
     let standing = state.members.standing(token.member, token.session).await?;
     let (record, session) = standing.ok_or_else(over)?;

@@ -11,7 +11,7 @@ use aws::Pace;
 use domain::{
     DeviceKey, Id, Instant, Localized, RandomId, ReadState,
     allocation::{StoredContentConfig, StoredProfile},
-    identity::{ConsentEvent, Provider, SecurityEvent, SessionDevice, SessionId, Subject},
+    identity::{ConsentEvent, DeviceInfo, Provider, SecurityEvent, SessionId, Subject},
 };
 use garde::Validate;
 use kit::{
@@ -173,7 +173,7 @@ pub struct ExportedIdentity {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExportedSession {
     id: SessionId,
-    device: SessionDevice,
+    device: DeviceInfo,
     created_at: Instant,
     last_seen_at: Instant,
 }

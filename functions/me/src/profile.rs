@@ -1,16 +1,16 @@
 //! `GET · PATCH /v1/me`.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use domain::{
-    Country, Fault, FaultCode, Instant, Locale,
+    BadText, Country, Fault, FaultCode, Instant, Locale, ReportedValue,
     identity::{MarketingChange, Nickname},
     targeting::AttributesPatch,
 };
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, precondition::Precondition, reply::Json};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use sessions::{MemberAnswer, gone};
 use store::{
     Stamp,
@@ -36,13 +36,15 @@ pub(crate) struct MemberPatch {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
     nickname: Option<Option<String>>,
-    /// The language they read.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<Locale>")]
+    /// The language that they read, as a tag in any spelling (`ko-KR`, `zh_TW_#Hant`). One that cannot be
+    /// read is refused.
+    #[serde(default, deserialize_with = "given_reported")]
+    #[schemars(with = "Option<String>")]
     locale: Option<Option<Locale>>,
-    /// Where they are at home.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<Country>")]
+    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read is refused.
+    #[serde(default, deserialize_with = "given_reported")]
+    #[schemars(with = "Option<String>")]
     country: Option<Option<Country>>,
     /// Whether they want to be told of offers.
     #[serde(default, deserialize_with = "given")]
@@ -61,6 +63,17 @@ where
     T: Deserialize<'de>,
 {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// What is there, be it `null`, in any spelling that is in use.
+fn given_reported<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: ReportedValue + FromStr<Err = BadText>,
+{
+    let read = |text: String| T::reported(&text).map_or_else(|| text.parse(), Ok);
+    let value = Option::<String>::deserialize(deserializer)?.map(read);
+    value.transpose().map(Some).map_err(D::Error::custom)
 }
 
 pub(crate) async fn patch(

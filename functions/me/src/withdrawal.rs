@@ -23,6 +23,10 @@ pub(crate) async fn begin(
         .await?
         .member
         .id;
+    state
+        .reauthentication
+        .require(&state.members, &call.principal, now)
+        .await?;
     let withdrawing = state
         .members
         .withdraw(member, state.grace, stamp, now, Ok)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::Aws;
 use domain::{
-    DeviceKey, Instant,
+    Instant,
     identity::{Ban, MemberId, RefreshToken, Session, SessionId, SessionTerms},
     keyring::Keys,
 };
@@ -30,7 +30,7 @@ kit::settings! {
     pub struct SessionSettings {
         /// The secret with the keys that sign refresh tokens and challenges.
         auth_keys: ResourceName = "AUTH_KEYS_SECRET", example "madang/dev/auth-keys";
-        /// For so long after it was replaced a refresh token is answered with the pair that replaced it.
+        /// A refresh token whose successor was used is still answered with the current pair for so many seconds; one whose successor was not used, always.
         refresh_grace: Seconds = "REFRESH_GRACE_S", default "60";
         /// A session that is not used for so long is over.
         idle: Seconds = "SESSION_IDLE_S", default "7776000";
@@ -148,7 +148,7 @@ impl Sessions {
         let grant = Grant {
             member: session.member,
             session: session.id,
-            device: DeviceKey::of(&session.device.id),
+            device: session.device_key,
         };
         let signing_keys = self.signing_keys.get(now).await?;
         let access = self.issuer.issue(&signing_keys, grant, now, rng).await?;

@@ -32,6 +32,9 @@ pub enum StoreError {
         /// What the SDK says.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// What is to be stored could not be encrypted.
+    #[error("the encryption library refused")]
+    Encryption,
     /// No answer within the client's time limit. A write may or may not have happened.
     #[error("{operation} on {place}: timed out")]
     TimedOut {

@@ -28,6 +28,8 @@
 //! | Members | `nickname#<first character of its key>` | `<key>` | whose nickname it is, or was | when it is held no more |
 //! | Members | `challenge#<serial>` | `used` | that a challenge was used | when it has lapsed anyway |
 //! | Members | `event#<provider>#<sha-256 of event id>` | `seen` | that a provider's event was acted on | long after it can be told again |
+//! | Members | `transfer-code#<first letters of the code>` | `code` | a transfer code's hash, its member, and how often it was tried | with the code |
+//! | Members | `member#<member>` | `transfer-code` | the first letters of the member's transfer code | with the code |
 //! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
 //! | Members | `signing-keys` | `public` | the public halves of the keys that sign access tokens | – |
 //! | Members | `revocations#<minute>` | `<time>#<hash of the entry>` | a ban, or ended sessions, for those who verify access tokens | with the longest access token |
@@ -247,6 +249,14 @@ pub(crate) fn provider_event(provider: Provider, event: &str) -> Key {
 
 pub(crate) fn ticket(secret: &str) -> Key {
     key(format!("ticket#{}", sha256(secret.as_bytes())), "link")
+}
+
+pub(crate) fn transfer_code(handle: &str) -> Key {
+    key(format!("transfer-code#{handle}"), "code")
+}
+
+pub(crate) fn member_transfer_code(of: MemberId) -> Key {
+    key(member(of), "transfer-code")
 }
 
 pub(crate) const WITHDRAWALS: &str = "withdrawals";

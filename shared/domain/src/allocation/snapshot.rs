@@ -51,6 +51,7 @@ pub struct Snapshot {
     /// In the order of their ids.
     placements: Vec<Placement>,
     asks_the_time: bool,
+    asks_the_member: bool,
     scratch: Pool,
 }
 
@@ -188,6 +189,11 @@ impl Snapshot {
     /// Whether the targeting of any campaign looks at the device's clock or calendar.
     pub(super) fn asks_the_time(&self) -> bool {
         self.asks_the_time
+    }
+
+    /// Whether the targeting of any campaign looks at the member who is signed in.
+    pub fn asks_the_member(&self) -> bool {
+        self.asks_the_member
     }
 
     pub(super) fn placement(&self, id: &str) -> Option<(usize, &Placement)> {
@@ -364,6 +370,7 @@ impl Snapshot {
                 shelf.push(place);
             }
             snapshot.asks_the_time |= matcher.asks_the_time();
+            snapshot.asks_the_member |= matcher.asks_the_member();
             snapshot.add(&record, targeting)?;
         }
         snapshot.by_key = (0..number(snapshot.rows.len(), "number")?).collect();

@@ -25,12 +25,18 @@ pub struct AccessClaims {
     pub sub: MemberId,
     /// The session.
     pub sid: SessionId,
-    /// The key of the device that the session is bound to.
-    pub dev: DeviceKey,
+    /// The key of the device that the session is bound to; absent where it is bound to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev: Option<DeviceKey>,
     /// Its own id.
     pub jti: RandomId,
     /// When it was issued.
     pub iat: i64,
     /// When it stops being good.
     pub exp: i64,
+}
+
+impl AccessClaims {
+    /// The type in the header of an access token (RFC 9068, section 2.1).
+    pub const TYP: &str = "at+jwt";
 }

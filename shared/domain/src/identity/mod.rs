@@ -13,6 +13,7 @@ mod provider;
 mod refresh_token;
 mod security_event;
 mod session;
+mod transfer_code;
 
 use crate::RandomId;
 
@@ -30,7 +31,8 @@ pub use self::{
     provider::{Provider, Subject},
     refresh_token::{RefreshToken, RefreshTokenRefused},
     security_event::{SecurityAction, SecurityEvent},
-    session::{Presented, Session, SessionDevice, SessionTerms},
+    session::{DeviceInfo, Presented, Session, SessionDevice, SessionTerms},
+    transfer_code::{TransferCode, TransferCodeError},
 };
 
 /// A member's id.

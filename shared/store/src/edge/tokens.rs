@@ -7,7 +7,7 @@ use domain::{
     identity::{AccessClaims, NO_SESSION, own_data_audience},
 };
 use futures_util::future::join;
-use jose::{Algorithm, ClaimFault, Claims, Expected, Refused};
+use jose::{Algorithm, ClaimFault, Claims, Expected, Refused, Verified};
 use kit::{
     BoxFuture, Clock, Code, Principal, Problem,
     config::{ResourceName, Setting},
@@ -172,8 +172,9 @@ impl Verifier {
         let (Some(keys), Some(revocations)) = (keys, revocations) else {
             return Err(Problem::unavailable("the token cannot be verified now"));
         };
-        let payload = self.payload(token, &keys, now).await?;
-        let claims = self.claims(&payload, admits, now)?;
+        let verified = self.verified(token, &keys, now).await?;
+        let claims = self.claims(&verified.payload, admits, now)?;
+        check_type(&verified)?;
         // A token for own data is of no session; the routes that take it read the member.
         if claims.sid != NO_SESSION {
             admit(&revocations, &claims, admits, now)?;
@@ -185,13 +186,13 @@ impl Verifier {
         })
     }
 
-    /// What a token that is ours says.
-    async fn payload(
+    /// Returns a token that one of our keys signed.
+    async fn verified(
         &self,
         token: &str,
         keys: &PublicKeySet,
         now: Instant,
-    ) -> Result<Vec<u8>, Problem> {
+    ) -> Result<Verified, Problem> {
         let verify = |keys: &PublicKeySet| jose::verify(token, &keys.keys, &[Algorithm::Es256]);
         let verified = match verify(keys) {
             Err(Refused::UnknownKey { kid: Some(kid) }) => {
@@ -201,7 +202,7 @@ impl Verifier {
             other => other,
         };
         match verified {
-            Ok(verified) => Ok(verified.payload),
+            Ok(verified) => Ok(verified),
             Err(refused) => {
                 tracing::debug!(%refused, "a token was refused");
                 Err(Problem::new(Code::TokenInvalid))
@@ -254,6 +255,19 @@ impl Verifier {
         }
         Ok(claims)
     }
+}
+
+/// Refuses what is no access token by its type. Earlier versions issued access tokens as plain `JWT`,
+/// and those live for minutes beyond a deployment: a client that is told that its token has expired
+/// refreshes it, and gets one with the type.
+fn check_type(verified: &Verified) -> Result<(), Problem> {
+    if verified.is_of_type(AccessClaims::TYP) {
+        return Ok(());
+    }
+    Err(Problem::new(match verified.is_of_type("JWT") {
+        true => Code::TokenExpired,
+        false => Code::TokenInvalid,
+    }))
 }
 
 /// Admits whoever is not revoked.

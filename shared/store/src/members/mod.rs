@@ -30,6 +30,7 @@ mod sessions;
 mod sign_in;
 mod standing;
 mod tickets;
+mod transfer;
 mod withdrawal;
 
 use domain::{
@@ -45,9 +46,10 @@ pub use self::{
     identities::{LinkedIdentity, Linking, NewIdentity, Unlinking, secret_sha256},
     profile::{Availability, NICKNAME_HELD, NICKNAME_KEPT, ProfileChange, Updating},
     purge::{Due, Purge, PurgeStep, Remains},
-    sessions::Refresh,
+    sessions::{MOST_SESSIONS, Refresh},
     sign_in::{Entered, NewSession, Newcomer, SignIn, SignedIn},
     tickets::{Choice, Entrance, Resolution, TICKET_LIFETIME, Ticket},
+    transfer::{NewTransferCode, Transfer, Transferring},
     withdrawal::{Cancelling, Withdrawing},
 };
 use crate::{StoreError, Table, keys, query::Read};

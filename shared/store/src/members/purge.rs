@@ -67,6 +67,8 @@ pub enum PurgeStep {
     Consents,
     /// Security events of their sessions.
     SecurityEvents,
+    /// Their transfer code.
+    TransferCode,
     /// What they are called, and were lately.
     Nicknames,
     /// Everything else, but a tombstone without a name.
@@ -97,6 +99,7 @@ impl PurgeStep {
         Self::NoticesRead,
         Self::Consents,
         Self::SecurityEvents,
+        Self::TransferCode,
         Self::Nicknames,
         Self::Profile,
         Self::Due,
@@ -208,6 +211,7 @@ impl Members {
             }
             PurgeStep::Consents => self.purge_range(member, keys::MEMBER_CONSENTS).await,
             PurgeStep::SecurityEvents => self.purge_range(member, keys::SECURITY_EVENTS).await,
+            PurgeStep::TransferCode => self.purge_transfer_code(member).await,
             PurgeStep::Nicknames => self.purge_nicknames(member).await,
             PurgeStep::Profile => self.purge_profile(member).await,
             PurgeStep::Due => {
@@ -263,7 +267,7 @@ impl Members {
     }
 
     /// Deletes an item that is the member's, and leaves another's alone.
-    async fn delete_own(&self, key: &Key, member: MemberId) -> Result<(), StoreError> {
+    pub(super) async fn delete_own(&self, key: &Key, member: MemberId) -> Result<(), StoreError> {
         let own = [(":member", string(member))];
         match self.table.delete_if(key, "member_id = :member", own).await {
             Err(error) if !error.is_conflict() => Err(error),

@@ -1,12 +1,14 @@
 //! Signing in: whoever proved an identity gets a session, and is made a member the first time.
 
 use domain::{
-    Country, Instant, Locale,
+    Country, DeviceKey, Instant, Locale,
     identity::{
-        Ban, Challenge, Consents, Member, MemberId, Session, SessionDevice, SessionId, SessionTerms,
+        Ban, Challenge, Consents, DeviceInfo, Member, MemberId, Session, SessionDevice, SessionId,
+        SessionTerms,
     },
     targeting::Attributes,
 };
+use kit::problem::Chain;
 use serde::Serialize;
 
 use super::{MemberRecord, Members, NewIdentity, change::Tries, item::Kept};
@@ -52,8 +54,10 @@ pub struct Newcomer {
 pub struct NewSession {
     /// Its id.
     pub id: SessionId,
-    /// On which device.
-    pub device: SessionDevice,
+    /// The key of the device that it is bound to, if it is bound to one.
+    pub device_key: Option<DeviceKey>,
+    /// What the app reports about that device.
+    pub device: DeviceInfo,
 }
 
 /// What came of signing in.
@@ -98,6 +102,41 @@ impl Members {
         stamp: Stamp,
         now: Instant,
     ) -> Result<SignedIn, StoreError> {
+        self.sign_in_with(sign_in, stamp, now, |transaction, _| Ok(transaction))
+            .await
+    }
+
+    /// Signs in as [`sign_in`](Self::sign_in) does. `with` adds writes about the outcome to the
+    /// transaction; it is called for each try.
+    pub async fn sign_in_with<'t>(
+        &'t self,
+        sign_in: &SignIn<'_>,
+        stamp: Stamp,
+        now: Instant,
+        with: impl FnMut(Transaction<'t>, &Entered) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<SignedIn, StoreError> {
+        let signed_in = self.try_sign_in(sign_in, stamp, now, with).await?;
+        if let SignedIn::Entered(entered) = &signed_in {
+            self.limit_sessions(&entered.session, now).await;
+        }
+        Ok(signed_in)
+    }
+
+    /// Ends surplus sessions after `session` began. The sign-in is done and is told to the caller in
+    /// any case; the next one tries again.
+    pub(super) async fn limit_sessions(&self, session: &Session, now: Instant) {
+        if let Err(error) = self.end_surplus_sessions(session, now).await {
+            tracing::warn!(error = %Chain(&error), "surplus sessions not ended");
+        }
+    }
+
+    async fn try_sign_in<'t>(
+        &'t self,
+        sign_in: &SignIn<'_>,
+        stamp: Stamp,
+        now: Instant,
+        mut with: impl FnMut(Transaction<'t>, &Entered) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<SignedIn, StoreError> {
         let NewIdentity {
             provider, subject, ..
         } = *sign_in.identity;
@@ -117,7 +156,8 @@ impl Members {
                 && let begun = sign_in.session.begin(&kept.record.member, now)
                 && let Some(session) = self.session(kept.id(), begun.id).await?
             {
-                return Ok(entered(kept.clone(), session, sign_in));
+                let entered = entered(kept.clone(), session, sign_in);
+                return Ok(SignedIn::Entered(Box::new(entered)));
             }
             if let Some(challenge) = sign_in.challenge
                 && tries.any()
@@ -152,8 +192,10 @@ impl Members {
             let transaction = self.put_session(transaction, &session, sign_in.terms)?;
             let transaction = self.use_challenge(transaction, sign_in.challenge)?;
             let own = transaction.len();
+            let outcome = entered(kept, session, sign_in);
+            let transaction = with(transaction, &outcome)?;
             if tries.commit(&self.table, transaction, own).await {
-                return Ok(entered(kept, session, sign_in));
+                return Ok(SignedIn::Entered(Box::new(outcome)));
             }
         }
     }
@@ -258,6 +300,15 @@ impl Members {
 }
 
 impl NewSession {
+    /// Returns a session to be, on a device as an app reports it.
+    pub fn on(id: SessionId, device: SessionDevice) -> Self {
+        Self {
+            id,
+            device_key: device.key(),
+            device: device.into(),
+        }
+    }
+
     /// The session as it begins. It begins after all that are over already, though this clock may
     /// lag behind the one that ended them; and so does its id, by whose time revocations go.
     pub(super) fn begin(&self, member: &Member, now: Instant) -> Session {
@@ -272,21 +323,23 @@ impl NewSession {
                 false => self.id.moved_to(created_at),
             },
             member: member.id,
+            device_key: self.device_key,
             device: self.device.clone(),
             counter: 1,
             created_at,
+            authenticated_at: created_at,
             rotated_at: created_at,
         }
     }
 }
 
-fn entered(kept: Kept, session: Session, sign_in: &SignIn<'_>) -> SignedIn {
+fn entered(kept: Kept, session: Session, sign_in: &SignIn<'_>) -> Entered {
     let created = sign_in
         .newcomer
         .is_some_and(|newcomer| newcomer.id == kept.id());
-    SignedIn::Entered(Box::new(Entered {
+    Entered {
         member: kept.record,
         session,
         created,
-    }))
+    }
 }

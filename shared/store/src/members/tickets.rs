@@ -219,6 +219,9 @@ impl Members {
             };
             let own = transaction.len();
             if tries.commit(&self.table, with(transaction)?, own).await {
+                if let Resolution::Switched(entered) = &outcome {
+                    self.limit_sessions(&entered.session, now).await;
+                }
                 return Ok(outcome);
             }
             last = Some(outcome);

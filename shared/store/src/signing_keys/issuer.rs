@@ -25,8 +25,8 @@ pub struct Grant {
     pub member: MemberId,
     /// Their session.
     pub session: SessionId,
-    /// The device that the session is bound to.
-    pub device: DeviceKey,
+    /// The device that the session is bound to, if it is bound to one.
+    pub device: Option<DeviceKey>,
 }
 
 /// A token, and how long it is good.

@@ -29,7 +29,7 @@ fn claims(member: MemberId) -> AccessClaims {
         aud: "app".into(),
         sub: member,
         sid: id(7, NOON),
-        dev: DeviceKey::from_bytes([0; 16]),
+        dev: Some(DeviceKey::from_bytes([0; 16])),
         jti: id(8, NOON),
         iat: NOON.as_seconds(),
         exp: after(900).as_seconds(),

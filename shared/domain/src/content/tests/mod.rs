@@ -175,8 +175,9 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
-    use Kind::{Banners, Campaigns, Config, Notices};
-    assert_eq!(kinds, [Banners, Notices, Config, Campaigns, Campaigns]);
+    use Kind::{AppVersions, Banners, Campaigns, Config, Notices};
+    let documented = [Banners, Notices, Config, AppVersions, Campaigns, Campaigns];
+    assert_eq!(kinds, documented);
     for (kind, item) in examples {
         assert_eq!(faults(kind, &item), [], "{kind}");
     }

@@ -93,7 +93,8 @@ async fn try_as(town: &Town, provider: Provider, who: &str, now: Instant) -> Sig
         hashes: &hashes,
         ..identity(provider, &who)
     };
-    town.try_sign_in(&identity, "phone", now).await
+    town.try_sign_in(&identity, "phone-0-example-0000", now)
+        .await
 }
 
 fn banned(ban: &Ban) -> SignedIn {
@@ -280,7 +281,10 @@ async fn a_guests_ban_outlives_them_for_who_knows_their_secret() {
         guest_secret: Some("secret"),
         ..identity(Provider::Guest, &guest)
     };
-    let member = entered(town.try_sign_in(&with_secret, "phone", NOON).await);
+    let member = entered(
+        town.try_sign_in(&with_secret, "phone-0-example-0000", NOON)
+            .await,
+    );
     let member = member.member.member.id;
     let for_good = ban(None);
     let done = town.members.ban(member, &for_good, town.stamp(), Ok).await;
@@ -373,7 +377,7 @@ async fn a_guest_who_is_gone_is_unknown() {
     let sign_in = SignIn {
         identity: &identity(Provider::Guest, &guest),
         newcomer: None,
-        session: &town.new_session("phone"),
+        session: &town.new_session("phone-0-example-0000"),
         terms: &TERMS,
         challenge: None,
     };
