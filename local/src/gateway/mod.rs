@@ -94,7 +94,7 @@ impl Gateway {
                     return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
                 }
                 let Some(_place) = self.throttle.place() else {
-                    return message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+                    return overloaded();
                 };
                 let invoked = sandbox.invoke(event.into(), Some(trace));
                 match timeout(INTEGRATION, invoked).await {
@@ -123,6 +123,13 @@ impl Handler for Gateway {
         }
         response
     }
+}
+
+fn overloaded() -> Response<Bytes> {
+    let mut response = message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+    let seconds = HeaderValue::from_static("1");
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
 }
 
 fn page(html: Bytes) -> Response<Bytes> {

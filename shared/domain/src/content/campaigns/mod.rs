@@ -183,6 +183,10 @@ closed_set! {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the macro that defines closed sets marks no default"
+)]
 impl Default for ConversionsAfter {
     fn default() -> Self {
         Self::Click
