@@ -313,7 +313,7 @@ pub struct Members {
     pub link_ticket: Option<String>,
     /// `identity_in_use`: what may be told of the other member.
     pub other: Option<Map<String, Value>>,
-    /// `member_banned` at sign-in and refresh: a token for the member's exports and withdrawal.
+    /// `member_banned` at sign-in: a token for the member's exports and withdrawal.
     pub own_data: Option<OwnDataToken>,
 }
 
