@@ -73,8 +73,6 @@ fn a_ban_is_told_at_once_and_everywhere_in_the_members_language() {
     assert!(elsewhere.json()["message"].is_string());
     for (method, target) in [
         ("GET", "/v1/me/sessions"),
-        ("POST", "/v1/me/exports"),
-        ("POST", "/v1/me/withdrawal"),
         ("DELETE", "/v1/me/identities/guest"),
     ] {
         let answer = person.send(&scenario, Request::new(method, target));
@@ -229,6 +227,12 @@ fn whatever_an_operator_does_is_written_down_with_it() {
         (
             "ban",
             json!({ "reason": "x", "template": "abuse", "message": { "default": "no" } }),
+            422,
+            "validation_failed",
+        ),
+        (
+            "ban",
+            json!({ "reason": "x", "message": { "default": "금".repeat(2_001) } }),
             422,
             "validation_failed",
         ),

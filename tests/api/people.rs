@@ -189,6 +189,16 @@ pub fn audited(scenario: &Scenario, action: &str) -> Vec<Value> {
     records.filter(of).collect()
 }
 
+/// The events that are stored of a member's copied refresh tokens.
+pub fn reused(scenario: &Scenario, member: &str) -> Vec<Value> {
+    items(
+        scenario,
+        "MembersTable",
+        &format!("member#{member}"),
+        "security#",
+    )
+}
+
 /// A stack whose functions find these variables.
 pub fn with_environment(pairs: &[(&str, &str)]) -> Scenario {
     let courtyard = Courtyard::start_with(|options| {

@@ -169,6 +169,9 @@ fn remains(scenario: &Scenario, member: &str) -> BTreeSet<String> {
     let of_member = items.filter(|(_, item)| item.to_string().contains(member));
     let shape = |(table, item): (String, Value)| {
         let key = |name: &str| text(&item[name]["S"]).replace(member, "(member)");
+        if key("pk").starts_with("revocations#") {
+            return format!("{table} revocations");
+        }
         let names: Vec<&String> = item.as_object().unwrap().keys().collect();
         format!("{table} {} {} {names:?}", key("pk"), key("sk"))
     };
@@ -218,11 +221,11 @@ fn of_a_member_who_was_forgotten_a_tombstone_without_a_name_is_left() {
     let members = &scenario.courtyard.description().tables["MembersTable"];
     let kept = |key: &str| {
         left.iter()
-            .any(|item| item.starts_with(&format!("{members} {key} ")))
+            .any(|item| item.starts_with(&format!("{members} {key}")))
     };
-    assert!(kept("member#(member) member"), "{left:#?}");
+    assert!(kept("member#(member) member "), "{left:#?}");
     assert!(
-        kept("revocations head"),
+        kept("revocations"),
         "until their access tokens lapse: {left:#?}"
     );
     assert_eq!(left.len(), 2, "{left:#?}");

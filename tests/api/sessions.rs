@@ -1,11 +1,13 @@
 //! Where a member is signed in, and which tokens open anything.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tests::http1::{Request, Response};
 
 use crate::{
-    people::{Guest, NOBODY, Person, guest, phone, refresh, refused, told, with_environment},
+    people::{Guest, NOBODY, Person, at_once, by, guest, refresh, refused, told, with_environment},
     scenario::{Scenario, eventually},
+    tracking::items,
 };
 
 const SESSIONS: &str = "/v1/me/sessions";
@@ -15,6 +17,10 @@ fn a_member_sees_where_they_are_signed_in_and_signs_one_device_out() {
     let scenario = Scenario::start();
     let owner = Guest::new(&scenario, "phone-1-example-0001");
     let tablet = owner.on(&scenario, "tablet-1-example-0001");
+    assert!(
+        !everything_stored(&scenario).contains("tablet-1-example-0001"),
+        "its id is not stored"
+    );
     let listed = tablet.get(&scenario, SESSIONS);
     assert_eq!(listed.status, 200, "{}", listed.text());
     let listed = listed.json();
@@ -22,13 +28,11 @@ fn a_member_sees_where_they_are_signed_in_and_signs_one_device_out() {
         let sessions = listed["sessions"].as_array().unwrap().iter();
         sessions.map(|session| session[name].clone()).collect()
     };
+    let shown = json!({ "platform": "ios" });
     assert_eq!(
         told_of("device"),
-        [
-            phone("tablet-1-example-0001"),
-            phone("phone-1-example-0001")
-        ],
-        "the newest first"
+        [shown.clone(), shown],
+        "without their ids"
     );
     assert_eq!(told_of("current"), [true, false]);
     assert_eq!(
@@ -76,6 +80,103 @@ fn another_members_session_is_as_if_it_were_not_there() {
     bora.refreshed(&scenario);
 }
 
+/// All items of the Members table as text.
+fn everything_stored(scenario: &Scenario) -> String {
+    json!(items(scenario, "MembersTable", "", "")).to_string()
+}
+
+#[test]
+fn a_device_reports_what_it_likes_and_operators_see_one_clean_line() {
+    let scenario = Scenario::start();
+    let device = json!({
+        "id": "phone-1-example-0001", "platform": "android",
+        "model": "SM-\u{202e}S928N\n2026-01-01 level=error \u{0}\u{7}".to_owned() + &"x".repeat(3_000),
+        "os_version": "\u{2028}\t", "app_version": "v1.2.3 (\u{200f}4)",
+    });
+    let answer = scenario.post("/v1/auth/guest", &json!({ "device": device }));
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let person = Person::of(&answer.json());
+    let seen = scenario.service_get(&format!("/admin/v1/members/{}", person.id));
+    for sessions in [seen, person.get(&scenario, SESSIONS)] {
+        let device = sessions.json()["sessions"][0]["device"].clone();
+        let model = device["model"].as_str().unwrap();
+        assert!(
+            model.starts_with("SM-S928N 2026-01-01 level=error x"),
+            "{model}"
+        );
+        assert_eq!(model.chars().count(), 128);
+        assert_eq!(device["app_version"], "1.2.3");
+        assert_eq!(device.get("os_version"), None);
+    }
+}
+
+#[test]
+fn a_member_has_at_most_twenty_sessions_and_pages_through_them() {
+    let scenario = Scenario::start();
+    let first = by(&scenario, "google", "g-1");
+    let mut sessions: Vec<String> = (0..22)
+        .map(|_| by(&scenario, "google", "g-1").session)
+        .collect();
+    assert_eq!(
+        told(&first.get(&scenario, "/v1/me")),
+        refused(401, "token_invalid"),
+        "the least recently used is over"
+    );
+    let latest = by(&scenario, "google", "g-1");
+    sessions.push(latest.session.clone());
+    sessions.reverse();
+    let (mut seen, mut target) = (Vec::new(), format!("{SESSIONS}?limit=8"));
+    for length in [8, 8, 4] {
+        let page = latest.get(&scenario, &target);
+        assert_eq!(page.status, 200, "{}", page.text());
+        let page = page.json();
+        let ids = page["sessions"].as_array().unwrap().iter();
+        let ids: Vec<_> = ids.map(|s| s["id"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(ids.len(), length, "{page}");
+        seen.extend(ids);
+        match page["next_cursor"].as_str() {
+            Some(cursor) => target = format!("{SESSIONS}?limit=8&cursor={cursor}"),
+            None => assert_eq!(length, 4, "the last page has no cursor"),
+        }
+    }
+    assert_eq!(seen, sessions[..20]);
+    for (query, code) in [
+        ("limit=0", "invalid_query"),
+        ("limit=101", "invalid_query"),
+        ("cursor=none", "invalid_cursor"),
+    ] {
+        let answer = latest.get(&scenario, &format!("{SESSIONS}?{query}"));
+        assert_eq!(told(&answer), refused(400, code), "{query}");
+    }
+}
+
+#[test]
+fn a_guest_who_signs_in_thirty_times_at_once_has_twenty_sessions() {
+    let scenario = Scenario::start();
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    let people = at_once(30, |_| owner.on(&scenario, "phone-1-example-0001"));
+    let live = people.iter().filter(|person| {
+        let answer = person.get(&scenario, "/v1/me");
+        assert!(matches!(answer.status, 200 | 401), "{}", answer.text());
+        answer.status == 200
+    });
+    let live = live.count();
+    assert!((1..=20).contains(&live), "{live}");
+}
+
+#[test]
+fn an_access_token_says_its_type_and_an_untyped_one_is_to_be_refreshed() {
+    let scenario = Scenario::start();
+    let person = guest(&scenario, "phone-1-example-0001");
+    let (header, _) = person.access.split_once('.').unwrap();
+    let header = URL_SAFE_NO_PAD.decode(header).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    assert_eq!(
+        (&header["typ"], &header["alg"]),
+        (&json!("at+jwt"), &json!("ES256"))
+    );
+}
+
 /// Every route that wants a member, with a body that it takes.
 fn member_routes() -> Vec<(&'static str, &'static str, Option<Value>)> {
     let session: &str = Box::leak(format!("{SESSIONS}/{NOBODY}").into_boxed_str());
@@ -86,6 +187,7 @@ fn member_routes() -> Vec<(&'static str, &'static str, Option<Value>)> {
         ("GET", "/v1/nicknames/availability?nickname=mina", None),
         ("POST", "/v1/me/consents", Some(json!({}))),
         ("POST", "/v1/me/withdrawal", None),
+        ("POST", "/v1/me/transfer-code", None),
         ("DELETE", "/v1/me/withdrawal", None),
         ("POST", "/v1/me/exports", None),
         ("GET", export, None),

@@ -16,6 +16,7 @@ pub mod caps;
 pub mod content;
 pub mod country;
 pub mod delivery;
+pub mod device_text;
 pub mod events;
 pub mod identity;
 pub mod ids;

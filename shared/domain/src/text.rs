@@ -140,6 +140,16 @@ impl<const LONGEST: usize> Localized<LONGEST> {
         self.0.choose(languages).map_or("", |text| text)
     }
 
+    /// Returns the number of languages, the default included.
+    pub(crate) fn languages(&self) -> usize {
+        self.0.0.len()
+    }
+
+    /// Returns the same text as one that may be as long as texts usually are.
+    pub(crate) fn widen(self) -> Localized {
+        Localized(self.0)
+    }
+
     /// The text for whoever reads none of its languages, alone.
     #[must_use]
     pub fn default_only(&self) -> Self {

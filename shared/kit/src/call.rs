@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use crate::{
     endpoint::Endpoint,
     extract::query_pairs,
-    middleware::Passed,
+    middleware::{Passed, idempotency::legal},
     problem::{Code, Problem},
     random::Random,
     trace::Trace,
@@ -152,6 +152,17 @@ pub struct Call<P, Q, B> {
     /// The rest.
     pub facts: Arc<Facts>,
     pub(crate) random: Random,
+    /// The body as it was sent, where the handler honours `Idempotency-Key`.
+    pub(crate) sent_body: Option<Vec<u8>>,
+}
+
+/// An `Idempotency-Key` and the body that came with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey<'c> {
+    /// The header's value.
+    pub key: &'c str,
+    /// The body as it was sent.
+    pub body: &'c [u8],
 }
 
 impl<P, Q, B> Call<P, Q, B> {
@@ -168,6 +179,20 @@ impl<P, Q, B> Call<P, Q, B> {
     /// A header's text; `None` when it is absent or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the `Idempotency-Key` of a request to a route whose handler honours it; `None` if there
+    /// is none.
+    ///
+    /// # Errors
+    /// 400 `invalid_header` if the key is empty or longer than 255 bytes.
+    pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey<'_>>, Problem> {
+        let (Some(body), Some(sent)) = (&self.sent_body, self.headers.get("idempotency-key"))
+        else {
+            return Ok(None);
+        };
+        let key = legal(sent)?;
+        Ok(Some(IdempotencyKey { key, body }))
     }
 
     /// Returns what a header reports about the app or its device; `None` where the header is absent,

@@ -58,9 +58,11 @@ codes! {
     TokenNonce "token_nonce" 401 "The token does not carry the nonce of the challenge.";
     ChallengeUsed "challenge_used" 401 "The challenge was used, has lapsed, or is none.";
     RefreshTokenReused "refresh_token_reused" 401 "The refresh token was replaced before; its session is over.";
+    TransferCodeInvalid "transfer_code_invalid" 401 "The transfer code is unknown, expired, already used, or was tried too often.";
     ServiceKeyInvalid "service_key_invalid" 401 "The service key is unknown or revoked.";
     Forbidden "forbidden" 403 "The caller may not do this.";
     MemberBanned "member_banned" 403 "The member is banned.";
+    ReauthenticationRequired "reauthentication_required" 403 "The member has not signed in recently enough for this operation.";
     WithdrawalPending "withdrawal_pending" 403 "The member is about to withdraw.";
     GuardianConsentRequired "guardian_consent_required" 403 "A guardian has to agree first.";
     NotFound "not_found" 404 "There is nothing here.";
@@ -72,6 +74,7 @@ codes! {
     ProviderAlreadyLinked "provider_already_linked" 409 "The member has an identity of this provider already.";
     LastIdentity "last_identity" 409 "It is the only identity that the member signs in with.";
     LinkTicketInvalid "link_ticket_invalid" 409 "The link ticket was used, has lapsed, or is not this member's.";
+    GuestOnly "guest_only" 409 "Only a member whose one identity is a guest's has transfer codes.";
     NicknameTaken "nickname_taken" 409 "The nickname, or one that looks like it, is taken.";
     NicknameChangeTooSoon "nickname_change_too_soon" 409 "The nickname was changed too lately.";
     WithdrawalNotPending "withdrawal_not_pending" 409 "There is no withdrawal under way.";
@@ -310,6 +313,19 @@ pub struct Members {
     pub link_ticket: Option<String>,
     /// `identity_in_use`: what may be told of the other member.
     pub other: Option<Map<String, Value>>,
+    /// `member_banned` at sign-in and refresh: a token for the member's exports and withdrawal.
+    pub own_data: Option<OwnDataToken>,
+}
+
+/// An access token that opens nothing but the member's own data: their exports and their withdrawal.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OwnDataToken {
+    /// Bearer token for the `Authorization` header.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds until the access token expires (1–900).
+    pub expires_in: u64,
 }
 
 /// An error with its sources, on one line: how errors are logged.

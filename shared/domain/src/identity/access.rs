@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::{MemberId, SessionId};
 use crate::{DeviceKey, RandomId};
 
+/// The session of a token that has none: one that opens nothing but a banned member's own data.
+pub const NO_SESSION: SessionId = RandomId::from_bytes([0; 16]);
+
+/// Returns the audience of tokens that open nothing but a banned member's own data: their exports and
+/// their withdrawal. It is an audience of its own so that every other route refuses such a token.
+pub fn own_data_audience(audience: &str) -> String {
+    format!("{audience}/own-data")
+}
+
 /// The claims of an access token. Times are whole seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
@@ -25,4 +34,9 @@ pub struct AccessClaims {
     pub iat: i64,
     /// When it stops being good.
     pub exp: i64,
+}
+
+impl AccessClaims {
+    /// The type in the header of an access token (RFC 9068, section 2.1).
+    pub const TYP: &str = "at+jwt";
 }

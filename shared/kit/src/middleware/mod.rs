@@ -6,7 +6,7 @@ mod access;
 pub(crate) mod authentication;
 mod body;
 mod gate;
-mod idempotency;
+pub(crate) mod idempotency;
 mod panic;
 mod rate;
 mod trace;
@@ -23,7 +23,7 @@ use tower::{Layer, Service};
 pub use authentication::{Authority, ProvedMember, bearer_token};
 pub use gate::{Gate, Passed};
 pub use idempotency::{Begun, Claim, IdempotencyStore, Key, StoredAnswer};
-pub use rate::{Counter, Decision};
+pub use rate::{Counter, Decision, Quota, network, rate_limited};
 
 pub(crate) use access::AccessLog;
 pub(crate) use authentication::Authentication;

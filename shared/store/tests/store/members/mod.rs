@@ -9,7 +9,9 @@ mod reading;
 mod search;
 mod sessions;
 mod sign_in;
+mod standing;
 mod tickets;
+mod transfer;
 mod withdrawal;
 
 use std::{sync::Mutex, time::Duration};
@@ -82,10 +84,7 @@ impl Town {
     }
 
     fn new_session(&self, device: &str) -> NewSession {
-        NewSession {
-            id: self.id(),
-            device: phone(device),
-        }
+        NewSession::on(self.id(), phone(device))
     }
 
     fn challenge(&self) -> Challenge {
@@ -182,6 +181,7 @@ fn identity(provider: Provider, subject: &Subject) -> NewIdentity<'_> {
         subject,
         guest_secret: None,
         provider_token: None,
+        hashes: &[],
     }
 }
 

@@ -95,7 +95,7 @@ async fn a_challenge_is_good_for_one_sign_in() {
 }
 
 #[tokio::test]
-async fn who_is_banned_or_being_forgotten_does_not_get_in() {
+async fn a_banned_member_does_not_get_in_and_one_who_is_gone_becomes_a_new_member() {
     let town = Town::start().await;
     let who = subject("1");
     let google = identity(Provider::Google, &who);
@@ -107,7 +107,11 @@ async fn who_is_banned_or_being_forgotten_does_not_get_in() {
     let refused = town
         .try_sign_in(&google, "phone-0-example-0000", NOON)
         .await;
-    assert_eq!(refused, SignedIn::Banned(Box::new(for_a_day.clone())));
+    let banned = SignedIn::Banned {
+        ban: Box::new(for_a_day.clone()),
+        member: Some(member),
+    };
+    assert_eq!(refused, banned);
     entered(
         town.try_sign_in(&google, "phone-0-example-0000", NOON + DAY)
             .await,
@@ -145,10 +149,8 @@ async fn who_is_banned_or_being_forgotten_does_not_get_in() {
         .members
         .begin_purge(&due, town.id(), town.stamp(), NOON + DAY);
     purge.await.unwrap().unwrap();
-    let leaving = town
-        .try_sign_in(&google, "phone-0-example-0000", NOON + DAY)
-        .await;
-    assert_eq!(leaving, SignedIn::Leaving);
+    let again = town.try_sign_in(&google, "phone-0-example-0000", NOON + DAY);
+    assert!(entered(again.await).created, "whoever is gone is new");
     let banned = town.members.ban(member, &for_good, town.stamp(), Ok).await;
     assert_eq!(banned.unwrap(), None);
 }
