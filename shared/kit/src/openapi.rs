@@ -290,7 +290,9 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
     match caller {
         Caller::Public | Caller::Hook => Vec::new(),
         Caller::Member => [&any[..], &member].concat(),
-        Caller::Device(_) | Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
+        // Nothing is stored under an id that many devices share.
+        Caller::Device(_) => [&any[..], &member, &key, &[Code::NotFound]].concat(),
+        Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
     }
 }
