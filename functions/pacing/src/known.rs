@@ -79,7 +79,7 @@ fn progress(delivered: Delivered) -> Progress {
         day: delivered.day,
         today: counted(delivered.today),
         recent: Minutes {
-            end: delivered.as_of.as_minutes(),
+            end: delivered.known_at.as_minutes(),
             counts: recent
                 .map(|count| u32::try_from(count).unwrap_or(u32::MAX))
                 .collect(),

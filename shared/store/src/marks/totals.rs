@@ -168,8 +168,13 @@ impl Totals {
     /// The moment up to which all marks are in the totals; `None` before the first whole
     /// roll-up.
     pub async fn as_of(&self) -> Result<Option<Instant>, StoreError> {
+        Ok(self.progress().await?.as_of)
+    }
+
+    /// Returns how far the roll-up is.
+    pub(super) async fn progress(&self) -> Result<Progress, StoreError> {
         let progress: Option<Progress> = self.table.get(&keys::roll_up(), Read::Eventual).await?;
-        Ok(progress.and_then(|progress| progress.as_of))
+        Ok(progress.unwrap_or_default())
     }
 
     /// The last known terms of campaigns, by their keys.
