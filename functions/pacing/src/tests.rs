@@ -128,6 +128,7 @@ impl World {
             progress: HashMap::from([(key_of("spring"), progress)]),
             curve: Curve::UNIFORM,
             traffic_per_minute: Some(traffic),
+            slots_per_minute: Some(traffic),
         };
         let accounts = self.budgets.accounts().await.unwrap();
         let round = Round {

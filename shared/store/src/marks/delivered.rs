@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{
-    Day, Instant, TimeZoneName,
-    billing::Billed,
-    content::campaigns::{Budget, Pricing},
-    marks::MarkKind,
-};
+use domain::{Day, Instant, TimeZoneName, billing::Billed};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -159,15 +154,6 @@ impl Totals {
                 clicks,
             })
             .collect())
-    }
-}
-
-/// What the budget is used up by.
-pub(super) fn paid_kind(budget: Option<&Budget>) -> MarkKind {
-    match budget.map(|budget| budget.pricing) {
-        Some(Pricing::Cpc) => MarkKind::Click,
-        Some(Pricing::Cpa) => MarkKind::Conversion,
-        Some(Pricing::Cpm | Pricing::Flat | Pricing::Impressions) | None => MarkKind::Impression,
     }
 }
 

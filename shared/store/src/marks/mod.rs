@@ -295,11 +295,19 @@ impl Mark<'_> {
         key_of(self.token, self.kind, self.flagged)
     }
 
-    /// Whether it uses up what is limited: an impression that counts, of a device with caps to it or
-    /// served under a lease.
+    /// Whether it uses up what is limited: an impression that counts, of a device with caps to it, or
+    /// a mark that is paid for and was served under a lease.
     fn uses_something(&self) -> bool {
-        let counts = self.kind == MarkKind::Impression && !self.flagged;
-        counts && (self.charged().is_some() || self.token.lease.is_some())
+        let is_charged = self.kind == MarkKind::Impression && self.charged().is_some();
+        !self.flagged && (is_charged || self.used_lease().is_some())
+    }
+
+    /// Returns the lease of which it uses a unit. A conversion uses none: it may come when its lease
+    /// has lapsed long ago.
+    fn used_lease(&self) -> Option<u64> {
+        let is_paid = MarkKind::paid_by(self.token.pricing) == self.kind;
+        let is_in_time = self.kind != MarkKind::Conversion;
+        self.token.lease.filter(|_| is_paid && is_in_time)
     }
 
     /// The device and those of its counters that are moved.
