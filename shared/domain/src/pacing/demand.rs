@@ -19,7 +19,7 @@ const TELLING: f64 = 30.0;
 const ARRIVING_MIN: u32 = 2;
 
 /// The least probability: less would leave nothing to learn the demand from.
-const LEAST: f64 = 0.000_1;
+pub(super) const LEAST: f64 = 0.000_1;
 
 /// The most that a probability grows by in a minute. It may fall by any.
 const RISE: f64 = 2.0;

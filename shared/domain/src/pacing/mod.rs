@@ -30,7 +30,7 @@ pub use demand::{LOOK_BACK, Minutes, Passes};
 pub use terms::{Counted, Spread, Terms};
 
 use self::{
-    demand::{demand_per_minute, next_pass},
+    demand::{LEAST, demand_per_minute, next_pass},
     nearness::{ESTABLISHED_MIN, Nearness},
     plan::Plan,
 };
@@ -177,8 +177,7 @@ pub fn step(situation: &Situation<'_>, around: &Surroundings<'_>) -> Step {
         unseen: around.exposure + now.since(progress.as_of),
     };
     let zone = match nearness.zone(last.map(|last| last.zone)) {
-        // There is no probability to hold it to its plan.
-        Zone::Open if target.is_some() && was_open.is_none() && slots.is_none() => Zone::Exact,
+        Zone::Open if was_open.is_none() && !can_be_held(target, slots) => Zone::Exact,
         zone => zone,
     };
     // Under leases it is they that hold it to its plan.
@@ -189,6 +188,12 @@ pub fn step(situation: &Situation<'_>, around: &Surroundings<'_>) -> Step {
         throttle: Throttle { pass, zone },
         target,
     }
+}
+
+/// Returns whether a probability can hold a campaign to its plan of so many units a minute, where any
+/// of the slots might be its.
+fn can_be_held(target: Option<f64>, slots: Option<f64>) -> bool {
+    target.is_none_or(|target| slots.is_some_and(|slots| target >= slots * LEAST))
 }
 
 /// What went out since the last count, by the demand and the probabilities in force.
