@@ -172,7 +172,8 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
-    assert_eq!(kinds, [Kind::Banners, Kind::Notices, Kind::Config]);
+    use Kind::{Banners, Campaigns, Config, Notices};
+    assert_eq!(kinds, [Banners, Notices, Config, Campaigns, Campaigns]);
     for (kind, item) in examples {
         assert_eq!(faults(kind, &item), [], "{kind}");
     }
