@@ -47,7 +47,7 @@ fn campaign(changes: Value) -> Value {
         "types": ["banner"], "targeting": {"all": [{"field": "country", "in": ["KR"]}]},
         "consent": "not_required", "no_device": "serve",
         "caps": [{"scope": "campaign", "per": "day", "max": 3}],
-        "budget": {"pricing": "cpm", "price_micros": 1_500_000, "daily": 10, "total": 100},
+        "budget": {"pricing": "cpm", "price_micros": 1_500_000, "daily": 1_500, "total": 15_000},
         "pacing": "even", "sampling": "thompson", "click_url": "https://example.com/?a=b",
         "creatives": [{"id": "c1", "type": "banner", "weight": 1, "assets": {"image": "https://a/b.png"}}],
         "house": false,
@@ -373,6 +373,32 @@ fn faults_are_told_where_they_are() {
             campaign(json!({"budget": {"pricing": "flat", "daily": 2, "total": 1}})),
             "/budget/daily",
             "out_of_range",
+        ),
+        (
+            Campaigns,
+            campaign(json!({"budget": {"pricing": "cpc", "price_micros": 701, "total": 700}})),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            Campaigns,
+            campaign(
+                json!({"budget": {"pricing": "cpa", "price_micros": 9, "daily": 8, "total": 80}}),
+            ),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            Campaigns,
+            campaign(json!({"budget": {"pricing": "cpm", "price_micros": 8_001, "daily": 8}})),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            Campaigns,
+            campaign(json!({"ends_at": null, "budget": {"pricing": "impressions", "total": 500}})),
+            "/ends_at",
+            "required",
         ),
         (
             Campaigns,
