@@ -75,7 +75,7 @@ fn a_patch_says_which_version_it_changes() {
     let body = json!({ "country": "KR" });
     let without = person.send(&scenario, Request::new("PATCH", "/v1/me").json(&body));
     assert_eq!(told(&without), refused(428, "precondition_required"));
-    for etag in ["\"2\"", "\"0\"", "W/\"1\"", "1", "\"\""] {
+    for etag in ["\"2\"", "\"0\"", "W/\"2\"", "1", "\"\""] {
         let answer = patch(&scenario, &person, etag, &body);
         assert_eq!(told(&answer), refused(412, "version_conflict"), "{etag}");
     }

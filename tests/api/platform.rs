@@ -133,10 +133,10 @@ fn what_no_route_takes_is_404_or_405() {
         );
     }
     for (method, target, allow) in [
-        ("DELETE", "/health", "GET"),
+        ("DELETE", "/health", "GET, HEAD"),
         ("GET", "/v1/allocations", "POST"),
-        ("POST", "/v1/devices/a/profile", "DELETE, GET, PUT"),
-        ("PATCH", "/v1/app/status", "GET"),
+        ("POST", "/v1/devices/a/profile", "DELETE, GET, HEAD, PUT"),
+        ("PATCH", "/v1/app/status", "GET, HEAD"),
     ] {
         let answer = scenario.send(&Request::new(method, target));
         assert_eq!(

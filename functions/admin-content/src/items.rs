@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
     Id, Instant,
-    content::{Kind, check_item},
+    content::{Kind, check_draft},
 };
 use garde::Validate;
 use http::StatusCode;
@@ -306,7 +306,7 @@ pub(crate) async fn put(
     let precondition = Precondition::of(&call.headers)?;
     // Read first: once the draft is written there is nothing left that may fail.
     let live = content.live.items(kind).await?;
-    let body = check_item(kind, &call.body.0)?.to_string();
+    let body = check_draft(kind, &call.path.id, &call.body.0, &content.link_schemes)?.to_string();
     let etag = Stamp::random(&mut call.rng());
     let author = call.principal.name();
     let edit = Edit {

@@ -45,7 +45,7 @@ pub use instant::Instant;
 pub use random_id::RandomId;
 pub use read_state::ReadState;
 pub use text::{ByLocale, Locale, Localized};
-pub use url::{ClickUrl, HttpUrl};
+pub use url::{ClickUrl, HttpUrl, Link, LinkError, LinkSchemes};
 pub use validation::{Fault, FaultCode, Rejection};
 pub use version::Version;
 pub use zone::{Day, TimeZoneName, Weekday};

@@ -3,7 +3,7 @@
 //! Maintenance is read as all published content is. Who the testers are is looked for once a window
 //! closes the app to somebody: out of maintenance, one head is looked after and not two.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, str::FromStr, sync::Arc};
 
 use aws::Aws;
 use domain::{
@@ -14,9 +14,13 @@ use http::HeaderMap;
 use kit::{
     BoxFuture, Faults, Problem, Runtime, Vars,
     call::Facts,
+    extract::BODY_LIMIT_BYTES,
     middleware::{Gate, Passed},
     problem::Chain,
 };
+
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{SnapshotSettings, SnapshotSource, Watched};
 
@@ -69,25 +73,45 @@ impl SnapshotSource {
 }
 
 impl Gate for Gatekeeper {
-    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<Passed, Problem>> {
+    fn admit(
+        &self,
+        facts: &Facts,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> BoxFuture<Result<Passed, Problem>> {
         let published = Arc::clone(&self.0);
         let visitor = Visitor::of(facts, headers);
-        Box::pin(async move { published.admit(visitor).await })
+        // Out of maintenance, which is nearly always, no body is looked into.
+        let in_body = match published.may_be_closed(facts.received_at) {
+            true => DescribedDevice::in_body(body),
+            false => DescribedDevice::default(),
+        };
+        Box::pin(async move { published.admit(visitor, in_body).await })
     }
 }
 
 impl Published {
-    async fn admit(&self, visitor: Visitor) -> Result<Passed, Problem> {
-        let Visitor {
-            platform,
-            store,
-            now,
-            ..
-        } = visitor;
+    /// Whether a window is open, as far as that is known without waiting.
+    fn may_be_closed(&self, now: Instant) -> bool {
+        let held = self.maintenance.held(now);
+        held.is_none_or(|held| held.content.has_open_window(now))
+    }
+
+    async fn admit(&self, visitor: Visitor, in_body: DescribedDevice) -> Result<Passed, Problem> {
+        let now = visitor.now;
         let maintenance = self.maintenance.current(now).await?;
-        let window = maintenance.content.window(now, platform, store);
+        let said = [
+            (visitor.platform, visitor.store),
+            (in_body.platform, in_body.store),
+        ];
+        // One of the two is enough: an app may name its platform in either place.
+        let window = said
+            .into_iter()
+            .find_map(|(platform, store)| maintenance.content.window(now, platform, store));
         match window {
-            Some(window) if !self.knows_tester(&visitor).await => Err(refusal(window, now)),
+            Some(window) if !self.knows_tester(&visitor, &in_body).await => {
+                Err(refusal(window, now))
+            }
             _ => Ok(Passed {
                 next_boundary: maintenance.content.next_boundary(now),
                 as_tester: window.is_some(),
@@ -96,11 +120,10 @@ impl Published {
     }
 
     /// While testers cannot be read nobody is one: that the app is closed is known.
-    async fn knows_tester(&self, visitor: &Visitor) -> bool {
+    async fn knows_tester(&self, visitor: &Visitor, in_body: &DescribedDevice) -> bool {
+        let device_id = visitor.device_id.as_ref().or(in_body.id.as_ref());
         match self.testers.current(visitor.now).await {
-            Ok(testers) => testers
-                .content
-                .include(visitor.device_id.as_ref(), visitor.address),
+            Ok(testers) => testers.content.include(device_id, visitor.address),
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "testers are not let in");
                 false
@@ -126,6 +149,37 @@ impl Visitor {
             device_id: header(headers, "x-device-id"),
             address: facts.address,
             now: facts.received_at,
+        }
+    }
+}
+
+/// What a request's body says of its device, where the route takes a `device` (sign-in, guests,
+/// allocations). What cannot be read is not said: the route itself refuses a wrong body.
+#[derive(Debug, Default)]
+struct DescribedDevice {
+    platform: Option<Platform>,
+    store: Option<Store>,
+    id: Option<DeviceId>,
+}
+
+impl DescribedDevice {
+    fn in_body(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            device: BTreeMap<String, Value>,
+        }
+        let is_small = body.len() <= BODY_LIMIT_BYTES;
+        let parsed = is_small.then(|| serde_json::from_slice::<Body>(body));
+        let Some(Ok(Body { device })) = parsed else {
+            return Self::default();
+        };
+        fn member<T: FromStr>(device: &BTreeMap<String, Value>, name: &str) -> Option<T> {
+            device.get(name)?.as_str()?.parse().ok()
+        }
+        Self {
+            platform: member(&device, "platform"),
+            store: member(&device, "store"),
+            id: member(&device, "id"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     Id, allocation,
-    content::{self, AppVersions, Kind, LoadError, Maintenance, SetFault, Testers},
+    content::{self, AppVersions, EventTypes, Kind, LoadError, Maintenance, SetFault, Testers},
     liveops::{Banners, Notices, RemoteConfig},
 };
 use serde_json::Value;
@@ -34,6 +34,7 @@ impl Default for Compiler {
                 Kind::Banners => Banners::load(format, artefact).map(drop),
                 Kind::Notices => Notices::load(format, artefact).map(drop),
                 Kind::Config => RemoteConfig::load(format, artefact).map(drop),
+                Kind::EventTypes => EventTypes::load(format, artefact).map(drop),
                 Kind::Campaigns => allocation::Snapshot::load(format, artefact).map(drop),
             },
         }

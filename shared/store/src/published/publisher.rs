@@ -278,7 +278,7 @@ impl Publisher {
         match versions.source(&self.blobs, kind, head.version).await {
             Err(error) if error.is_lasting() => {
                 let version = head.version;
-                tracing::warn!(%kind, version, error = %Chain(&error), "no source to compare with");
+                tracing::warn!(%kind, snapshot_version = version, error = %Chain(&error), "no source to compare with");
                 Ok(Items::new())
             }
             found => Ok(found?.unwrap_or_default()),

@@ -99,6 +99,10 @@ pub(super) fn priced(budget: &Budget, _: &()) -> garde::Result {
 impl Item for Campaign {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
 
+    fn links(&self) -> Vec<(String, &str)> {
+        vec![("/click_url".to_owned(), self.click_url.as_str())]
+    }
+
     /// Tracking tokens know ids by their 64-bit keys, so no two may share one.
     fn faults_between<'s>(items: &'s [Entry<Self>]) -> Vec<(&'s Id, Fault)> {
         let mut faults = Vec::new();
