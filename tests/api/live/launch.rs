@@ -78,7 +78,8 @@ fn every_part_is_what_its_own_route_says() {
     assert_eq!(launch["config"]["values"]["theme"], "gold");
     assert!(launch["server_time"].is_string());
 
-    let marked = person.send(&scenario, Request::new("POST", "/v1/notices/gold/read"));
+    let mark = Request::new("POST", "/v1/notices/gold/read").header("x-device-id", "phone-1");
+    let marked = person.send(&scenario, mark);
     assert_eq!(marked.status, 204);
     assert_eq!(ask("/v1/launch", query)["unread"], 2);
     let shop = ask("/v1/launch", &format!("{query}&placement=shop"));

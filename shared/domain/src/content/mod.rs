@@ -28,7 +28,9 @@ pub use config::Parameter;
 pub use event_types::{DeclaredEventType, EventTypes};
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
 pub use notices::Notice;
-pub use set::{Changes, SetFault, changes, check_draft, check_item, compile, validate_set};
+pub use set::{
+    AnyItem, Changes, SetFault, changes, check_draft, check_item, compile, validate_set,
+};
 pub use testers::{Testers, TestersItem};
 
 closed_set! {

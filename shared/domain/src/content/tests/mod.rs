@@ -177,9 +177,10 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
+    use Kind::{Banners, Campaigns, Config, EventTypes, Notices};
     assert_eq!(
         kinds,
-        [Kind::Banners, Kind::Notices, Kind::Config, Kind::EventTypes]
+        [Banners, Notices, Config, EventTypes, Campaigns, Campaigns]
     );
     for (kind, item) in examples {
         assert_eq!(faults(kind, &item), [], "{kind}");
