@@ -81,25 +81,24 @@ impl Gate for Gatekeeper {
     ) -> BoxFuture<Result<Passed, Problem>> {
         let published = Arc::clone(&self.0);
         let visitor = Visitor::of(facts, headers);
-        // Out of maintenance, which is nearly always, no body is looked into.
-        let in_body = match published.may_be_closed(facts.received_at) {
-            true => DescribedDevice::in_body(body),
-            false => DescribedDevice::default(),
+        // What is larger is refused by the next layers.
+        let body = match body.len() <= BODY_LIMIT_BYTES {
+            true => body.to_vec(),
+            false => Vec::new(),
         };
-        Box::pin(async move { published.admit(visitor, in_body).await })
+        Box::pin(async move { published.admit(visitor, &body).await })
     }
 }
 
 impl Published {
-    /// Whether a window is open, as far as that is known without waiting.
-    fn may_be_closed(&self, now: Instant) -> bool {
-        let held = self.maintenance.held(now);
-        held.is_none_or(|held| held.content.has_open_window(now))
-    }
-
-    async fn admit(&self, visitor: Visitor, in_body: DescribedDevice) -> Result<Passed, Problem> {
+    async fn admit(&self, visitor: Visitor, body: &[u8]) -> Result<Passed, Problem> {
         let now = visitor.now;
         let maintenance = self.maintenance.current(now).await?;
+        // Out of maintenance, which is nearly always, no body is looked into.
+        let in_body = match maintenance.content.has_open_window(now) {
+            true => DescribedDevice::in_body(body),
+            false => DescribedDevice::default(),
+        };
         let said = [
             (visitor.platform, visitor.store),
             (in_body.platform, in_body.store),
@@ -168,9 +167,7 @@ impl DescribedDevice {
         struct Body {
             device: BTreeMap<String, Value>,
         }
-        let is_small = body.len() <= BODY_LIMIT_BYTES;
-        let parsed = is_small.then(|| serde_json::from_slice::<Body>(body));
-        let Some(Ok(Body { device })) = parsed else {
+        let Ok(Body { device }) = serde_json::from_slice(body) else {
             return Self::default();
         };
         fn member<T: FromStr>(device: &BTreeMap<String, Value>, name: &str) -> Option<T> {
