@@ -135,7 +135,11 @@ fn what_no_route_takes_is_404_or_405() {
     for (method, target, allow) in [
         ("DELETE", "/health", "GET, HEAD"),
         ("GET", "/v1/allocations", "POST"),
-        ("POST", "/v1/devices/a/profile", "DELETE, GET, HEAD, PUT"),
+        (
+            "POST",
+            "/v1/devices/phone-0-example-0000/profile",
+            "DELETE, GET, HEAD, PUT",
+        ),
         ("PATCH", "/v1/app/status", "GET, HEAD"),
     ] {
         let answer = scenario.send(&Request::new(method, target));

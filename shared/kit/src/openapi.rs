@@ -264,7 +264,7 @@ fn without_null(mut schema: Value) -> Value {
 /// What the endpoint declares, and what the stack in front of it reads.
 fn header_parameters(endpoint: &Endpoint) -> Vec<Value> {
     let key = match endpoint.idempotency {
-        Idempotency::Key => Some("Idempotency-Key"),
+        Idempotency::Key | Idempotency::KeyInHandler => Some("Idempotency-Key"),
         Idempotency::Natural => None,
     };
     let of_gate = match endpoint.closes_for_maintenance() {
@@ -353,7 +353,7 @@ pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
     if endpoint.rate != Rate::Unlimited {
         codes.insert(Code::RateLimited);
     }
-    if endpoint.idempotency == Idempotency::Key {
+    if endpoint.idempotency.takes_key() {
         codes.extend([
             Code::InvalidHeader,
             Code::IdempotencyInFlight,
