@@ -1,48 +1,68 @@
-//! What a stage lets through: a token bucket over all routes, a bound on what runs at once, and, since
-//! this machine is no cloud, what it gets to in time
+//! What a stage lets through: a token bucket over all routes, a bound on what runs at once, and no more
+//! than this machine can carry
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html>).
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::sleep;
 
 use crate::template::Throttling;
 
 /// How many invocations an account runs at once, unless its quota was raised.
 const CONCURRENCY: usize = 1_000;
 
-/// Invocations that run at once without regard to how fast the machine is.
-const UNMEASURED: usize = 64;
+/// As many invocations run at once whatever comes of them.
+const ALWAYS: usize = 256;
 
-/// The most that run at once before the machine's speed under load is known.
-const UNKNOWN_SPEED: usize = 512;
+/// The longest that a request may be expected to wait for its response: half of what functions have.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How long the speed is measured for.
-const MEASURE: Duration = Duration::from_millis(250);
+/// For how long a request waits for a place, and how often it looks. A refusal is early or useless.
+const PATIENCE: Duration = Duration::from_millis(40);
+const LOOK: Duration = Duration::from_millis(10);
 
-/// What would wait longer than this is refused: functions time out some seconds later.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Over which time completed invocations are counted, and over which at least.
+const MEASURED: Duration = Duration::from_secs(1);
+const LEAST_MEASURED: Duration = Duration::from_millis(20);
 
-/// Admits requests as the stage's settings say, and invocations as the account's quota does.
+/// Admits requests as the stage's settings say, and invocations as the account's quota does and as this
+/// machine can carry them.
 pub(super) struct Throttle {
     bucket: Option<Bucket>,
-    invocations: Semaphore,
-    backlog: Backlog,
+    load: Mutex<Load>,
 }
 
-/// The place of one invocation, which is free again when this is dropped.
+/// The invocations that run, and how fast they are completed.
+#[derive(Default)]
+struct Load {
+    running: usize,
+    completed: VecDeque<Instant>,
+    /// Since when more than [`ALWAYS`] have been running.
+    busy_since: Option<Instant>,
+}
+
+/// The place of one invocation, taken while it runs.
 pub(super) struct Place<'a> {
-    _invocation: SemaphorePermit<'a>,
-    backlog: &'a Backlog,
+    throttle: &'a Throttle,
+    is_completed: bool,
+}
+
+impl Place<'_> {
+    /// Notes that the invocation was completed. One that timed out was not, and says nothing good of
+    /// the rate.
+    pub(super) fn complete(&mut self) {
+        self.is_completed = true;
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.backlog.leave(Instant::now());
+        self.throttle.load().end(Instant::now(), self.is_completed);
     }
 }
 
@@ -51,8 +71,7 @@ impl Throttle {
     pub(super) fn new(settings: Option<Throttling>) -> Self {
         Self {
             bucket: settings.map(Bucket::new),
-            invocations: Semaphore::new(CONCURRENCY),
-            backlog: Backlog::default(),
+            load: Mutex::default(),
         }
     }
 
@@ -62,72 +81,73 @@ impl Throttle {
         self.bucket.as_ref().is_none_or(|bucket| bucket.take(now))
     }
 
-    /// Returns the place of one invocation; `None` when all are taken, or when the machine would not
-    /// get to it in time.
-    pub(super) fn place(&self) -> Option<Place<'_>> {
-        let invocation = self.invocations.try_acquire().ok()?;
-        self.backlog.enter(Instant::now()).then_some(Place {
-            _invocation: invocation,
-            backlog: &self.backlog,
-        })
-    }
-}
-
-/// How much is running, and how fast it ends.
-#[derive(Default)]
-struct Backlog(Mutex<Load>);
-
-#[derive(Default)]
-struct Load {
-    running: usize,
-    /// Since when so much runs that the speed at which it ends is the machine's, and how much has
-    /// ended since.
-    busy: Option<(Instant, u32)>,
-    /// The speed that was measured last.
-    ended_per_second: Option<f64>,
-}
-
-impl Backlog {
-    /// Adds an invocation, unless it would wait for too long.
-    fn enter(&self, now: Instant) -> bool {
-        let mut load = self.load();
-        #[expect(clippy::cast_precision_loss, reason = "a thousand at most")]
-        let running = load.running as f64;
-        let is_admitted = match load.ended_per_second {
-            _ if load.running < UNMEASURED => true,
-            None => load.running < UNKNOWN_SPEED,
-            Some(speed) => running < speed * LONGEST_WAIT.as_secs_f64(),
-        };
-        if is_admitted {
-            load.running += 1;
-            if load.running >= UNMEASURED && load.busy.is_none() {
-                load.busy = Some((now, 0));
+    /// The place of one invocation; `None`, after a moment, if more are running than are completed in
+    /// time.
+    pub(super) async fn place(&self) -> Option<Place<'_>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let now = Instant::now();
+            if self.load().begin(now) {
+                return Some(Place {
+                    throttle: self,
+                    is_completed: false,
+                });
             }
-        }
-        is_admitted
-    }
-
-    fn leave(&self, now: Instant) {
-        let mut load = self.load();
-        load.running = load.running.saturating_sub(1);
-        let Some((since, ended)) = load.busy else {
-            return;
-        };
-        let ended = ended + 1;
-        let elapsed = now.saturating_duration_since(since);
-        if load.running < UNMEASURED {
-            load.busy = None;
-            load.ended_per_second = None;
-        } else if elapsed < MEASURE {
-            load.busy = Some((since, ended));
-        } else {
-            load.busy = Some((now, 0));
-            load.ended_per_second = Some(f64::from(ended) / elapsed.as_secs_f64());
+            if now + LOOK > until {
+                return None;
+            }
+            sleep(LOOK).await;
         }
     }
 
-    fn load(&self) -> MutexGuard<'_, Load> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn load(&self) -> std::sync::MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Load {
+    /// Counts one more invocation in, if those before it are expected to be completed in time.
+    fn begin(&mut self, now: Instant) -> bool {
+        if self.running >= CONCURRENCY || self.running >= ALWAYS && !self.can_carry_more(now) {
+            return false;
+        }
+        self.running += 1;
+        if self.running >= ALWAYS {
+            self.busy_since.get_or_insert(now);
+        }
+        true
+    }
+
+    fn end(&mut self, now: Instant, is_completed: bool) {
+        self.running = self.running.saturating_sub(1);
+        if is_completed {
+            self.completed.push_back(now);
+        }
+        self.forget(now);
+        // Well below, so that a load at the limit is measured and not begun again and again.
+        if self.running < ALWAYS / 2 {
+            self.busy_since = None;
+        }
+    }
+
+    /// Whether as many as are running are completed within [`LONGEST_WAIT`], at the present rate.
+    fn can_carry_more(&mut self, now: Instant) -> bool {
+        self.forget(now);
+        let since = self.busy_since.unwrap_or(now);
+        let measured = now.saturating_duration_since(since).min(MEASURED);
+        if measured < LEAST_MEASURED {
+            return false;
+        }
+        let completed = self.completed.iter().filter(|at| **at >= since).count();
+        let expected = completed as f64 * LONGEST_WAIT.as_secs_f64() / measured.as_secs_f64();
+        expected >= self.running as f64
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) > MEASURED;
+        while self.completed.front().is_some_and(is_old) {
+            self.completed.pop_front();
+        }
     }
 }
 
@@ -201,35 +221,61 @@ mod tests {
         );
     }
 
-    #[test]
-    fn as_many_invocations_run_at_once_as_the_account_may_have() {
-        let throttle = Throttle::new(None);
-        let mut places: Vec<_> = (0..UNKNOWN_SPEED)
-            .map(|_| throttle.place().unwrap())
-            .collect();
-        assert!(throttle.place().is_none());
-        places.pop();
-        assert!(throttle.place().is_some());
-        assert!(throttle.admits());
+    /// A load after `running` invocations began at once at `start`.
+    fn burst(running: usize, start: Instant) -> Load {
+        let mut load = Load::default();
+        for _ in 0..running {
+            assert!(load.begin(start));
+        }
+        load
     }
 
     #[test]
-    fn what_the_machine_would_not_get_to_in_time_is_refused_at_once() {
-        let backlog = Backlog::default();
+    fn a_burst_is_carried_where_it_is_completed_fast_enough() {
         let start = Instant::now();
-        let after = |millis| start + Duration::from_millis(millis);
-        let entered = |now, tries: usize| (0..tries).filter(|_| backlog.enter(now)).count();
-        assert_eq!(entered(start, 1_000), UNKNOWN_SPEED);
-        // A hundred a second: two hundred are as many as end within two seconds.
-        for nth in 1..=400 {
-            backlog.leave(after(10 * nth));
+        let mut load = burst(ALWAYS, start);
+        assert!(!load.begin(start), "nothing is known of the rate yet");
+        // One in 10 ms: a hundred a second, five hundred in five seconds.
+        for nth in 1..=4 {
+            load.end(start + Duration::from_millis(10 * nth), true);
+            load.running += 1;
         }
-        assert_eq!(entered(after(4_000), 1_000), 200 - (UNKNOWN_SPEED - 400));
-        // Once there is little to do, the speed says nothing of the machine.
-        for nth in 0..200 {
-            backlog.leave(after(4_000 + 10 * nth));
+        let soon = start + Duration::from_millis(40);
+        while load.running < 500 {
+            assert!(load.begin(soon), "{}", load.running);
         }
-        assert_eq!(entered(after(60_000), 1_000), UNKNOWN_SPEED);
+        assert!(!load.begin(soon));
+    }
+
+    #[test]
+    fn what_is_completed_too_slowly_is_not_added_to() {
+        let start = Instant::now();
+        let mut load = burst(ALWAYS, start);
+        load.end(start + Duration::from_millis(400), true);
+        assert!(
+            load.begin(start + Duration::from_millis(500)),
+            "below the floor"
+        );
+        assert!(!load.begin(start + Duration::from_millis(600)));
+        // What times out was not carried.
+        for nth in 0..ALWAYS as u64 {
+            load.end(start + Duration::from_millis(700 + nth), false);
+            load.running += 1;
+        }
+        assert!(!load.begin(start + Duration::from_millis(900)));
+        // Five a second and below: 256 would take 50 seconds.
+        assert!(!load.begin(start + Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn no_more_invocations_run_at_once_than_the_account_may_have() {
+        let start = Instant::now();
+        let mut load = burst(ALWAYS, start);
+        load.running = CONCURRENCY - 1;
+        let now = start + Duration::from_millis(100);
+        load.completed.extend(std::iter::repeat_n(now, 10_000));
+        assert!(load.begin(now));
+        assert!(!load.begin(now));
     }
 
     #[test]

@@ -499,10 +499,6 @@ pub(crate) fn event_counter_of(sk: &str) -> Option<EventCounter> {
 const EVENT_ITEM: &str = "item#";
 const EVENT_TYPE: &str = "type#";
 
-pub(crate) fn event_types(utc_day: Day) -> Key {
-    key(format!("event-types#{utc_day}"), "known")
-}
-
 pub(crate) fn accounts(part: u8) -> String {
     format!("accounts#{part:02}")
 }

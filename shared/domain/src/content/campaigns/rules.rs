@@ -139,6 +139,10 @@ fn unaffordable(budget: &Budget) -> Option<&'static str> {
 impl Item for Campaign {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
 
+    fn links(&self) -> Vec<(String, &str)> {
+        vec![("/click_url".to_owned(), self.click_url.as_str())]
+    }
+
     /// Reads the campaigns one by one, because there may be 100,000 of them.
     fn faults<S: ItemSet + ?Sized>(set: &S) -> Result<Vec<SetFault>, UnreadableItems> {
         Ok(scan(set)?.1)

@@ -160,6 +160,11 @@ fn good_items_are_accepted() {
         (Kind::Banners, banner(json!({}))),
         (Kind::Notices, notice(json!({}))),
         (Kind::Config, parameter(json!({}))),
+        (Kind::EventTypes, json!({})),
+        (
+            Kind::EventTypes,
+            json!({"type": "level.up-2", "description": "A level is done"}),
+        ),
     ] {
         assert_eq!(faults(kind, &item), [], "{item}");
     }
@@ -175,8 +180,16 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
-    use Kind::{AppVersions, Banners, Campaigns, Config, Notices};
-    let documented = [Banners, Notices, Config, AppVersions, Campaigns, Campaigns];
+    use Kind::{AppVersions, Banners, Campaigns, Config, EventTypes, Notices};
+    let documented = [
+        Banners,
+        Notices,
+        Config,
+        EventTypes,
+        AppVersions,
+        Campaigns,
+        Campaigns,
+    ];
     assert_eq!(kinds, documented);
     for (kind, item) in examples {
         assert_eq!(faults(kind, &item), [], "{kind}");
@@ -207,7 +220,7 @@ fn faults_are_told_where_they_are() {
         ),
         (
             AppVersions,
-            app_version(json!({"store_url": "market://a"})),
+            app_version(json!({"store_url": "javascript:a"})),
             "/store_url",
             "bad_format",
         ),
@@ -541,6 +554,24 @@ fn sets_are_held_against_the_rules_between_items() {
         (
             Kind::Campaigns,
             set(&[("a", campaign(json!({}))), ("b", campaign(json!({})))]),
+            None,
+        ),
+        (
+            Kind::EventTypes,
+            set(&[
+                ("quiz_done", json!({})),
+                ("b", json!({"type": "quiz_done"})),
+            ]),
+            Some(("b", "/type", "duplicate")),
+        ),
+        (
+            Kind::EventTypes,
+            set(&[("2nd", json!({}))]),
+            Some(("2nd", "/type", "required")),
+        ),
+        (
+            Kind::EventTypes,
+            set(&[("2nd", json!({"type": "second"})), ("quiz_done", json!({}))]),
             None,
         ),
         (Kind::Testers, set(&[]), None),
