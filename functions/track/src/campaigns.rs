@@ -38,7 +38,15 @@ const REMEMBERED: usize = 10_000;
 pub(crate) struct Campaigns {
     published: Watched<Snapshot>,
     source: SnapshotSource,
-    withdrawn: Mutex<HashMap<u64, ClickUrl>>,
+    withdrawn: Mutex<HashMap<u64, Destination>>,
+}
+
+/// Where the clicks of a campaign lead.
+#[derive(Clone)]
+struct Destination {
+    url: ClickUrl,
+    /// The advertiser's key.
+    advertiser: u64,
 }
 
 /// What is known of a token's campaign.
@@ -85,31 +93,33 @@ impl Campaigns {
         let campaign = token.campaign;
         let snapshot = self.published.current(now).await?;
         if let Some(published) = snapshot.content.campaign_by_key(campaign) {
-            return Ok(Some(ClickUrl::filled(published.click_url, token)));
+            let advertiser = published.advertiser_key;
+            let url = ClickUrl::filled(published.click_url, token, advertiser);
+            return Ok(Some(url));
         }
         let remembered = self.withdrawn().get(&campaign).cloned();
-        if let Some(url) = remembered {
-            return Ok(Some(ClickUrl::filled(&url, token)));
+        if let Some(remembered) = remembered {
+            return Ok(Some(remembered.filled(token)));
         }
         let found = self.look_back(campaign, snapshot.version).await?;
-        if let Some(url) = &found {
+        if let Some(destination) = &found {
             let mut withdrawn = self.withdrawn();
             if withdrawn.len() >= REMEMBERED {
                 withdrawn.clear();
             }
-            withdrawn.insert(campaign, url.clone());
+            withdrawn.insert(campaign, destination.clone());
         }
-        Ok(found.map(|url| ClickUrl::filled(&url, token)))
+        Ok(found.map(|destination| destination.filled(token)))
     }
 
     /// Looks for the campaign in the frozen sources of older versions, the newest first.
-    async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<ClickUrl>, StoreError> {
+    async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<Destination>, StoreError> {
         for version in (from.saturating_sub(LOOK_BACK)..from).rev() {
             let items = self.source.items(Kind::Campaigns, version).await?;
             let found = items
                 .unwrap_or_default()
                 .into_iter()
-                .find_map(|item| url_of(item, campaign));
+                .find_map(|item| destination_of(item, campaign));
             if found.is_some() {
                 return Ok(found);
             }
@@ -117,7 +127,7 @@ impl Campaigns {
         Ok(None)
     }
 
-    fn withdrawn(&self) -> std::sync::MutexGuard<'_, HashMap<u64, ClickUrl>> {
+    fn withdrawn(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Destination>> {
         self.withdrawn
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -151,7 +161,18 @@ impl Known {
     }
 }
 
-fn url_of((id, item): (Id, Value), campaign: u64) -> Option<ClickUrl> {
-    let url = item.get("click_url")?.as_str()?;
-    (key_of(id.as_str()) == campaign).then(|| url.parse().ok())?
+impl Destination {
+    fn filled(&self, token: &Token) -> String {
+        ClickUrl::filled(&self.url, token, self.advertiser)
+    }
+}
+
+fn destination_of((id, item): (Id, Value), campaign: u64) -> Option<Destination> {
+    if key_of(id.as_str()) != campaign {
+        return None;
+    }
+    Some(Destination {
+        url: item.get("click_url")?.as_str()?.parse().ok()?,
+        advertiser: key_of(item.get("advertiser")?.as_str()?),
+    })
 }

@@ -111,7 +111,7 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
             let either = json!([{"accessToken": []}, {"serviceKey": []}]);
             set(&mut described, "security", either);
         }
-        Caller::Operator(_) => {
+        Caller::Operator(_) | Caller::Service(_) => {
             set(&mut described, "security", json!([{"serviceKey": []}]));
         }
     }
@@ -290,7 +290,9 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
     match caller {
         Caller::Public | Caller::Hook => Vec::new(),
         Caller::Member => [&any[..], &member].concat(),
-        Caller::Device(_) | Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
+        Caller::Device(_) | Caller::PublicOrMember(_) | Caller::Service(_) => {
+            [&any[..], &member, &key].concat()
+        }
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
     }
 }

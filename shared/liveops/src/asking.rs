@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     Audience, Instant,
-    allocation::Profile,
+    allocation::DeviceTargeting,
     liveops::{Banners, Notices, RemoteConfig},
 };
 use store::{
@@ -59,7 +59,7 @@ pub struct Known<'a, T> {
     /// Whether all is known that the answer depends on.
     pub complete: bool,
     visitor: &'a Visitor,
-    profile: Option<Arc<Profile>>,
+    stored: Option<Arc<DeviceTargeting>>,
 }
 
 impl<'a> Asking<'a> {
@@ -88,11 +88,11 @@ impl<'a> Asking<'a> {
     /// The same of a snapshot that is at hand.
     pub async fn known_of<T: Targeted>(&self, snapshot: Arc<Snapshot<T>>) -> Known<'a, T> {
         let asked = snapshot.content.asks_profile(&self.visitor.audience(None));
-        let (profile, complete) = match &self.visitor.device_id {
+        let (stored, complete) = match &self.visitor.device_id {
             Some(device) if asked => {
                 let look = || self.profiles.look(device, self.now);
                 match self.profile.get_or_init(look).await {
-                    Look::Found(profile) => (profile.clone(), true),
+                    Look::Found(stored) => (Some(Arc::clone(stored)), true),
                     Look::Missed => (None, false),
                 }
             }
@@ -102,7 +102,7 @@ impl<'a> Asking<'a> {
             snapshot,
             complete,
             visitor: self.visitor,
-            profile,
+            stored,
         }
     }
 }
@@ -110,6 +110,6 @@ impl<'a> Asking<'a> {
 impl<T> Known<'_, T> {
     /// Who asks, as far as this content goes by it.
     pub fn audience(&self) -> Audience<'_> {
-        self.visitor.audience(self.profile.as_deref())
+        self.visitor.audience(self.stored.as_deref())
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, str::FromStr};
 
 use domain::{
-    Audience, Country, DeviceId, Locale, Platform, Store, allocation::Profile, app_status,
+    Audience, Country, DeviceId, Locale, Platform, Store, allocation::DeviceTargeting, app_status,
 };
 use kit::{Call, Code, Problem, middleware::Passed};
 
@@ -87,7 +87,7 @@ impl Visitor {
     }
 
     /// For targeting, with what is stored of the device.
-    pub fn audience<'a>(&'a self, profile: Option<&'a Profile>) -> Audience<'a> {
+    pub fn audience<'a>(&'a self, stored: Option<&'a DeviceTargeting>) -> Audience<'a> {
         Audience {
             platform: self.platform,
             store: self.store,
@@ -96,7 +96,8 @@ impl Visitor {
             country: self.country,
             locale: self.locale.as_ref(),
             device_id: self.device_id.as_ref(),
-            profile,
+            profile: stored.and_then(|stored| stored.profile.as_ref()),
+            segments: stored.and_then(|stored| stored.segments.as_ref()),
         }
     }
 

@@ -50,6 +50,7 @@ fn with_facts<T>(with: impl FnOnce(&Facts<'_>) -> T) -> T {
         hour: Some(22),
         weekday: Some(Weekday::Friday),
         attributes: Some(&attributes),
+        server_attributes: None,
         device_id: Some(&device_id),
     })
 }

@@ -144,7 +144,8 @@ struct Bucket {
     campaign: u64,
 }
 
-/// A mark as it is stored: what sums need, and what tells where it came from.
+/// A mark as it is stored: what sums need. The device is left out because no sum needs it, and a mark
+/// would outlive a member who is forgotten.
 #[derive(Debug, Serialize, Deserialize)]
 struct MarkItem {
     creative: u64,
@@ -161,8 +162,6 @@ struct MarkItem {
     /// How often it was sent again, as far as that was noticed.
     #[serde(default, skip_serializing_if = "is_zero")]
     repeats: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    device: Option<DeviceKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,7 +238,6 @@ impl Marks {
             over_cap,
             flagged: mark.flagged,
             repeats: 0,
-            device: token.device,
             lease: token.lease,
             names: mark.names.cloned(),
             at: mark.at,

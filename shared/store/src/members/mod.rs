@@ -13,6 +13,7 @@
 //! DeleteItem and ConditionCheckItem; for the purge also BatchWriteItem.
 
 mod change;
+mod devices;
 mod events;
 mod exports;
 mod identities;
@@ -36,6 +37,7 @@ use futures_util::future;
 
 use self::item::Kept;
 pub use self::{
+    devices::DeviceSharing,
     events::ToldEvent,
     exports::{Document, Export},
     identities::{LinkedIdentity, Linking, NewIdentity, Unlinking},
