@@ -33,6 +33,10 @@ pub(crate) async fn delete(
         .await?
         .member
         .id;
+    state
+        .reauthentication
+        .require(&state.members, &call.principal, now)
+        .await?;
     let unlinking = state
         .members
         .unlink(member, call.path.provider, stamp, Ok)

@@ -13,7 +13,7 @@ use aws::Pace;
 use kit::{
     Call, Caller, Code, Endpoint, Faults, Function, Method, Problem, Rate, Vars, config::Variable,
 };
-use sessions::{WithdrawalSettings, member_now};
+use sessions::{ReauthenticationSettings, WithdrawalSettings, member_now};
 use store::{
     Database,
     edge::{self, SnapshotSettings, TokenSettings},
@@ -70,7 +70,8 @@ const WITHDRAW: Endpoint = Endpoint::new(
 )
 .caller(Caller::Member)
 .answers(&[202])
-.problems(&[Code::MemberBanned, Code::Unavailable]);
+.problems(&[Code::ReauthenticationRequired, Code::Unavailable])
+.open_to_banned();
 const STAY: Endpoint = Endpoint::new(
     Method::Delete,
     "/v1/me/withdrawal",
@@ -80,11 +81,11 @@ const STAY: Endpoint = Endpoint::new(
 .caller(Caller::Member)
 .answers(&[204])
 .problems(&[
-    Code::MemberBanned,
     Code::LastIdentity,
     Code::WithdrawalNotPending,
     Code::Unavailable,
-]);
+])
+.open_to_banned();
 
 /// Every variable that the function reads.
 pub const VARIABLES: &[&[Variable]] = &[
@@ -93,22 +94,30 @@ pub const VARIABLES: &[&[Variable]] = &[
     SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
+    ReauthenticationSettings::VARIABLES,
 ];
 
 struct State {
     members: Members,
     grace: Duration,
+    reauthentication: ReauthenticationSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (token, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
-        Faults::both(TokenSettings::read(vars), WithdrawalSettings::read(vars))
-    })?;
+    let (runtime, (token, (settings, reauthentication)), aws, gate) =
+        edge::start_gated(vars, NAME, |vars| {
+            let own = Faults::both(
+                WithdrawalSettings::read(vars),
+                ReauthenticationSettings::read(vars),
+            );
+            Faults::both(TokenSettings::read(vars), own)
+        })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
         grace: settings.grace.0,
+        reauthentication,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)

@@ -8,19 +8,20 @@ use std::{
 };
 
 use domain::{
-    ClickUrl, Id, Instant,
+    ClickUrl, Instant,
     allocation::Snapshot,
     caps::{Charge, Shown, charges},
-    content::Kind,
+    content::{Kind, campaigns::ConversionsAfter},
     key_of,
     tracking::Token,
 };
 use kit::Problem;
-use serde_json::Value;
+use serde::Deserialize;
 use store::{
     StoreError,
     edge::{SnapshotSource, Watched},
     marks::Names,
+    published::SourceItem,
 };
 use tokio::time;
 
@@ -56,6 +57,8 @@ pub(crate) struct Known {
     pub(crate) names: Option<Names>,
     /// The counters that an impression of the token moves.
     pub(crate) charges: Vec<Charge>,
+    /// What a conversion of the token needs.
+    pub(crate) conversions_after: ConversionsAfter,
 }
 
 impl Campaigns {
@@ -67,17 +70,18 @@ impl Campaigns {
         }
     }
 
-    /// What is known of the token's campaign. What is at hand is not waited for; a campaign that was
-    /// published since is worth a short look, and no more: without its names a report shows the keys,
-    /// and without its caps it counts.
+    /// Returns what is known of the token's campaign. The first snapshot of a process, and the one
+    /// after a pause, are waited for, because without its caps an impression counts too often. A
+    /// campaign that was published since is worth a short look: without its names a report shows
+    /// the keys.
     pub(crate) async fn known(&self, token: &Token, now: Instant) -> Known {
-        let mut known = Known::default();
-        if let Some(held) = self.published.held(now) {
-            known = Known::of(&held.content, token, now);
-            let published = held.published_at.map_or(0, Instant::as_minutes);
-            if known.names.is_some() || token.issue_minute < published {
-                return known;
-            }
+        let Ok(current) = self.published.current(now).await else {
+            return Known::default();
+        };
+        let known = Known::of(&current.content, token, now);
+        let published = current.published_at.map_or(0, Instant::as_minutes);
+        if known.names.is_some() || token.issue_minute < published {
+            return known;
         }
         let newest = time::timeout(PATIENCE, self.published.newest(now)).await;
         let newest = newest.ok().flatten();
@@ -116,12 +120,11 @@ impl Campaigns {
     async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<Destination>, StoreError> {
         for version in (from.saturating_sub(LOOK_BACK)..from).rev() {
             let items = self.source.items(Kind::Campaigns, version).await?;
-            let found = items
-                .unwrap_or_default()
-                .into_iter()
-                .find_map(|item| destination_of(item, campaign));
-            if found.is_some() {
-                return Ok(found);
+            for item in items.unwrap_or_default().items() {
+                let item = item.map_err(|error| StoreError::unreadable("a source", &error))?;
+                if let Some(found) = destination_of(&item, campaign) {
+                    return Ok(Some(found));
+                }
             }
         }
         Ok(None)
@@ -157,6 +160,7 @@ impl Known {
         Self {
             names: names(),
             charges: charges(&shown, now),
+            conversions_after: campaign.conversions_after,
         }
     }
 }
@@ -167,12 +171,19 @@ impl Destination {
     }
 }
 
-fn destination_of((id, item): (Id, Value), campaign: u64) -> Option<Destination> {
-    if key_of(id.as_str()) != campaign {
+/// Returns where the clicks of an item lead if it is the campaign with this key.
+fn destination_of(item: &SourceItem, campaign: u64) -> Option<Destination> {
+    #[derive(Deserialize)]
+    struct Clicked {
+        click_url: ClickUrl,
+        advertiser: String,
+    }
+    if key_of(item.id.as_str()) != campaign {
         return None;
     }
+    let clicked: Clicked = serde_json::from_str(item.json.get()).ok()?;
     Some(Destination {
-        url: item.get("click_url")?.as_str()?.parse().ok()?,
-        advertiser: key_of(item.get("advertiser")?.as_str()?),
+        url: clicked.click_url,
+        advertiser: key_of(&clicked.advertiser),
     })
 }

@@ -12,10 +12,10 @@ use kit::{
     Code, Endpoint, Faults, Function, Method, Vars,
     config::{Stage, Variable},
 };
-use sessions::{Prover, SessionSettings, WithdrawalSettings};
+use sessions::{GuestSecretSettings, Prover, SessionSettings, WithdrawalSettings};
 use store::{
     Database,
-    edge::{self, SnapshotSettings, TokenSettings},
+    edge::{self, Calls, LimitSettings, Limits, SnapshotSettings, TokenSettings},
     members::Members,
 };
 use upstream::{SecretSettings, providers::ProviderSettings};
@@ -46,7 +46,6 @@ const WITHDRAW: Endpoint = Endpoint::new(
     Code::TokenIssuer,
     Code::TokenNonce,
     Code::ChallengeUsed,
-    Code::MemberBanned,
     Code::NotFound,
     Code::ProviderDisabled,
     Code::Unavailable,
@@ -57,6 +56,8 @@ kit::settings! {
     pub struct Settings {
         /// Whom somebody writes to who wants to leave and has no app: a mail address, or a page. An example's is refused in the stage prd.
         contact: Contact = "WITHDRAWAL_CONTACT", example "privacy@example.com";
+        /// Withdrawals by proof an hour from one address (IPv6: from one /64).
+        per_address: Calls = "WITHDRAWAL_LIMIT_ADDRESS_PER_HOUR", default "20";
     }
 }
 
@@ -70,6 +71,8 @@ pub const VARIABLES: &[&[Variable]] = &[
     TokenSettings::VARIABLES,
     ProviderSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
+    LimitSettings::VARIABLES,
+    GuestSecretSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
@@ -78,17 +81,26 @@ struct State {
     prover: Prover,
     grace: Duration,
     contact: Contact,
+    limits: Limits,
+    per_address: Calls,
+    secrets: GuestSecretSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), (token, (provider, (withdrawal, settings)))), aws, gate) =
-        edge::start_gated(vars, NAME, |vars| {
-            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-            let own = Faults::both(WithdrawalSettings::read(vars), Settings::read(vars));
-            let own = Faults::both(ProviderSettings::read(vars), own);
-            Faults::both(sessions, Faults::both(TokenSettings::read(vars), own))
-        })?;
+    let (
+        runtime,
+        (((secrets, session), (token, (provider, (withdrawal, settings)))), (limits, guests)),
+        aws,
+        gate,
+    ) = edge::start_gated(vars, NAME, |vars| {
+        let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+        let own = Faults::both(WithdrawalSettings::read(vars), Settings::read(vars));
+        let own = Faults::both(ProviderSettings::read(vars), own);
+        let limits = Faults::both(LimitSettings::read(vars), GuestSecretSettings::read(vars));
+        let proofs = Faults::both(sessions, Faults::both(TokenSettings::read(vars), own));
+        Faults::both(proofs, limits)
+    })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     if runtime.settings.stage == Stage::Prd && settings.contact.is_example() {
         return Err(Faults::one(
@@ -102,6 +114,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         prover: Prover::new(providers, session.keys(&secrets, &aws)),
         grace: withdrawal.grace.0,
         contact: settings.contact,
+        limits: limits.limits(&database),
+        per_address: settings.per_address,
+        secrets: guests,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)

@@ -46,11 +46,11 @@ const TOUR: [(&str, &str); 5] = [
     ),
     (
         "the app's settings, for one device",
-        "'BASE/v1/config?platform=ios&version=2.4.0&country=KR' -H 'x-device-id: my-phone'",
+        "'BASE/v1/config?platform=ios&version=2.4.0&country=KR' -H 'x-device-id: my-phone-example-01'",
     ),
     (
         "what to show on a lock screen",
-        r#"BASE/v1/allocations -H 'content-type: application/json' -d '{"placements":[{"id":"lock_screen","count":2}],"device":{"id":"my-phone","platform":"android","locale":"ko-KR","country":"KR"},"consent":true}'"#,
+        r#"BASE/v1/allocations -H 'content-type: application/json' -d '{"placements":[{"id":"lock_screen","count":2}],"device":{"id":"my-phone-example-01","platform":"android","locale":"ko-KR","country":"KR"},"consent":true}'"#,
     ),
 ];
 
@@ -68,6 +68,12 @@ pub enum DemoAppError {
     /// The stack refused it.
     #[error(transparent)]
     Admin(#[from] AdminError),
+}
+
+/// The calls to try on the seeded stack: what for, and what follows `curl -s`.
+pub(crate) fn tour(base_url: &str) -> impl Iterator<Item = (&'static str, String)> {
+    TOUR.into_iter()
+        .map(move |(question, call)| (question, call.replace("BASE", base_url)))
 }
 
 /// What was written at this start.
@@ -145,8 +151,7 @@ impl fmt::Display for Seeded {
             [] => write!(f, "the demo app was there already")?,
             added => write!(f, "the demo app is live: {}", added.join(", "))?,
         }
-        for (question, call) in TOUR {
-            let call = call.replace("BASE", &self.base_url);
+        for (question, call) in tour(&self.base_url) {
             write!(f, "\n  {question}\n    curl -s {call}")?;
         }
         Ok(())

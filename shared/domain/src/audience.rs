@@ -4,6 +4,7 @@
 use crate::{
     Country, Day, DeviceId, Instant, Label, Locale, Platform, Store, Version,
     allocation::{DeviceSegments, Profile},
+    identity::MemberId,
     targeting::Facts,
 };
 
@@ -18,12 +19,17 @@ pub struct Audience<'a> {
     pub version: Option<&'a str>,
     /// The operating system's version, as the device writes it; likewise.
     pub os_version: Option<&'a str>,
+    /// The app's build number.
+    pub build: Option<u64>,
     /// Where the user is; where it is not said, the profile's.
     pub country: Option<Country>,
-    /// The user's language.
-    pub locale: Option<&'a Locale>,
+    /// The user's languages, the most preferred first. Texts are chosen by all of them, targeting looks
+    /// at the first.
+    pub languages: &'a [Locale],
     /// The device, as it says it is.
     pub device_id: Option<&'a DeviceId>,
+    /// The member who is signed in, where a token proved it.
+    pub member: Option<MemberId>,
     /// The profile that the device's present owner put.
     pub profile: Option<&'a Profile>,
     /// What the app's own systems put for the device.
@@ -52,12 +58,14 @@ impl<'a> Audience<'a> {
             app_version: self.version.and_then(Version::parse),
             os_version: self.os_version.and_then(Version::parse),
             country: self.country.or_else(|| profile?.country),
-            locale: self.locale,
+            build: self.build,
+            locale: self.languages.first(),
             age: birth_year.and_then(|year| certain_age(year, now)),
             gender: profile.and_then(|profile| profile.gender),
             attributes: profile.map(|profile| &profile.attributes),
             server_attributes: self.segments.map(|server| &server.server_attributes),
             device_id: self.device_id,
+            member: self.member,
             ..Facts::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use domain::{
     Fault, FaultCode, Instant,
-    identity::{Challenge, Provider, Subject},
+    identity::{Challenge, IdentityHash, Provider, Subject},
 };
 use kit::{Code, Problem};
 use rand::Rng;
@@ -38,6 +38,8 @@ pub struct Proven {
     pub challenge: Option<Challenge>,
     /// What the provider gave us for later, sealed.
     pub provider_token: Option<Sealed>,
+    /// Keyed hashes of the identity, by which a ban that outlived its member is found.
+    pub hashes: Vec<IdentityHash>,
 }
 
 /// Asks providers.
@@ -74,6 +76,10 @@ impl Prover {
             .subject
             .parse()
             .map_err(|_| Problem::new(Code::TokenInvalid).detail("the provider names nobody"))?;
+        let hashes = self
+            .keys
+            .identity_hashes(provider, &subject, None, now)
+            .await?;
         let mut provider_token = None;
         if let (Provider::Apple, Some(code)) = (provider, &claimed.authorization_code) {
             let exchanged = self
@@ -97,6 +103,7 @@ impl Prover {
             subject,
             challenge,
             provider_token,
+            hashes,
         })
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Country, DeviceId, Fault, FaultCode, Gender, Instant, Label, targeting::Attributes,
+    Country, DeviceId, Fault, FaultCode, Gender, Instant, Label, reported, targeting::Attributes,
     validation::rule,
 };
 
@@ -22,8 +22,14 @@ const LARGEST_SEGMENTS: usize = 16 * 1024;
 #[garde(allow_unvalidated)]
 #[garde(custom(is_small::<LARGEST_PROFILE, _>))]
 pub struct Profile {
-    /// Where the user is at home.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The country where the user is at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub country: Option<Country>,
     /// The year of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,8 +61,14 @@ pub struct Profile {
 pub struct NewProfile {
     /// The device.
     pub device_id: DeviceId,
-    /// Where the user is at home.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The country where the user is at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub country: Option<Country>,
     /// The year of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ use super::{Inner, Middleware, facts, refuse};
 use crate::{
     Request, Response,
     call::Principal,
-    endpoint::Rate,
+    endpoint::{Caller, Rate},
     function::BoxFuture,
     problem::{Code, Problem},
 };
@@ -87,11 +87,33 @@ impl AddressLimit {
     }
 }
 
-/// What one caller is taken to have: an IPv4 address, or the /64 that an IPv6 host is given whole.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+/// Returns what limits count as one address: an IPv4 address, or the /64 that an IPv6 host is given
+/// whole. An IPv4 address that is written as IPv6 is the IPv4 address.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 => v4,
+    }
+}
+
+/// How many calls a window allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// The name of the limit, in the `RateLimit` headers.
+    pub policy: &'static str,
+    /// Calls in one window.
+    pub calls: u32,
+    /// The window in seconds.
+    pub window_s: u64,
+}
+
+impl Quota {
+    const fn per_minute(policy: &'static str, calls: u32) -> Self {
+        Self {
+            policy,
+            calls,
+            window_s: 60,
+        }
     }
 }
 
@@ -104,7 +126,8 @@ impl Middleware for AddressLimit {
         {
             let decision = self.hit(address, facts.received_at);
             if !decision.allowed {
-                return refuse(Some(facts), limited(decision, self.per_minute, "address"));
+                let quota = Quota::per_minute("address", self.per_minute);
+                return refuse(Some(facts), rate_limited(decision, quota));
             }
         }
         next.run(request).await
@@ -122,17 +145,18 @@ impl Middleware for CallerLimit {
         let Rate::Caller { per_minute } = facts.endpoint.rate else {
             return next.run(request).await;
         };
-        let Some(subject) = subject(&request) else {
+        let Some(subject) = subject(&request, facts.endpoint.caller) else {
             return next.run(request).await;
         };
         let who = format!("{}#{subject}", facts.endpoint.operation);
+        let quota = Quota::per_minute("caller", per_minute);
         match counter.hit(who, per_minute, facts.received_at).await {
             Ok(decision) if !decision.allowed => {
-                refuse(Some(&facts), limited(decision, per_minute, "caller"))
+                refuse(Some(&facts), rate_limited(decision, quota))
             }
             Ok(decision) => {
                 let mut response = next.run(request).await;
-                for (name, value) in headers(decision, per_minute, "caller") {
+                for (name, value) in headers(decision, quota) {
                     response.headers_mut().insert(name, value);
                 }
                 response
@@ -150,12 +174,13 @@ impl Middleware for CallerLimit {
 /// would let any of them use up everybody's calls.
 ///
 /// A member is counted as a member, whichever device they name: a device's id proves nothing, and
-/// naming another's must not use up that device's calls. A service key speaks for many devices, so it is
-/// counted for each that it names.
-fn subject(request: &Request) -> Option<String> {
+/// naming another's must not use up that device's calls. A service key speaks for many devices, so on a
+/// device's routes it is counted for each that it names.
+fn subject(request: &Request, caller: Caller) -> Option<String> {
     let principal = request.extensions().get::<Principal>()?;
+    let of_devices = matches!(caller, Caller::Device(_) | Caller::Service(_));
     let device = || {
-        let parameters = request.path_parameters_ref()?;
+        let parameters = request.path_parameters_ref().filter(|_| of_devices)?;
         parameters.first("id")?.parse().ok()
     };
     match principal {
@@ -169,21 +194,29 @@ fn subject(request: &Request) -> Option<String> {
     }
 }
 
-fn limited(decision: Decision, per_minute: u32, policy: &str) -> Problem {
-    let mut problem = Problem::new(Code::RateLimited).retry_after(decision.reset_s.clamp(1, 60));
-    for (name, value) in headers(decision, per_minute, policy) {
+/// Returns the refusal of a call beyond `quota`: 429 with `Retry-After`, `RateLimit` and
+/// `RateLimit-Policy`.
+pub fn rate_limited(decision: Decision, quota: Quota) -> Problem {
+    let wait_s = decision.reset_s.clamp(1, quota.window_s.max(1));
+    let mut problem = Problem::new(Code::RateLimited).retry_after(wait_s);
+    for (name, value) in headers(decision, quota) {
         problem = problem.header(name, value);
     }
     problem
 }
 
 /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
-fn headers(decision: Decision, per_minute: u32, policy: &str) -> Vec<(HeaderName, HeaderValue)> {
+fn headers(decision: Decision, quota: Quota) -> Vec<(HeaderName, HeaderValue)> {
+    let Quota {
+        policy,
+        calls,
+        window_s,
+    } = quota;
     let state = format!(
         "\"{policy}\";r={};t={}",
         decision.remaining, decision.reset_s
     );
-    let limit = format!("\"{policy}\";q={per_minute};w=60");
+    let limit = format!("\"{policy}\";q={calls};w={window_s}");
     [("ratelimit", state), ("ratelimit-policy", limit)]
         .into_iter()
         .filter_map(|(name, value)| {
@@ -227,13 +260,49 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv4_address_in_ipv6_is_itself_and_no_network() {
+        let counted = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(counted("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn a_limit_of_an_hour_says_how_long_to_wait() {
+        let decision = Decision {
+            allowed: false,
+            remaining: 0,
+            reset_s: 1_800,
+        };
+        let quota = Quota {
+            policy: "guests",
+            calls: 20,
+            window_s: 3_600,
+        };
+        let problem = rate_limited(decision, quota);
+        let headers = problem.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            headers,
+            [
+                ("retry-after", "1800"),
+                ("ratelimit", "\"guests\";r=0;t=1800"),
+                ("ratelimit-policy", "\"guests\";q=20;w=3600"),
+            ]
+        );
+    }
+
+    #[test]
     fn a_member_is_counted_by_name_and_a_service_key_by_the_device_it_names_too() {
         let by = |principal: Principal, device: Option<&str>| {
+            let caller = Caller::Device("devices:write");
             let mut request = Request::default();
             request.extensions_mut().insert(principal);
             let parameters = device.map(|id| ("id".to_owned(), vec![id.to_owned()]));
             let parameters: HashMap<_, _> = parameters.into_iter().collect();
-            subject(&request.with_path_parameters(parameters))
+            subject(&request.with_path_parameters(parameters), caller)
         };
         let key = Principal::Service {
             id: "ops".to_owned(),
@@ -242,7 +311,7 @@ mod tests {
         let member = Principal::Member {
             id: MemberId::from_bytes([1; 16]),
             session: SessionId::from_bytes([2; 16]),
-            device: DeviceKey::of(&"phone-1".parse().unwrap()),
+            device: Some(DeviceKey::of(&"phone-1".parse().unwrap())),
         };
         assert_eq!(by(Principal::Anonymous, Some("phone-1")), None);
         assert_eq!(by(key.clone(), None).as_deref(), Some("service:ops"));
