@@ -348,7 +348,7 @@ fn a_member_writes_of_their_own_device_and_of_no_other() {
         for (device, own) in [
             ("phone-1-example-0001", true),
             ("phone-2-example-0002", false),
-            ("phone-11", false),
+            ("phone-11-example-0011", false),
         ] {
             for of in ["profile", "content-config"] {
                 if (method, of) == ("DELETE", "content-config") {

@@ -2,7 +2,7 @@
 
 use domain::{
     allocation,
-    content::{self, AppVersions, CompileError, Kind, LoadError, Maintenance, Testers},
+    content::{self, AppVersions, CompileError, EventTypes, Kind, LoadError, Maintenance, Testers},
     liveops::{Banners, Notices, RemoteConfig},
 };
 
@@ -35,6 +35,7 @@ impl Default for Compiler {
                 Kind::Banners => Banners::load(format, artefact).map(drop),
                 Kind::Notices => Notices::load(format, artefact).map(drop),
                 Kind::Config => RemoteConfig::load(format, artefact).map(drop),
+                Kind::EventTypes => EventTypes::load(format, artefact).map(drop),
                 Kind::Campaigns => allocation::Snapshot::load(format, artefact).map(drop),
             },
         }
