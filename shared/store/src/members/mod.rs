@@ -16,6 +16,7 @@
 mod bans;
 mod change;
 mod consents;
+mod devices;
 mod events;
 mod exports;
 mod identities;
@@ -41,6 +42,7 @@ use futures_util::future;
 
 use self::item::Kept;
 pub use self::{
+    devices::DeviceSharing,
     events::ToldEvent,
     exports::{Document, Export},
     identities::{LinkedIdentity, Linking, NewIdentity, Unlinking, secret_sha256},
