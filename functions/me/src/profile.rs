@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     Country, Fault, FaultCode, Instant, Locale,
-    identity::{Marketing, Nickname},
+    identity::{Marketing, Nickname, NicknameFault},
     targeting::Attributes,
 };
 use garde::Validate;
@@ -80,7 +80,17 @@ pub(crate) async fn patch(
     if !holds {
         return Err(conflict(version));
     }
-    let change = change(call.body.0, &record, now)?;
+    let nickname = match &call.body.0.nickname {
+        // What they are called already is theirs, whatever rules came since.
+        Some(Some(text)) if record.nickname.as_ref() == Some(text) => None,
+        Some(Some(text)) => {
+            let nickname = state.nickname(text, now).await?.map_err(refused)?;
+            Some(Some(nickname))
+        }
+        Some(None) => Some(None),
+        None => None,
+    };
+    let change = change(call.body.0, nickname, &record, now)?;
     if change == ProfileChange::default() {
         return told(&state, record, now).await;
     }
@@ -114,14 +124,10 @@ fn conflict(version: u64) -> Problem {
 
 fn change(
     patch: MemberPatch,
+    nickname: Option<Option<Nickname>>,
     record: &MemberRecord,
     now: Instant,
 ) -> Result<ProfileChange, Problem> {
-    let nickname = match patch.nickname {
-        None => None,
-        Some(None) => Some(None),
-        Some(Some(text)) => Some(Some(nickname(&text)?)),
-    };
     let before = record.member.consents.marketing;
     let marketing = |consent: Option<MarketingConsent>| -> Option<Marketing> {
         consent.and_then(|consent| consent.over(before, now))
@@ -140,14 +146,11 @@ fn change(
     })
 }
 
-fn nickname(text: &str) -> Result<Nickname, Problem> {
-    text.parse()
-        .map_err(|fault: domain::identity::NicknameFault| {
-            let reason = Fault::new("/nickname", FaultCode::Invalid, fault.message());
-            Problem::new(Code::NicknameInvalid)
-                .detail(format!("{}: {}", fault.as_str(), fault.message()))
-                .errors(vec![reason])
-        })
+fn refused(fault: NicknameFault) -> Problem {
+    let reason = Fault::new("/nickname", FaultCode::Invalid, fault.message());
+    Problem::new(Code::NicknameInvalid)
+        .detail(format!("{}: {}", fault.as_str(), fault.message()))
+        .errors(vec![reason])
 }
 
 fn merged(before: &Attributes, patch: Map<String, Value>) -> Result<Attributes, Problem> {

@@ -23,7 +23,8 @@ pub const fn format(kind: Kind) -> u16 {
         | Kind::Testers
         | Kind::Banners
         | Kind::Notices
-        | Kind::Config => JSON,
+        | Kind::Config
+        | Kind::NicknameRules => JSON,
         Kind::Campaigns => COMPACT,
     }
 }

@@ -13,6 +13,7 @@ pub mod campaigns;
 pub mod config;
 mod limit;
 mod maintenance;
+mod nickname_rules;
 pub mod notices;
 mod schedule;
 mod set;
@@ -25,6 +26,7 @@ pub use banners::Banner;
 pub use campaigns::Campaign;
 pub use config::Parameter;
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
+pub use nickname_rules::{NicknameRuleItem, NicknameWord};
 pub use notices::Notice;
 pub use set::{Changes, SetFault, changes, check_item, compile, validate_set};
 pub use testers::{Testers, TestersItem};
@@ -46,6 +48,8 @@ closed_set! {
         Config = "config",
         /// What `POST /v1/allocations` gives out.
         Campaigns = "campaigns",
+        /// Words that nicknames may not have.
+        NicknameRules = "nickname_rules",
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    AppVersion, Banner, Campaign, Gate, Kind, Notice, Parameter, TestersItem,
+    AppVersion, Banner, Campaign, Gate, Kind, NicknameRuleItem, Notice, Parameter, TestersItem,
     artefact::{self, Entry},
     authoring,
 };
@@ -76,6 +76,7 @@ macro_rules! with_item_of {
             Kind::Notices => $function::<Notice>($($argument),*),
             Kind::Config => $function::<Parameter>($($argument),*),
             Kind::Campaigns => $function::<Campaign>($($argument),*),
+            Kind::NicknameRules => $function::<NicknameRuleItem>($($argument),*),
         }
     };
 }

@@ -16,10 +16,10 @@ use crate::RandomId;
 pub use self::{
     access::AccessClaims,
     ban_template::BanTemplate,
-    challenge::{Challenge, ChallengeRefused},
+    challenge::{Challenge, ChallengeRefused, TokenUse},
     consents::{Consents, Marketing, TermsAgreed},
     member::{Ban, Member, MemberStatus, SessionsEnded, Withdrawal},
-    nickname::{Nickname, NicknameFault, NicknameKey},
+    nickname::{Nickname, NicknameFault, NicknameKey, NicknameRules},
     provider::{Provider, Subject},
     refresh_token::{RefreshToken, RefreshTokenRefused},
     session::{Presented, Session, SessionDevice, SessionTerms},

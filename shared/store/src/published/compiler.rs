@@ -3,6 +3,7 @@
 use domain::{
     Id, allocation,
     content::{self, AppVersions, Kind, LoadError, Maintenance, SetFault, Testers},
+    identity::NicknameRules,
     liveops::{Banners, Notices, RemoteConfig},
 };
 use serde_json::Value;
@@ -34,6 +35,7 @@ impl Default for Compiler {
                 Kind::Banners => Banners::load(format, artefact).map(drop),
                 Kind::Notices => Notices::load(format, artefact).map(drop),
                 Kind::Config => RemoteConfig::load(format, artefact).map(drop),
+                Kind::NicknameRules => NicknameRules::load(format, artefact).map(drop),
                 Kind::Campaigns => allocation::Snapshot::load(format, artefact).map(drop),
             },
         }

@@ -90,6 +90,13 @@ fn parameter(changes: Value) -> Value {
     merged(base, changes)
 }
 
+fn nickname_rules(changes: Value) -> Value {
+    merged(
+        json!({"reserved": ["Courtyard Inc"], "blocked": ["heck"]}),
+        changes,
+    )
+}
+
 fn faults(kind: Kind, item: &Value) -> Vec<(String, &'static str)> {
     match check_item(kind, item.to_string().as_bytes()) {
         Ok(_) => Vec::new(),
@@ -157,6 +164,8 @@ fn good_items_are_accepted() {
         (Kind::Banners, banner(json!({}))),
         (Kind::Notices, notice(json!({}))),
         (Kind::Config, parameter(json!({}))),
+        (Kind::NicknameRules, nickname_rules(json!({}))),
+        (Kind::NicknameRules, json!({})),
     ] {
         assert_eq!(faults(kind, &item), [], "{item}");
     }
@@ -172,7 +181,15 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
-    assert_eq!(kinds, [Kind::Banners, Kind::Notices, Kind::Config]);
+    assert_eq!(
+        kinds,
+        [
+            Kind::Banners,
+            Kind::Notices,
+            Kind::Config,
+            Kind::NicknameRules
+        ]
+    );
     for (kind, item) in examples {
         assert_eq!(faults(kind, &item), [], "{kind}");
     }
@@ -439,6 +456,11 @@ fn every_required_field_is_required_and_nothing_unknown_is_let_in() {
         &["schema", "conditions", "description"],
     );
     required(
+        Kind::NicknameRules,
+        nickname_rules(json!({})),
+        &["reserved", "blocked"],
+    );
+    required(
         Kind::Campaigns,
         campaign(json!({})),
         &[
@@ -513,6 +535,22 @@ fn sets_are_held_against_the_rules_between_items() {
             None,
         ),
         (Kind::Testers, set(&[]), None),
+        (
+            Kind::NicknameRules,
+            set(&[
+                ("a", nickname_rules(json!({"starter_list": false}))),
+                ("b", nickname_rules(json!({"starter_list": false}))),
+            ]),
+            Some(("b", "/starter_list", "duplicate")),
+        ),
+        (
+            Kind::NicknameRules,
+            set(&[
+                ("a", nickname_rules(json!({"blocked": ["heck", "--"]}))),
+                ("b", nickname_rules(json!({"starter_list": false}))),
+            ]),
+            Some(("a", "/blocked/1", "bad_format")),
+        ),
     ] {
         let found = validate_set(kind, &items);
         let told: Vec<_> = found
@@ -568,6 +606,7 @@ fn the_schemas_have_only_keywords_that_are_checked() {
         schema_of::<Banner>(),
         schema_of::<Notice>(),
         schema_of::<Parameter>(),
+        schema_of::<NicknameRuleItem>(),
     ] {
         assert_eq!(unknown_keywords(&schema), []);
     }
@@ -627,6 +666,10 @@ fn the_interpreter_agrees_with_another_on_every_kind() {
         (Oracle::of::<Banner>(), banner(json!({}))),
         (Oracle::of::<Notice>(), notice(json!({}))),
         (Oracle::of::<Parameter>(), parameter(json!({}))),
+        (
+            Oracle::of::<NicknameRuleItem>(),
+            nickname_rules(json!({"starter_list": true})),
+        ),
     ] {
         assert_eq!(oracle.verdicts(&item), (true, true));
         let mut pointers = Vec::new();

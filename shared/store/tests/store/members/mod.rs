@@ -10,6 +10,7 @@ mod search;
 mod sessions;
 mod sign_in;
 mod tickets;
+mod unlink_outbox;
 mod withdrawal;
 
 use std::{sync::Mutex, time::Duration};
@@ -94,6 +95,7 @@ impl Town {
             id: "id".into(),
             nonce: "nonce".into(),
             expires_at: NOON + Challenge::LIFETIME,
+            token: None,
         }
     }
 
