@@ -138,7 +138,7 @@ async fn post(
         challenge_id: body.challenge_id,
         nonce: body.nonce,
     };
-    let proven = state.prover.prove(&claimed, now, &mut rng).await?;
+    let proven = state.prover.prove(&claimed, now).await?;
     let may_join = !body.under_14 || body.guardian_consent;
     let newcomer = may_join.then(|| Newcomer {
         id: RandomId::new(now, &mut rng),
@@ -158,7 +158,7 @@ async fn post(
         provider: proven.provider,
         subject: &proven.subject,
         guest_secret: None,
-        provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+        provider_token: None,
     };
     let sign_in = SignIn {
         identity: &identity,
@@ -177,6 +177,11 @@ async fn post(
             return Err(Problem::unavailable("the account is being forgotten"));
         }
     };
+    let member = entered.member.member.id;
+    state
+        .prover
+        .store_grant(&state.members, member, &proven, now, &mut rng)
+        .await;
     let tokens = state.sessions.pair(&entered.session, now, &mut rng).await?;
     let created = entered.created;
     let answer = SignedInAnswer {

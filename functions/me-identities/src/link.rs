@@ -65,18 +65,24 @@ pub(crate) async fn post(
         challenge_id: body.challenge_id,
         nonce: body.nonce,
     };
-    let proven = state.prover.prove(&claimed, now, &mut rng).await?;
+    let proven = state.prover.prove(&claimed, now).await?;
     let identity = NewIdentity {
         provider: proven.provider,
         subject: &proven.subject,
         guest_secret: None,
-        provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+        provider_token: None,
     };
     let (challenge, stamp) = (proven.challenge.as_ref(), Stamp::random(&mut rng));
     let linking = state
         .members
         .link(member, &identity, challenge, stamp, now, Ok)
         .await?;
+    if let Linking::Linked(_) | Linking::AlreadyYours(_) = linking {
+        state
+            .prover
+            .store_grant(&state.members, member, &proven, now, &mut rng)
+            .await;
+    }
     match linking {
         Linking::Linked(record) => {
             let member = MemberAnswer::read(&state.members, record, now).await?;

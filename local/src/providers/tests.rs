@@ -9,7 +9,14 @@ use domain::Instant;
 use super::*;
 
 fn providers() -> Providers {
-    Providers::new(Clock::manual(Instant::from_seconds(1_800_000_000)).0)
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = Vault::open(folder.path().join("secrets.json"), &[]).unwrap();
+    for name in [KAKAO_ADMIN_KEY, FACEBOOK_APP_SECRET, LINE_CHANNEL_SECRET] {
+        let value = format!("{:0>32}", name.len());
+        vault.create(name, name, value).unwrap();
+    }
+    let clock = Clock::manual(Instant::from_seconds(1_800_000_000)).0;
+    Providers::new(clock, Arc::new(Mutex::new(vault)))
 }
 
 fn request(method: &str, target: &str, authorization: Option<&str>, body: &str) -> Request {

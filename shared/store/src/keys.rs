@@ -26,6 +26,8 @@
 //! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
 //! | Members | `signing-keys` | `public` | the public halves of the keys that sign access tokens | – |
 //! | Members | `revocations` | `head` | who may not come in although their token is good | – |
+//! | Members | `unlink-outbox` | `<due at>#<entry>` | a connection that is still to be ended at its provider | –, deleted when the provider was called or is given up |
+//! | Members | `deletion-request#<sha-256 of code>` | `request` | a deletion that Facebook requested | long after the member is gone |
 //! | Members | `withdrawals` | `<purge at>#<member>` | who is to be forgotten, and when | – |
 //! | Devices | `device#<device>` | `profile` | what targeting knows of a device | when nobody has put it for long |
 //! | Devices | `device#<device>` | `content-config` | what its user wants to see | when nobody has put it for long |
@@ -202,6 +204,17 @@ pub(crate) fn provider_event(provider: Provider, event: &str) -> Key {
 
 pub(crate) fn ticket(secret: &str) -> Key {
     key(format!("ticket#{}", sha256(secret.as_bytes())), "link")
+}
+
+pub(crate) const UNLINK_OUTBOX: &str = "unlink-outbox";
+
+pub(crate) fn unlink_entry(due_at: Instant, entry: &str) -> Key {
+    key(UNLINK_OUTBOX, format!("{due_at}#{entry}"))
+}
+
+pub(crate) fn deletion_request(code: &str) -> Key {
+    let hash = sha256(code.as_bytes());
+    key(format!("deletion-request#{hash}"), "request")
 }
 
 pub(crate) const WITHDRAWALS: &str = "withdrawals";

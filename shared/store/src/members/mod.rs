@@ -13,6 +13,7 @@
 //! DeleteItem and ConditionCheckItem; for the purge also BatchWriteItem.
 
 mod change;
+mod deletion_requests;
 mod events;
 mod exports;
 mod identities;
@@ -26,6 +27,7 @@ mod sessions;
 mod sign_in;
 mod standing;
 mod tickets;
+mod unlink_outbox;
 mod withdrawal;
 
 use domain::{
@@ -36,6 +38,7 @@ use futures_util::future;
 
 use self::item::Kept;
 pub use self::{
+    deletion_requests::{DeletionRequest, DeletionState},
     events::ToldEvent,
     exports::{Document, Export},
     identities::{LinkedIdentity, Linking, NewIdentity, Unlinking},
@@ -44,6 +47,7 @@ pub use self::{
     sessions::Refresh,
     sign_in::{Entered, NewSession, Newcomer, SignIn, SignedIn},
     tickets::{Choice, Entrance, Resolution, TICKET_LIFETIME, Ticket},
+    unlink_outbox::{UNLINK_PATIENCE, UnlinkEntry},
     withdrawal::{Cancelling, Withdrawing},
 };
 use crate::{StoreError, Table, keys, query::Read};
