@@ -12,11 +12,11 @@ help: ## list the targets
 
 # Dependencies get the features of what is selected. With the whole workspace selected they are the same
 # for tests and for every tool, and are compiled once; `cargo run -p demo` would compile them anew.
-run: ## the whole backend on this machine (PORT=3000, FRESH=1, SEED=1, DATA=.local, LEGACY_ORIGIN=http://…)
-	@cargo build -q --workspace --bin local && exec ./target/debug/local
+run: ## the whole backend on this machine (PORT=3000, FRESH=1, SEED=1, DATA=.local, DYNAMODB_ENDPOINT=http://…, LEGACY_ORIGIN=http://…)
+	@cargo build -q --workspace --bin local && exec "$$(scripts/target-dir)/debug/local"
 
 demo: ## replay 10,000 logged impressions against the running stack, or one of its own (ARGS=--targeted, --day)
-	@cargo build -q --workspace --bin demo && exec ./target/debug/demo $(ARGS)
+	@cargo build -q --workspace --bin demo && exec "$$(scripts/target-dir)/debug/demo" $(ARGS)
 
 test: ## all tests, with nothing but a Rust toolchain
 	@cargo test -q --workspace

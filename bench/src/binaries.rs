@@ -56,10 +56,13 @@ impl Binaries {
     }
 }
 
-/// The folder for what is built.
+/// Cargo's target directory, in which this executable lies in the folder of its profile.
 pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(WORKSPACE).join("target"), PathBuf::from)
+    let executable = env::current_exe().ok();
+    let folder = executable
+        .as_deref()
+        .and_then(|path| path.ancestors().nth(2));
+    folder.map_or_else(|| Path::new(WORKSPACE).join("target"), Path::to_path_buf)
 }
 
 /// How many bytes the binary has in the archive that is deployed. The archive's own headers, some

@@ -76,7 +76,7 @@ pub(crate) struct ReportRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MarkStatus {
-    Counted,
+    Accepted,
     Repeated,
     OverCap,
     Flagged,

@@ -7,8 +7,10 @@
 pub mod data;
 pub mod database;
 pub mod demo_app;
+mod external_database;
 pub mod functions;
 pub mod gateway;
+mod home;
 pub mod http1;
 mod identifier;
 pub mod lambda_api;
@@ -22,4 +24,5 @@ pub mod stack;
 pub mod stop;
 pub mod template;
 
-pub use stack::{Description, Options, Stack, StartError};
+pub use external_database::ExternalDatabaseError;
+pub use stack::{Description, Home, Options, Stack, StartError};

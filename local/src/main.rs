@@ -1,7 +1,10 @@
 //! `make run`: the local stack on `PORT` (3000), with its data under `DATA` (`.local`), from
 //! `TEMPLATE` (the nearest `template.yaml`). `FRESH=1` starts empty, `SEED=1` writes a small app's content to
 //! try things on (what is there stays), `LOG_LEVEL` (info) chooses how
-//! much the functions tell on standard output, `DYNAMODB_PORT` fixes where the database is served.
+//! much the functions log on standard output: lines for people where that is a terminal, JSON elsewhere;
+//! `LOG_FORMAT` (`text`, `json`) chooses. `DYNAMODB_PORT` fixes where the database is served;
+//! `DYNAMODB_ENDPOINT=http://127.0.0.1:8000`, or `AWS_ENDPOINT_URL_DYNAMODB`, runs on another DynamoDB,
+//! such as Amazon's DynamoDB Local, and creates the tables that are missing there.
 //! `RATE_LIMIT` and `BURST_LIMIT` are how many requests a second, and at once, the gateway lets through.
 //! `LEGACY_ORIGIN=http://127.0.0.1:8000` sends what no route takes to the server there, as a
 //! deployed stack with a `LegacyOrigin` does. Any other variable that a function reads, but the names of
@@ -10,14 +13,15 @@
 use std::{
     collections::BTreeMap,
     env, io,
-    io::Write,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
 };
 
 use jiff::Timestamp;
-use local::{Options, Stack, demo_app};
+use kit::logging::Format;
+use local::{Home, Options, Stack, demo_app};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -34,7 +38,7 @@ fn main() -> ExitCode {
 fn run(began: Instant) -> Result<(), Box<dyn std::error::Error>> {
     let options = options()?;
     let seeds = switch("SEED")?;
-    kit::logging::init(log_level()?);
+    kit::logging::init_in(log_format()?, log_level()?);
     let data = options.data.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -84,6 +88,11 @@ fn options() -> Result<Options, Box<dyn std::error::Error>> {
     options.fresh = switch("FRESH")?;
     options.port = port("PORT", 3000)?;
     options.dynamodb_port = port("DYNAMODB_PORT", 0)?;
+    options.dynamodb_endpoint =
+        variable("DYNAMODB_ENDPOINT").or_else(|| variable("AWS_ENDPOINT_URL_DYNAMODB"));
+    options.home = Some(Home {
+        seeded: switch("SEED")?,
+    });
     options.legacy_origin = variable("LEGACY_ORIGIN");
     let limits = [("RATE_LIMIT", "RateLimit"), ("BURST_LIMIT", "BurstLimit")];
     let limits = limits.map(|(name, parameter)| Some((parameter.to_owned(), variable(name)?)));
@@ -139,6 +148,18 @@ fn log_level() -> Result<tracing::Level, String> {
         Some(text) => text
             .parse()
             .map_err(|_| format!("LOG_LEVEL={text}: expected error, warn, info, debug or trace")),
+    }
+}
+
+/// How the functions' logs are written. Colors are for terminals, unless `NO_COLOR` is set.
+fn log_format() -> Result<Format, String> {
+    let is_terminal = io::stdout().is_terminal();
+    let colors = is_terminal && variable("NO_COLOR").is_none();
+    match variable("LOG_FORMAT").as_deref() {
+        None if !is_terminal => Ok(Format::Json),
+        None | Some("text") => Ok(Format::Text { colors }),
+        Some("json") => Ok(Format::Json),
+        Some(other) => Err(format!("LOG_FORMAT={other}: expected text or json")),
     }
 }
 

@@ -265,7 +265,7 @@ fn an_impression_waits_while_the_database_asks_for_patience() {
 fn a_batch_tells_of_each_token_and_none_spoils_the_others() {
     let scenario = showing(capped(3));
     let mut tokens: Vec<String> = (0..6).map(|_| token(&scenario, "phone-1")).collect();
-    assert_eq!(batch(&scenario, "imp", &tokens[..1]), ["counted"]);
+    assert_eq!(batch(&scenario, "imp", &tokens[..1]), ["accepted"]);
     tokens.insert(2, tokens[1].clone());
     tokens.insert(3, "nonsense".to_owned());
     tokens.insert(4, String::new());
@@ -286,11 +286,11 @@ fn a_batch_tells_of_each_token_and_none_spoils_the_others() {
     new.sort();
     assert_eq!(
         new,
-        ["counted", "counted", "over_cap", "over_cap", "over_cap"]
+        ["accepted", "accepted", "over_cap", "over_cap", "over_cap"]
     );
 
     let clicks = batch(&scenario, "click", &tokens[..4]);
-    assert_eq!(clicks, ["counted", "counted", "repeated", "invalid"]);
+    assert_eq!(clicks, ["accepted", "accepted", "repeated", "invalid"]);
     for kind in ["clk", "cv", "conversion"] {
         assert_eq!(batch(&scenario, kind, &tokens[3..4]), ["invalid"]);
     }
@@ -311,7 +311,7 @@ fn a_batch_tells_of_each_token_and_none_spoils_the_others() {
 fn a_batch_that_cannot_be_stored_may_be_sent_again() {
     let scenario = showing(json!({}));
     let tokens: Vec<String> = (0..3).map(|_| token(&scenario, "phone-1")).collect();
-    assert_eq!(batch(&scenario, "imp", &tokens[..1]), ["counted"]);
+    assert_eq!(batch(&scenario, "imp", &tokens[..1]), ["accepted"]);
     let broken = Rule::from(Fault::ServerError)
         .of("track")
         .on("dynamodb:PutItem");
@@ -327,7 +327,7 @@ fn a_batch_that_cannot_be_stored_may_be_sent_again() {
     assert_eq!(batch(&scenario, "imp", &some), failed);
     scenario.courtyard.database.heal().unwrap();
     let again = batch(&scenario, "imp", &tokens);
-    assert_eq!(again, ["repeated", "counted", "counted"]);
+    assert_eq!(again, ["repeated", "accepted", "accepted"]);
 }
 
 #[test]
@@ -346,10 +346,102 @@ fn a_conversion_counts_in_its_window_although_its_token_has_expired() {
     for kind in ["imp", "clk"] {
         assert_eq!(batch(&scenario, kind, some), ["expired"]);
     }
-    assert_eq!(batch(&scenario, "cv", some), ["counted"]);
+    assert_eq!(batch(&scenario, "cv", some), ["accepted"]);
     assert_eq!(scenario.get(&format!("/v1/t/cv/{token}")).status, 204);
     assert_eq!(scenario.get(&format!("/v1/t/clk/{token}")).status, 302);
     assert_eq!(marks(&scenario).len(), 1);
+}
+
+/// The report's only row after a roll-up.
+fn reported(scenario: &Scenario) -> Value {
+    scenario.courtyard.invoke("roll-up", b"{}").unwrap();
+    let report = scenario.service_get("/admin/v1/reports/campaigns").json();
+    report["rows"][0].clone()
+}
+
+#[test]
+fn a_conversion_counts_only_after_a_click_of_the_same_token() {
+    let scenario = showing(json!({}));
+    let tokens: Vec<String> = (1..=3)
+        .map(|nth| token(&scenario, &format!("phone-{nth}")))
+        .collect();
+    for token in &tokens {
+        assert_eq!(seen(&scenario, token).status, 204);
+    }
+    assert_eq!(
+        batch(&scenario, "cv", &tokens),
+        ["accepted", "accepted", "accepted"]
+    );
+    let row = reported(&scenario);
+    assert_eq!(
+        (&row["conversions"], &row["flagged"]),
+        (&json!(0), &json!(3))
+    );
+
+    // The click arrives after its conversion; a robot's click is none.
+    assert_eq!(batch(&scenario, "clk", &tokens[..1]), ["accepted"]);
+    let robot = Request::get(&format!("/v1/t/clk/{}", tokens[1]))
+        .header("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)");
+    assert_eq!(scenario.send(&robot).status, 302);
+    let row = reported(&scenario);
+    assert_eq!(
+        (&row["clicks"], &row["conversions"], &row["flagged"]),
+        (&json!(1), &json!(1), &json!(3))
+    );
+}
+
+#[test]
+fn a_campaign_may_let_conversions_count_after_an_impression() {
+    let scenario = showing(json!({"conversions_after": "impression"}));
+    let tokens: Vec<String> = (1..=3)
+        .map(|nth| token(&scenario, &format!("phone-{nth}")))
+        .collect();
+    batch(&scenario, "imp", &tokens[..1]);
+    batch(&scenario, "clk", &tokens[1..2]);
+    batch(&scenario, "cv", &tokens);
+    let row = reported(&scenario);
+    assert_eq!(
+        (&row["conversions"], &row["flagged"]),
+        (&json!(2), &json!(1))
+    );
+}
+
+#[test]
+fn after_a_pause_allocations_and_tracking_know_what_was_published_meanwhile() {
+    // A minute a second, so that an instance is idle for half a minute in no time.
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = i64::try_from(since.unwrap().as_millis()).unwrap();
+    let courtyard = Courtyard::start_with(|options| {
+        let since = Instant::from_millis(since);
+        options.course = Some(kit::clock::Course { speed: 60, since });
+    });
+    let scenario = Scenario {
+        courtyard: courtyard.expect("the stack starts"),
+    };
+    scenario.create("campaigns", "shoes", &campaign_with("top", json!({})));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"] != json!([])
+    });
+    assert_eq!(seen(&scenario, &token(&scenario, "phone-1")).status, 204);
+
+    let target = "/admin/v1/content/campaigns/items/shoes";
+    let draft = scenario.service_get(target);
+    let once = json!({"caps": [{"scope": "campaign", "per": "lifetime", "max": 1}]});
+    let changed = Request::new("PUT", target)
+        .header("if-match", draft.header("etag").unwrap())
+        .json(&campaign_with("top", once));
+    assert_eq!(scenario.service(changed).status, 200);
+    scenario.create("campaigns", "boots", &campaign_with("second", json!({})));
+    assert_eq!(scenario.publish("campaigns")["state"], "live");
+    thread::sleep(Duration::from_secs(1));
+
+    let phone = json!({"platform": "ios", "id": "phone-2"});
+    assert_ne!(scenario.allocate("second", &phone)["items"], json!([]));
+    let tokens = [0, 1].map(|_| token(&scenario, "phone-2"));
+    for token in &tokens {
+        assert_eq!(seen(&scenario, token).status, 204);
+    }
+    assert_eq!(with(&scenario, "over_cap"), 1);
 }
 
 #[test]

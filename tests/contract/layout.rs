@@ -281,3 +281,24 @@ fn note_matches(findings: &mut Findings, path: &str, text: &str, pattern: &Regex
         );
     }
 }
+
+#[test]
+fn no_command_expects_cargos_target_directory_in_the_project() -> Outcome {
+    let mut findings = Findings::default();
+    let mut commands = vec!["Makefile".to_owned()];
+    for script in fs::read_dir(project::root().join("scripts"))? {
+        let name = script?.file_name();
+        commands.push(format!("scripts/{}", name.to_string_lossy()));
+    }
+    for path in commands {
+        let text = project::read(&path)?;
+        for profile in ["debug", "release"] {
+            findings.expect(
+                !text.contains(&format!("target/{profile}")),
+                format!("{path} names target/{profile}"),
+                "scripts/target-dir prints the directory, which CARGO_TARGET_DIR may move",
+            );
+        }
+    }
+    findings.done()
+}

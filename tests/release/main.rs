@@ -142,9 +142,11 @@ fn asked_for() -> bool {
 /// The binary of a function, built by cargo-lambda for this machine or by cargo; the everyday build
 /// where there is no release build, since freezing is the same for both.
 fn binary(folder: &str) -> Option<PathBuf> {
-    let target = project::root().join("target");
+    // `scripts/build` writes where template.yaml looks, wherever Cargo's own target directory is.
+    let built = project::root().join("target/lambda-x86_64");
+    let target = project::target();
     let found = [
-        target.join("lambda-x86_64").join(folder).join("bootstrap"),
+        built.join(folder).join("bootstrap"),
         target.join("release").join(folder),
         target.join("debug").join(folder),
     ]

@@ -1,6 +1,6 @@
 //! What the functions were seen to ask of AWS: written by the recorder, read by the policy test.
 //!
-//! Every process of tests writes a file of its own under `target/observed-calls/`, opened by the
+//! Every process of tests writes a file of its own under `observed-calls/` in Cargo's target directory, opened by the
 //! fingerprint of the sources it ran. Observations of other sources are as good as none.
 
 use std::{
@@ -112,5 +112,5 @@ pub fn calls() -> anyhow::Result<BTreeSet<Call>> {
 }
 
 fn folder() -> PathBuf {
-    project::root().join("target/observed-calls")
+    project::target().join("observed-calls")
 }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     hash::{DefaultHasher, Hash, Hasher},
     io,
     path::{Path, PathBuf},
@@ -17,6 +17,15 @@ use local::template::{Function, Template};
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
+}
+
+/// Cargo's target directory: the folder above this executable that Cargo has marked as a cache.
+#[must_use]
+pub fn target() -> PathBuf {
+    let executable = env::current_exe().unwrap_or_default();
+    let mut folders = executable.ancestors().skip(1);
+    let marked = folders.find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    marked.map_or_else(|| root().join("target"), Path::to_path_buf)
 }
 
 /// A file of the project as text.

@@ -107,7 +107,7 @@ fn counts(outcome: &Outcome) -> Finding {
     for line in Line::ALL {
         let row = outcome.row(line);
         let reported = row.impressions + row.over_cap;
-        let kept = [MarkStatus::Counted, MarkStatus::OverCap];
+        let kept = [MarkStatus::Accepted, MarkStatus::OverCap];
         let answered: u64 = kept
             .map(|status| outcome.ledger.answered(line, status))
             .iter()

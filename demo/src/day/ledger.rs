@@ -107,12 +107,12 @@ impl Ledger {
             .entry(status)
             .or_default() += 1;
         let interval = self.interval(at);
-        if status == MarkStatus::Counted
+        if status == MarkStatus::Accepted
             && let Some(series) = self.counted.get_mut(&line)
         {
             add(series, interval, 1);
         }
-        if line == Line::Capped && status == MarkStatus::Counted {
+        if line == Line::Capped && status == MarkStatus::Accepted {
             let showings = self.showings.entry(device).or_default();
             *showings += 1;
             self.most = self.most.max(*showings);
@@ -205,19 +205,19 @@ mod tests {
     fn only_counted_showings_of_the_capped_campaign_add_up_on_a_device() {
         let (mut ledger, at) = ledger();
         for (device, line, status) in [
-            (7, Line::Capped, MarkStatus::Counted),
+            (7, Line::Capped, MarkStatus::Accepted),
             (7, Line::Capped, MarkStatus::OverCap),
             (7, Line::Capped, MarkStatus::Repeated),
-            (7, Line::House, MarkStatus::Counted),
-            (8, Line::Capped, MarkStatus::Counted),
+            (7, Line::House, MarkStatus::Accepted),
+            (8, Line::Capped, MarkStatus::Accepted),
         ] {
             ledger.marked(at(20), device, line, status);
         }
         assert_eq!((ledger.most(), ledger.reached_devices()), (1, 2));
-        ledger.marked(at(40), 7, Line::Capped, MarkStatus::Counted);
+        ledger.marked(at(40), 7, Line::Capped, MarkStatus::Accepted);
         assert_eq!(ledger.most_showings[..4], [0, 1, 2, 0]);
-        assert_eq!(ledger.answered(Line::Capped, MarkStatus::Counted), 3);
-        assert_eq!(ledger.answered(Line::Cpm, MarkStatus::Counted), 0);
+        assert_eq!(ledger.answered(Line::Capped, MarkStatus::Accepted), 3);
+        assert_eq!(ledger.answered(Line::Cpm, MarkStatus::Accepted), 0);
         assert_eq!(ledger.counted_of(Line::Capped)[..4], [0, 2, 1, 0]);
     }
 }

@@ -1,6 +1,6 @@
 //! The day on the terminal.
 
-use std::{fmt, fs, path::PathBuf, time::Duration};
+use std::{env, fmt, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 
@@ -13,9 +13,6 @@ use super::{
     store::{CREATIVES, Line},
 };
 use crate::{client::MarkStatus, statistics::float, summary::count};
-
-/// Where the HTML report goes.
-const HTML: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/day.html");
 
 /// Visits that are later than this came in another hour's place: the picture is off.
 const TOO_LATE: Duration = Duration::from_secs(30 * 60);
@@ -42,10 +39,10 @@ struct Row {
 impl DayReport {
     pub(super) fn new(outcome: Outcome) -> Result<Self> {
         let findings = findings(&outcome)?;
-        let folder = PathBuf::from(HTML);
-        let folder = folder.parent().context("a report lies in a folder")?;
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let path = folder.canonicalize()?.join("day.html");
+        // Cargo's target directory: this executable lies in the folder of its profile.
+        let executable = env::current_exe().context("the path of this executable")?;
+        let folder = executable.ancestors().nth(2);
+        let path = folder.context("the executable's folder")?.join("day.html");
         fs::write(&path, html::page(&outcome, &findings))
             .with_context(|| path.display().to_string())?;
         Ok(Self {
@@ -197,7 +194,7 @@ impl fmt::Display for DayReport {
         writeln!(
             f,
             "  impressions  {} counted, {} repeated, {} over the cap or a lease, {} too late",
-            count(answered(MarkStatus::Counted)),
+            count(answered(MarkStatus::Accepted)),
             count(answered(MarkStatus::Repeated)),
             count(answered(MarkStatus::OverCap)),
             count(answered(MarkStatus::Expired))

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
     Id, Instant,
-    content::{Kind, check_item},
+    content::{AnyItem, Kind, check_item},
 };
 use garde::Validate;
 use http::StatusCode;
@@ -150,9 +150,11 @@ pub(crate) struct ContentItem {
     id: Id,
     /// How the two stand to each other.
     state: State,
-    /// The draft; `null` where it was taken away.
+    /// The draft; `null` where it was deleted.
+    #[schemars(with = "Option<AnyItem>")]
     draft: Option<Value>,
-    /// What is live; `null` where it never was.
+    /// The live item; `null` where it never was published.
+    #[schemars(with = "Option<AnyItem>")]
     live: Option<Value>,
     /// The draft's entity tag, as `If-Match` takes it (with its quotes).
     etag: Option<String>,
@@ -300,7 +302,7 @@ pub(crate) async fn get(
 
 pub(crate) async fn put(
     content: Arc<Content>,
-    call: Call<ItemPath, Nothing, RawJson>,
+    call: Call<ItemPath, Nothing, RawJson<AnyItem>>,
 ) -> Result<Reply<Json<ContentItem>>, Problem> {
     let kind = kind(&call.path.kind)?;
     let precondition = Precondition::of(&call.headers)?;

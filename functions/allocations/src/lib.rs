@@ -115,8 +115,8 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         campaigns: published.reader(Kind::Campaigns, |format, bytes| {
             Snapshot::load(format, bytes).map(Arc::new)
         }),
-        delivery: budgets.reader(&aws, snapshots.blobs(&aws)),
-        lineups: Lineups::new(budgets.age_limit.0),
+        delivery: budgets.reader(&aws, &snapshots),
+        lineups: Lineups::new(budgets.age_limit.0, snapshots.confirm()),
         leases: budgets.leases(&aws),
         devices: Devices::new(devices),
         tallies: Tallies::new(database.table(&settings.marks_table.0)),

@@ -28,6 +28,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The last lineup.
 pub(crate) struct Lineups {
     delivery_age_limit: Duration,
+    confirm: Duration,
     state: Arc<Mutex<State>>,
 }
 
@@ -36,13 +37,17 @@ struct State {
     last: Option<Lineup>,
     making: Option<AbortHandle>,
     asked_at: Instant,
+    /// When the last lineup was found to be of what is newest.
+    good_at: Instant,
 }
 
 impl Lineups {
-    /// A delivery older than the limit is not gone by.
-    pub(crate) fn new(delivery_age_limit: Duration) -> Self {
+    /// A delivery older than the limit is not gone by. A lineup that was good longer ago than
+    /// `confirm`, as of an instance that was idle, serves no request.
+    pub(crate) fn new(delivery_age_limit: Duration, confirm: Duration) -> Self {
         Self {
             delivery_age_limit,
+            confirm,
             state: Arc::default(),
         }
     }
@@ -65,8 +70,17 @@ impl Lineups {
             let _ = timeout(patience, making).await;
         }
         let mut state = lock(&self.state);
-        // The first of a process has nothing to be made beside.
-        state.last.get_or_insert_with(make()).at(now)
+        let is_good = state.last.as_ref().is_some_and(is_good);
+        if !is_good && now.since(state.good_at) > self.confirm {
+            state.last = None;
+        }
+        // The first of a process, or after a pause, has nothing to be made beside.
+        let is_made = is_good || state.last.is_none();
+        let lineup = state.last.get_or_insert_with(make()).at(now);
+        if is_made {
+            state.good_at = now;
+        }
+        lineup
     }
 
     /// Begins to make another lineup beside the request, unless the last is good, another is being
@@ -107,11 +121,12 @@ mod tests {
     use super::*;
 
     const AGE_LIMIT: Duration = Duration::from_secs(180);
+    const CONFIRM: Duration = Duration::from_secs(30);
     const START: Instant = Instant::from_seconds(1_000_000);
 
     #[tokio::test]
     async fn another_lineup_is_made_beside_requests_that_go_on_with_the_one_before() {
-        let lineups = Lineups::new(AGE_LIMIT);
+        let lineups = Lineups::new(AGE_LIMIT, CONFIRM);
         let (old, new) = (Arc::<Snapshot>::default(), Arc::<Snapshot>::default());
         let delivery = Arc::default();
         let first = lineups.of(&old, &delivery, START).await;
@@ -136,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_pause_the_first_request_is_served_from_what_is_newest() {
-        let lineups = Lineups::new(AGE_LIMIT);
+        let lineups = Lineups::new(AGE_LIMIT, CONFIRM);
         let delivery = Arc::default();
         lineups.of(&Arc::default(), &delivery, START).await;
         let (new, later) = (Arc::default(), START + Duration::from_secs(60));
@@ -145,8 +160,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_a_pause_no_request_is_served_from_the_lineup_of_before_it() {
+        let lineups = Lineups::new(AGE_LIMIT, CONFIRM);
+        let (old, new) = (Arc::<Snapshot>::default(), Arc::<Snapshot>::default());
+        let delivery = Arc::default();
+        lineups.of(&old, &delivery, START).await;
+        // Another request has begun to make one, which takes its time.
+        let later = START + Duration::from_secs(60);
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let (snapshot, known) = (Arc::clone(&new), Arc::clone(&delivery));
+        let slow = move || {
+            let _ = gone.recv();
+            Lineup::new(snapshot, known, AGE_LIMIT, later)
+        };
+        let (making, _) = lineups.make_unless(|_| false, || slow, later).unwrap();
+        assert!(
+            lineups
+                .of(&new, &delivery, later)
+                .await
+                .is_of(&new, &delivery)
+        );
+        go.send(()).unwrap();
+        making.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn one_that_could_not_be_made_is_begun_again() {
-        let lineups = Lineups::new(AGE_LIMIT);
+        let lineups = Lineups::new(AGE_LIMIT, CONFIRM);
         let delivery = Arc::default();
         lineups.of(&Arc::default(), &delivery, START).await;
         let broken = || || panic!("on purpose");

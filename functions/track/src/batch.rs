@@ -49,7 +49,7 @@ enum BatchKind {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "MarkBatchResults")]
 pub(crate) struct Results {
-    /// What came of each token, in the order of the tokens.
+    /// One result for each token, in the order of the tokens.
     results: Vec<Mark>,
 }
 
@@ -66,11 +66,12 @@ pub(crate) struct Mark {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "MarkStatus")]
 pub(crate) enum Status {
-    /// It counts.
-    Counted,
+    /// It is stored. It counts, unless a budget turns out to be used up or a conversion to have no
+    /// click: that is found within minutes, and shown in the report.
+    Accepted,
     /// It was there already, or earlier in the batch.
     Repeated,
-    /// It is kept and does not count: a cap or a budget was used up.
+    /// It is stored and does not count: a cap or a lease was used up.
     OverCap,
     /// It is kept and does not count: a machine sent it.
     Flagged,
@@ -144,7 +145,7 @@ impl State {
             counted.map_err(Refused::Failed)
         };
         match counted.await {
-            Ok(Outcome::Counted) => Status::Counted,
+            Ok(Outcome::Counted) => Status::Accepted,
             Ok(Outcome::Repeated) => Status::Repeated,
             Ok(Outcome::OverCap) => Status::OverCap,
             Ok(Outcome::Flagged) => Status::Flagged,
@@ -165,7 +166,7 @@ impl Status {
     /// What comes of the same token once more in a batch.
     fn again(self) -> Self {
         match self {
-            Self::Counted | Self::OverCap | Self::Flagged => Self::Repeated,
+            Self::Accepted | Self::OverCap | Self::Flagged => Self::Repeated,
             other => other,
         }
     }

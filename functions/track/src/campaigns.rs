@@ -11,7 +11,7 @@ use domain::{
     ClickUrl, Id, Instant,
     allocation::Snapshot,
     caps::{Charge, Shown, charges},
-    content::Kind,
+    content::{Kind, campaigns::ConversionsAfter},
     key_of,
     tracking::Token,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Known {
     pub(crate) names: Option<Names>,
     /// The counters that an impression of the token moves.
     pub(crate) charges: Vec<Charge>,
+    /// What a conversion of the token needs.
+    pub(crate) conversions_after: ConversionsAfter,
 }
 
 impl Campaigns {
@@ -59,17 +61,18 @@ impl Campaigns {
         }
     }
 
-    /// What is known of the token's campaign. What is at hand is not waited for; a campaign that was
-    /// published since is worth a short look, and no more: without its names a report shows the keys,
-    /// and without its caps it counts.
+    /// Returns what is known of the token's campaign. The first snapshot of a process, and the one
+    /// after a pause, are waited for, because without its caps an impression counts too often. A
+    /// campaign that was published since is worth a short look: without its names a report shows
+    /// the keys.
     pub(crate) async fn known(&self, token: &Token, now: Instant) -> Known {
-        let mut known = Known::default();
-        if let Some(held) = self.published.held(now) {
-            known = Known::of(&held.content, token, now);
-            let published = held.published_at.map_or(0, Instant::as_minutes);
-            if known.names.is_some() || token.issue_minute < published {
-                return known;
-            }
+        let Ok(current) = self.published.current(now).await else {
+            return Known::default();
+        };
+        let known = Known::of(&current.content, token, now);
+        let published = current.published_at.map_or(0, Instant::as_minutes);
+        if known.names.is_some() || token.issue_minute < published {
+            return known;
         }
         let newest = time::timeout(PATIENCE, self.published.newest(now)).await;
         let newest = newest.ok().flatten();
@@ -147,6 +150,7 @@ impl Known {
         Self {
             names: names(),
             charges: charges(&shown, now),
+            conversions_after: campaign.conversions_after,
         }
     }
 }

@@ -80,6 +80,7 @@ impl State {
             kind,
             names: known.names.as_ref(),
             charges: &known.charges,
+            conversions_after: Some(known.conversions_after),
             flagged,
             at: now,
         };

@@ -70,7 +70,7 @@ const BATCH: Endpoint = Endpoint::new(
     Method::Post,
     "/v1/t/batch",
     "postMarks",
-    "Counts the marks of a device that was offline, each once; what has failed may be sent again",
+    "Accepts the marks of a device that was offline, each once; what has failed may be sent again",
 )
 .problems(&[Code::Unavailable])
 .sampled()

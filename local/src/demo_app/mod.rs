@@ -70,6 +70,12 @@ pub enum DemoAppError {
     Admin(#[from] AdminError),
 }
 
+/// The calls to try on the seeded stack: what for, and what follows `curl -s`.
+pub(crate) fn tour(base_url: &str) -> impl Iterator<Item = (&'static str, String)> {
+    TOUR.into_iter()
+        .map(move |(question, call)| (question, call.replace("BASE", base_url)))
+}
+
 /// What was written at this start.
 #[derive(Debug)]
 pub struct Seeded {
@@ -145,8 +151,7 @@ impl fmt::Display for Seeded {
             [] => write!(f, "the demo app was there already")?,
             added => write!(f, "the demo app is live: {}", added.join(", "))?,
         }
-        for (question, call) in TOUR {
-            let call = call.replace("BASE", &self.base_url);
+        for (question, call) in tour(&self.base_url) {
             write!(f, "\n  {question}\n    curl -s {call}")?;
         }
         Ok(())

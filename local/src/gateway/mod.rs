@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
@@ -51,6 +51,8 @@ pub enum Target {
     Function(Arc<Sandbox>),
     /// Another server.
     Origin(Box<Origin>),
+    /// A page of the local stack itself.
+    Page(Bytes),
 }
 
 impl Gateway {
@@ -85,6 +87,7 @@ impl Gateway {
         let trace = event::trace(request);
         let mut response = match found.target {
             Target::Origin(origin) => origin.forward(request, &trace).await,
+            Target::Page(html) => page(html.clone()),
             Target::Function(sandbox) => {
                 let event = event::event(request, &found, request_id, &trace, Timestamp::now());
                 if event.len() > PAYLOAD_BYTES {
@@ -120,6 +123,15 @@ impl Handler for Gateway {
         }
         response
     }
+}
+
+fn page(html: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(html);
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    response
 }
 
 fn failed() -> Response<Bytes> {

@@ -3,8 +3,9 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    data::DataError, database::DatabaseError, gateway::OriginError, schedule::ExpressionError,
-    secrets::SecretsError, seed::SeedError, template::TemplateError,
+    data::DataError, database::DatabaseError, external_database::ExternalDatabaseError,
+    gateway::OriginError, schedule::ExpressionError, secrets::SecretsError, seed::SeedError,
+    template::TemplateError,
 };
 
 /// Why a stack does not start.
@@ -40,6 +41,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// A database elsewhere.
+    #[error(transparent)]
+    ExternalDatabase(#[from] ExternalDatabaseError),
     /// The secrets.
     #[error(transparent)]
     Secrets(#[from] SecretsError),

@@ -19,8 +19,10 @@ pub use error::StartError;
 use crate::{
     data::{DataFolder, write_private},
     database::Database,
+    external_database::ExternalDatabase,
     functions::Registry,
     gateway::{Front, Gateway, Origin, Target},
+    home,
     http1::{Limits, Server},
     lambda_api::{self, LambdaApi},
     providers::{self, Providers},
@@ -29,7 +31,7 @@ use crate::{
     secrets::{Rotations, SecretsManager, Vault},
     seed::{self, SeedError},
     stop::{Stop, Stopped},
-    template::{Function, Route, Secret, Template},
+    template::{Function, Route, Secret, Table, Template},
 };
 
 /// How long requests and runs that have begun may take when the stack is told to stop.
@@ -45,6 +47,13 @@ const SECRETS_LIMITS: Limits = Limits {
 /// every start, once the database answers and before the first request.
 pub type Seed = Arc<dyn Fn(Description) -> BoxFuture<Result<(), SeedError>> + Send + Sync>;
 
+/// The page at `/`.
+#[derive(Debug, Clone, Copy)]
+pub struct Home {
+    /// Whether the small app's content is written too.
+    pub seeded: bool,
+}
+
 /// What to start, and where.
 #[derive(Clone)]
 pub struct Options {
@@ -58,6 +67,10 @@ pub struct Options {
     pub port: u16,
     /// The port of DynamoDB on loopback; 0 takes any free one.
     pub dynamodb_port: u16,
+    /// Another DynamoDB, `http://host:port`, in place of the embedded one.
+    pub dynamodb_endpoint: Option<String>,
+    /// Serves a page at `/` that links everything, unless a legacy origin has that path.
+    pub home: Option<Home>,
     /// Where requests go that no route takes, as `LegacyOrigin` says when deployed.
     pub legacy_origin: Option<String>,
     /// The functions that the template may name.
@@ -84,6 +97,8 @@ impl Options {
             fresh: false,
             port: 0,
             dynamodb_port: 0,
+            dynamodb_endpoint: None,
+            home: None,
             legacy_origin: None,
             functions: Registry::workspace(),
             parameters: BTreeMap::new(),
@@ -109,7 +124,7 @@ impl Options {
 pub struct Stack {
     description: Description,
     data: DataFolder,
-    database: Database,
+    database: StackDatabase,
     api: Front,
     secrets: Server,
     lambda: Server,
@@ -119,12 +134,55 @@ pub struct Stack {
     stopping: Stop,
 }
 
+/// Where the stack's items lie.
+enum StackDatabase {
+    Embedded(Database),
+    External(ExternalDatabase),
+}
+
+impl StackDatabase {
+    async fn start(
+        options: &Options,
+        data: &DataFolder,
+        tables: &[Table],
+    ) -> Result<Self, StartError> {
+        if let Some(endpoint) = &options.dynamodb_endpoint {
+            let prepared = ExternalDatabase::prepare(endpoint, tables).await?;
+            return Ok(Self::External(prepared));
+        }
+        let listener = listen("DYNAMODB_PORT", options.dynamodb_port)?;
+        let started = Database::start(&data.database(), listener, tables)?;
+        Ok(Self::Embedded(started))
+    }
+
+    fn endpoint(&self) -> &str {
+        match self {
+            Self::Embedded(database) => database.endpoint(),
+            Self::External(database) => database.endpoint(),
+        }
+    }
+
+    fn created(&self) -> &[String] {
+        match self {
+            Self::Embedded(database) => database.created(),
+            Self::External(database) => database.created(),
+        }
+    }
+
+    async fn stop(self) {
+        if let Self::Embedded(database) = self {
+            database.stop().await;
+        }
+    }
+}
+
 impl Stack {
     /// Starts everything; when it returns, `stack.json` is written and requests are answered.
     ///
     /// # Errors
     /// A port or the data folder is taken, the template cannot be resolved, the legacy origin is
-    /// none, a function refuses its environment, or the database refuses its file.
+    /// none, a function refuses its environment, the database refuses its file, or another DynamoDB
+    /// does not answer.
     pub async fn start(mut options: Options) -> Result<Self, StartError> {
         if let Some(course) = options.course {
             let fast = ("CLOCK_COURSE".to_owned(), course.to_string());
@@ -139,11 +197,7 @@ impl Stack {
         let providers_url = url(&providers_listener)?;
         let template = read_template(&options, &base_url, &providers_url)?;
         let origins = origins(&template, &options, api_listener.local_addr()?)?;
-        let database = Database::start(
-            &data.database(),
-            listen("DYNAMODB_PORT", options.dynamodb_port)?,
-            &template.tables,
-        )?;
+        let database = StackDatabase::start(&options, &data, &template.tables).await?;
         let mut vault = Vault::open(data.secrets(), &template.secrets)?;
         let description = Description {
             base_url,
@@ -192,7 +246,8 @@ impl Stack {
             let routes = function.routes.iter().cloned();
             routes.map(|route| (route, Target::Function(Arc::clone(sandbox))))
         });
-        let routes = origins.into_iter().chain(routes);
+        let home = home_route(&options, &description);
+        let routes = origins.into_iter().chain(routes).chain(home);
         let gateway = Gateway::new(routes, template.cors, template.throttling);
         // Written before the first answer: whoever sees the stack alive finds its description.
         let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
@@ -251,6 +306,17 @@ impl Stack {
         self.database.stop().await;
         self.data.remove_description();
     }
+}
+
+/// The route of the page at `/`; a legacy origin has its own.
+fn home_route(options: &Options, description: &Description) -> Option<(Route, Target)> {
+    let home = options.home.filter(|_| options.legacy_origin.is_none())?;
+    let route = Route {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+    };
+    let page = home::page(description, home.seeded);
+    Some((route, Target::Page(page.into())))
 }
 
 /// The time of functions and schedules.

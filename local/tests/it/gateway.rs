@@ -311,3 +311,32 @@ async fn without_cross_origin_rules_a_preflight_is_a_request_like_any_other() {
     assert!(!reply.headers.contains_key("access-control-allow-origin"));
     stack.stop().await;
 }
+
+#[tokio::test]
+async fn the_page_at_the_root_is_the_local_stacks_alone_and_only_where_it_is_wanted() {
+    let (plain, folder) = stack(TEMPLATE).await;
+    let without = request(plain.base_url(), "GET", "/", &[], b"").await;
+    plain.stop().await;
+
+    let mut with_page = options(&folder, TEMPLATE);
+    with_page.home = Some(local::Home { seeded: true });
+    let stack = Stack::start(with_page).await.unwrap();
+    let page = request(stack.base_url(), "GET", "/", &[], b"").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    let text = String::from_utf8(page.body).unwrap();
+    let base = stack.base_url();
+    for part in [
+        format!("href=\"{base}/docs\""),
+        format!("href=\"{base}/health\""),
+        format!("href=\"{}/\"", stack.description().providers_url),
+        format!("href=\"{base}/v1/launch?platform=ios&amp;"),
+        "SEED=1".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part} is not in {text}");
+    }
+    assert!(!text.contains(&stack.description().service_key));
+    let posted = request(stack.base_url(), "POST", "/", &[], b"").await;
+    assert_eq!(posted.status, without.status, "other methods go on");
+    stack.stop().await;
+}

@@ -30,6 +30,9 @@ fn command(folder: &Path) -> Command {
         .env_remove("FRESH")
         .env_remove("SEED")
         .env_remove("LEGACY_ORIGIN")
+        .env_remove("DYNAMODB_ENDPOINT")
+        .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
+        .env_remove("LOG_FORMAT")
         .env_remove("TEMPLATE")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -166,6 +169,24 @@ fn what_it_cannot_start_with_is_said_in_one_line() {
     template(folder.path(), TEMPLATE);
     let port = refusal(&command(folder.path()).env("PORT", "x").output().unwrap());
     assert_eq!(port, "local: PORT=x: expected a port, 0 to 65535\n");
+    let format = command(folder.path()).env("LOG_FORMAT", "xml").output();
+    assert_eq!(
+        refusal(&format.unwrap()),
+        "local: LOG_FORMAT=xml: expected text or json\n"
+    );
+    for address in [
+        "127.0.0.1:8000",
+        "https://db.example",
+        "http://db.example/path",
+    ] {
+        let refused = command(folder.path())
+            .env("DYNAMODB_ENDPOINT", address)
+            .output();
+        assert_eq!(
+            refusal(&refused.unwrap()),
+            format!("local: DYNAMODB_ENDPOINT={address}: expected http://host:port\n")
+        );
+    }
     let origin = command(folder.path())
         .env("LEGACY_ORIGIN", "http://127.0.0.1:8000")
         .output()

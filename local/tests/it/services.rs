@@ -97,6 +97,43 @@ async fn tables_are_made_once_and_items_outlive_the_stack() {
 }
 
 #[tokio::test]
+async fn another_dynamodb_gets_the_missing_tables_and_holds_the_items() {
+    let (elsewhere, _folder) = stack("Resources: {}").await;
+    let endpoint = elsewhere.description().dynamodb_endpoint.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let on_it = |template: &str| {
+        let mut options = options(&folder, template);
+        options.dynamodb_endpoint = Some(format!("{endpoint}/"));
+        options
+    };
+    let first = Stack::start(on_it(TEMPLATE)).await.unwrap();
+    assert_eq!(first.created_tables(), ["test-things"]);
+    assert_eq!(first.description().dynamodb_endpoint, endpoint);
+    let item = json!({"TableName": "test-things", "Item": {"pk": {"S": "a"}}});
+    assert_eq!(dynamodb(&endpoint, "PutItem", item).await.status, 200);
+    let name = json!({"TableName": "test-things"});
+    let ttl = dynamodb(&endpoint, "DescribeTimeToLive", name.clone()).await;
+    assert_eq!(
+        ttl.json()["TimeToLiveDescription"]["AttributeName"],
+        "expires_at"
+    );
+    first.stop().await;
+
+    let second = Stack::start(on_it(TEMPLATE)).await.unwrap();
+    assert!(second.created_tables().is_empty());
+    let items = dynamodb(&endpoint, "Scan", name).await;
+    assert_eq!(items.json()["Count"], 1);
+    second.stop().await;
+
+    let changed = TEMPLATE.replace("AttributeName: pk,", "AttributeName: id,");
+    let refused = Stack::start(on_it(&changed)).await.err().unwrap();
+    assert!(refused.to_string().contains("test-things"), "{refused}");
+    elsewhere.stop().await;
+    let gone = Stack::start(on_it(TEMPLATE)).await.err().unwrap();
+    assert!(gone.to_string().contains("DescribeTable"), "{gone}");
+}
+
+#[tokio::test]
 async fn a_table_of_another_schema_asks_for_a_fresh_start() {
     let (first, folder) = stack(TEMPLATE).await;
     first.stop().await;

@@ -66,7 +66,8 @@ pub struct Counts {
     pub spend_thousandths: u64,
     /// Marks that came after a cap or a budget was used up; they are in no other sum.
     pub over_cap: u64,
-    /// Marks that look like nobody's, and marks that were sent again; they are in no other sum.
+    /// Marks that machines sent, conversions without the click or impression that they need, and
+    /// marks that were sent again; they are in no other sum.
     pub flagged: u64,
 }
 

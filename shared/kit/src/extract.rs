@@ -1,6 +1,6 @@
 //! From the text of a request to the types a handler wants, or every fault at once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, marker::PhantomData};
 
 use domain::{
     Fault, FaultCode, Rejection,
@@ -199,19 +199,19 @@ where
     }
 }
 
-/// A JSON body whose type depends on the path: the handler validates it.
+/// A JSON body whose type depends on the path: the handler validates it. `T` is its schema.
 #[derive(Debug)]
-pub struct RawJson(pub Vec<u8>);
+pub struct RawJson<T>(pub Vec<u8>, PhantomData<fn() -> T>);
 
-impl Incoming for RawJson {
+impl<T: JsonSchema + 'static> Incoming for RawJson<T> {
     const MEDIA_TYPES: Option<&'static [&'static str]> = Some(&["application/json"]);
 
     fn read(bytes: &[u8]) -> Result<Self, Problem> {
-        Ok(Self(bytes.to_vec()))
+        Ok(Self(bytes.to_vec(), PhantomData))
     }
 
-    fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
-        Schema::try_from(serde_json::json!({"type": "object"})).ok()
+    fn describe(generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<T>())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod api;
 pub mod call;
 pub mod clock;
 pub mod config;
+mod console;
 pub mod endpoint;
 pub mod extract;
 pub mod function;

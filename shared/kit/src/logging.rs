@@ -21,7 +21,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::clock::Clock;
+use crate::{clock::Clock, console::ConsoleLines};
 
 /// The field whose value is JSON already: an embedded metric document.
 pub(crate) const RAW_FIELD: &str = "_aws";
@@ -35,8 +35,20 @@ pub enum Output {
     Memory(Arc<Mutex<Vec<u8>>>),
 }
 
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object per line, as deployed.
+    Json,
+    /// Lines for people at a terminal, without metric documents.
+    Text {
+        /// Whether ANSI colors are used.
+        colors: bool,
+    },
+}
+
 impl Output {
-    fn write(&self, line: &str) {
+    pub(crate) fn write(&self, line: &str) {
         // A log line that cannot be written has nowhere to be reported.
         match self {
             Self::Stdout => drop(std::io::stdout().lock().write_all(line.as_bytes())),
@@ -52,9 +64,14 @@ impl Output {
 /// Installs the subscriber of the process and the hook that logs panics. Once: later calls change
 /// nothing, so that many functions can start in one process.
 pub fn init(level: Level) {
+    init_in(Format::Json, level);
+}
+
+/// [`init`] with a format.
+pub fn init_in(format: Format, level: Level) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let subscriber = subscriber(level, Output::Stdout, Clock::system());
+        let subscriber = subscriber_in(format, level, Output::Stdout, Clock::system());
         if tracing::subscriber::set_global_default(subscriber).is_ok() {
             std::panic::set_hook(Box::new(log_panic));
         }
@@ -63,13 +80,31 @@ pub fn init(level: Level) {
 
 /// The subscriber that [`init`] installs, for tests that want its lines in memory.
 pub fn subscriber(level: Level, output: Output, clock: Clock) -> impl Subscriber + Send + Sync {
-    // A metric is written whatever the level: alarms must not go blind with it.
+    subscriber_in(Format::Json, level, output, clock)
+}
+
+/// [`subscriber`] with a format.
+pub fn subscriber_in(
+    format: Format,
+    level: Level,
+    output: Output,
+    clock: Clock,
+) -> impl Subscriber + Send + Sync {
+    // A metric document is written whatever the level: alarms must not go blind with it.
     let wanted = filter_fn(move |metadata| {
-        let told = *metadata.level() <= level && !repeats_bodies(metadata);
-        told || metadata.fields().field(RAW_FIELD).is_some()
+        let is_due = *metadata.level() <= level && !repeats_bodies(metadata);
+        is_due || (format == Format::Json && metadata.fields().field(RAW_FIELD).is_some())
     })
     .with_max_level_hint(level.max(Level::INFO));
-    Registry::default().with(JsonLines { output, clock }.with_filter(wanted))
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        Format::Json => Box::new(JsonLines { output, clock }),
+        Format::Text { colors } => Box::new(ConsoleLines {
+            output,
+            clock,
+            colors,
+        }),
+    };
+    Registry::default().with(lines.with_filter(wanted))
 }
 
 /// Whether a line may hold what others sent or were told: at the level trace AWS's SDK prints whole

@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,13 +28,30 @@ pub(crate) struct Flights {
 pub(crate) struct Flight {
     began_at: Instant,
     landed: watch::Receiver<()>,
+    progress: Progress,
+}
+
+/// How far the work of a flight is. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress(Arc<AtomicBool>);
+
+impl Progress {
+    /// Notes that the source has answered and named something newer, which is being loaded.
+    pub(crate) fn loading(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_loading(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Flights {
     /// Joins the flight that is under way; `None` when there is none.
     pub(crate) fn under_way(&self, now: Instant) -> Option<Flight> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.clone().filter(|flight| flight.is_under_way(now))
+        last.clone()
+            .filter(|flight| flight.is_under_way(now, LOST_AFTER))
     }
 
     /// Joins the flight that is under way, or begins one.
@@ -39,13 +59,29 @@ impl Flights {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.join_recent(now, LOST_AFTER, |_| work())
+    }
+
+    /// Joins the flight that is under way, or begins one if that began `limit` ago: a process that
+    /// was frozen wakes up with the flight that it had begun before. The work reports its progress.
+    pub(crate) fn join_recent<F>(
+        &self,
+        now: Instant,
+        limit: Duration,
+        work: impl FnOnce(Progress) -> F,
+    ) -> Flight
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = last.as_ref().filter(|flight| flight.is_under_way(now)) {
+        let recent = |flight: &&Flight| flight.is_under_way(now, limit.min(LOST_AFTER));
+        if let Some(flight) = last.as_ref().filter(recent) {
             return flight.clone();
         }
         // Nothing is ever sent: the sender goes when the work ends, even by a panic.
         let (landing, landed) = watch::channel(());
-        let work = work();
+        let progress = Progress::default();
+        let work = work(progress.clone());
         let flight = async move {
             work.await;
             drop(landing);
@@ -55,6 +91,7 @@ impl Flights {
         let flight = Flight {
             began_at: now,
             landed,
+            progress,
         };
         *last = Some(flight.clone());
         flight
@@ -74,8 +111,19 @@ impl Flight {
         let _ = tokio::time::timeout(limit, landed).await;
     }
 
-    fn is_under_way(&self, now: Instant) -> bool {
-        self.landed.has_changed().is_ok() && now.since(self.began_at) < LOST_AFTER
+    /// Waits for the source's answer, no longer than `answer`, and for the newer value that it
+    /// named, no longer than `load`. Both count from the flight's beginning.
+    pub(crate) async fn confirmed_within(self, now: Instant, answer: Duration, load: Duration) {
+        let waited = now.since(self.began_at);
+        let landed = self.clone().landed_within(answer.saturating_sub(waited));
+        landed.await;
+        if self.progress.is_loading() {
+            self.landed_within(load.saturating_sub(waited)).await;
+        }
+    }
+
+    fn is_under_way(&self, now: Instant, limit: Duration) -> bool {
+        self.landed.has_changed().is_ok() && now.since(self.began_at) < limit
     }
 }
 
@@ -143,5 +191,39 @@ mod tests {
         hanging.landed_within(Duration::from_millis(1)).await;
         assert!(flights.under_way(now + Duration::from_secs(89)).is_some());
         assert!(flights.under_way(now + Duration::from_secs(90)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_flight_from_before_a_pause_is_joined_only_within_the_limit() {
+        let flights = Flights::default();
+        let now = Instant::from_seconds(1_000);
+        flights.join(now, std::future::pending);
+        let limit = Duration::from_secs(30);
+        let join = |at| flights.join_recent(at, limit, |_| std::future::pending());
+        let within = now + Duration::from_secs(29);
+        assert_eq!(join(within).began_at(), now);
+        let beyond = now + Duration::from_secs(30);
+        assert_eq!(join(beyond).began_at(), beyond);
+    }
+
+    #[tokio::test]
+    async fn a_source_that_answered_is_given_the_time_to_load_and_a_silent_one_is_not() {
+        let flights = Flights::default();
+        let now = Instant::from_seconds(1_000);
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(60));
+        let silent = flights.join_recent(now, long, |_| std::future::pending());
+        silent.confirmed_within(now, short, long).await;
+
+        let loaded = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&loaded);
+        let later = now + Duration::from_secs(90);
+        let answered = flights.join_recent(later, long, |progress| async move {
+            progress.loading();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            done.store(true, Ordering::SeqCst);
+        });
+        tokio::task::yield_now().await;
+        answered.confirmed_within(later, short, long).await;
+        assert!(loaded.load(Ordering::SeqCst));
     }
 }

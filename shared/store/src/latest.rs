@@ -22,6 +22,10 @@ use crate::{
 /// than this: a replica lags behind for seconds, a table that was set back stays so.
 const LAG: Duration = Duration::from_secs(60);
 
+/// A look that began longer ago is given up on: one item is read in less time, unless the process
+/// was frozen meanwhile.
+const LOST_AFTER: Duration = Duration::from_secs(5);
+
 /// Reads the value.
 type Load<T> = Box<dyn Fn() -> BoxFuture<Result<T, StoreError>> + Send + Sync>;
 
@@ -82,7 +86,7 @@ impl<T: Send + Sync + 'static> Latest<T> {
     /// Looks again, but not before the last look began `pause` ago; or joins the look that is under
     /// way.
     pub(crate) fn look(&self, now: Instant, pause: Duration) -> Flight {
-        self.0.flights.join(now, || {
+        self.0.flights.join_recent(now, LOST_AFTER, |_| {
             let waited = self.since_last_try(now).unwrap_or(pause);
             let begins_at = now + pause.saturating_sub(waited);
             let inner = Arc::clone(&self.0);
@@ -187,6 +191,25 @@ mod tests {
         let after = |seconds| NOW + Duration::from_secs(seconds);
         assert_eq!(looked(&latest, after(5), 3).await, Some(7));
         assert_eq!(looked(&latest, after(60), 3).await, Some(6));
+    }
+
+    #[tokio::test]
+    async fn a_read_from_before_a_pause_is_not_waited_for() {
+        let count = Arc::new(AtomicU64::new(0));
+        let reads = Arc::clone(&count);
+        let load = move || {
+            let nth = reads.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match nth {
+                    0 => std::future::pending().await,
+                    nth => Ok(nth),
+                }
+            }
+        };
+        let latest = Latest::new("number", load, |_, _| true);
+        latest.look_if_due(NOW, Duration::from_secs(3)).unwrap();
+        let later = NOW + Duration::from_secs(60);
+        assert_eq!(looked(&latest, later, 3).await, Some(1));
     }
 
     #[tokio::test]

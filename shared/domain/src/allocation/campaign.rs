@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 use super::snapshot::{CreativeRow, Row, Snapshot};
 use crate::{
     Instant, Label, Locale, TimeZoneName,
-    content::campaigns::{Budget, Cap, Consent, NoDevice, Pacing, Pricing, Sampling},
+    content::campaigns::{
+        Budget, Cap, Consent, ConversionsAfter, NoDevice, Pacing, Pricing, Sampling,
+    },
 };
 
 /// A campaign of a snapshot.
@@ -44,6 +46,8 @@ pub struct Campaign<'s> {
     pub pacing: Pacing,
     /// How one of its creatives is chosen.
     pub sampling: Sampling,
+    /// What must have happened before a conversion counts.
+    pub conversions_after: ConversionsAfter,
     /// Where a click leads: an http or https URL.
     pub click_url: &'s str,
     /// Whether it is shown only when nothing else is left.

@@ -302,6 +302,7 @@ impl Snapshot {
             budget: self.budgets.get(row.budget as usize),
             pacing: row.flags.pacing(),
             sampling: row.flags.sampling(),
+            conversions_after: row.flags.conversions_after(),
             click_url: rest.get(..row.click_url_length.into())?,
             house: row.flags.house(),
             snapshot: self,

@@ -18,6 +18,7 @@ use crate::{Fault, FaultCode, HttpUrl, Id, Localized, Platform, Store, Version, 
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(coherent))]
+#[schemars(rename = "AppVersionItem")]
 pub struct AppVersion {
     /// What the app runs on.
     pub platform: Platform,

@@ -26,6 +26,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(coherent))]
+#[schemars(rename = "BannerItem")]
 pub struct Banner {
     /// Where in the app it is shown.
     pub placement: Id,

@@ -20,6 +20,7 @@ use crate::{
 /// One reason to be closed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "gate", rename_all = "snake_case")]
+#[schemars(rename = "MaintenanceItem")]
 pub enum Gate {
     /// Closed from one moment until another.
     Window(Window),

@@ -28,7 +28,7 @@ pub use config::Parameter;
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
 pub use nickname_rules::{NicknameRuleItem, NicknameWord};
 pub use notices::Notice;
-pub use set::{Changes, SetFault, changes, check_item, compile, validate_set};
+pub use set::{AnyItem, Changes, SetFault, changes, check_item, compile, validate_set};
 pub use testers::{Testers, TestersItem};
 
 closed_set! {

@@ -26,6 +26,7 @@ pub type Body = Localized<20_000>;
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(coherent))]
+#[schemars(rename = "NoticeItem")]
 pub struct Notice {
     /// What it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use garde::Validate;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -79,6 +79,30 @@ macro_rules! with_item_of {
             Kind::NicknameRules => $function::<NicknameRuleItem>($($argument),*),
         }
     };
+}
+
+/// The schema of an item of any kind: which one, the path of its route says.
+#[derive(Debug)]
+pub struct AnyItem;
+
+impl JsonSchema for AnyItem {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AnyContentItem".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        fn of<T: Item>(generator: &mut SchemaGenerator) -> Schema {
+            generator.subschema_for::<T>()
+        }
+        let items = Kind::ALL
+            .iter()
+            .map(|kind| with_item_of!(kind, of(generator)));
+        let items: Vec<Schema> = items.collect();
+        json_schema!({
+            "description": "An item of the kind that the path names.",
+            "anyOf": items,
+        })
+    }
 }
 
 /// Reads one item as an operator sent it, and gives its canonical form: defaults filled in, times in

@@ -124,7 +124,8 @@ pub struct Row {
     pub fill: Option<f64>,
     /// Marks after a cap or a budget was used up.
     pub over_cap: u64,
-    /// Marks that look like nobody's, and marks that were sent again.
+    /// Marks that machines sent, conversions without the click or impression that they need, and
+    /// marks that were sent again.
     pub flagged: u64,
     /// Times that a frequency cap held a campaign back, in rows of campaigns and days; a best-effort
     /// tally, `null` where there is none.

@@ -48,6 +48,7 @@ pub struct Targeting {
 /// as the lower of the two that leaves open, so that `gte` 18 takes nobody of 17.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TargetingRule")]
 pub struct Rule {
     /// What the rule looks at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +88,7 @@ pub struct Rule {
 /// A value that a rule compares with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "TargetingValue")]
 pub enum Scalar {
     /// `true` or `false`.
     Bool(bool),

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Blobs, Stamp, StoreError, Table,
     blobs::{BlobKey, sha256},
-    flight::{Flight, Flights},
+    flight::{Flight, Flights, Progress},
     keys,
     query::Read,
     table::{ABSENT, Put, STAMP, number, string},
@@ -38,6 +38,12 @@ const STORED_FOR: Duration = Duration::from_secs(12 * 3600);
 
 /// How long a request waits for the first delivery of its process.
 const COLD_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a request waits for the head after a pause.
+const CONFIRM_PATIENCE: Duration = Duration::from_millis(150);
+
+/// How long a request waits for a newer delivery after a pause, once the head has named it.
+const LOAD_PATIENCE: Duration = Duration::from_secs(2);
 
 /// An instance tells its delivery's age no more often than this, in milliseconds.
 const TELL_EVERY_MS: i64 = 60_000;
@@ -193,12 +199,15 @@ pub struct DeliveryReader(Arc<Inner>);
 struct Inner {
     deliveries: Deliveries,
     refresh: Duration,
+    confirm: Duration,
     held: ArcSwapOption<Held>,
     /// What there is before the first: always the same one, so that whoever builds on it sees that
     /// nothing has changed.
     unknown: Arc<Delivery>,
     /// When the head was last looked for, in milliseconds.
     tried_at: AtomicI64,
+    /// When the head was last read, in milliseconds.
+    confirmed_at: AtomicI64,
     /// When the age was last told, in milliseconds.
     told_at: AtomicI64,
     flights: Flights,
@@ -210,14 +219,18 @@ struct Held {
 }
 
 impl DeliveryReader {
-    /// A reader that holds nothing yet and looks for something newer once in `refresh` at most.
-    pub fn new(deliveries: Deliveries, refresh: Duration) -> Self {
+    /// A reader that holds nothing yet and looks for something newer once in `refresh` at most. What
+    /// was confirmed longer ago than `confirm` is confirmed before it is used, while the database
+    /// answers.
+    pub fn new(deliveries: Deliveries, refresh: Duration, confirm: Duration) -> Self {
         Self(Arc::new(Inner {
             deliveries,
             refresh,
+            confirm,
             held: ArcSwapOption::empty(),
             unknown: Arc::default(),
             tried_at: AtomicI64::new(i64::MIN),
+            confirmed_at: AtomicI64::new(i64::MIN),
             told_at: AtomicI64::new(i64::MIN),
             flights: Flights::default(),
         }))
@@ -230,12 +243,24 @@ impl DeliveryReader {
         self.0.delivery()
     }
 
-    /// The same; the first one is waited for, but not for long.
+    /// The same; the first one is waited for, but not for long. After a pause a newer one is waited
+    /// for, while the database answers.
     pub async fn current(&self, now: Instant) -> Arc<Delivery> {
-        if let Some(look) = self.look_if_due(now)
-            && self.0.held.load().is_none()
-        {
-            look.landed_within(COLD_PATIENCE).await;
+        let is_cold = self.0.held.load().is_none();
+        let confirmed_at = Instant::from_millis(self.0.confirmed_at.load(Ordering::Acquire));
+        let paused = !is_cold && now.since(confirmed_at) > self.0.confirm;
+        let limit = if paused {
+            self.0.confirm
+        } else {
+            Duration::MAX
+        };
+        match self.look_if_due_within(now, limit) {
+            Some(look) if is_cold => look.landed_within(COLD_PATIENCE).await,
+            Some(look) if paused => {
+                look.confirmed_within(now, CONFIRM_PATIENCE, LOAD_PATIENCE)
+                    .await;
+            }
+            _ => {}
         }
         self.0.delivery()
     }
@@ -247,20 +272,29 @@ impl DeliveryReader {
     }
 
     fn look_if_due(&self, now: Instant) -> Option<Flight> {
+        self.look_if_due_within(now, Duration::MAX)
+    }
+
+    /// The same; a look that began `limit` ago, before a pause, is not joined.
+    fn look_if_due_within(&self, now: Instant, limit: Duration) -> Option<Flight> {
         let tried_at = Instant::from_millis(self.0.tried_at.load(Ordering::Acquire));
         // A clock that was set back must not put off the next look until it has caught up.
         if tried_at <= now && now.since(tried_at) < self.0.refresh {
             return self.0.flights.under_way(now);
         }
-        Some(self.look(now))
+        Some(self.look_recent(now, limit))
     }
 
     fn look(&self, now: Instant) -> Flight {
-        self.0.flights.join(now, || {
+        self.look_recent(now, Duration::MAX)
+    }
+
+    fn look_recent(&self, now: Instant, limit: Duration) -> Flight {
+        self.0.flights.join_recent(now, limit, |progress| {
             self.0.tried_at.store(now.as_millis(), Ordering::Release);
             let inner = Arc::clone(&self.0);
             async move {
-                if let Err(error) = inner.refresh().await {
+                if let Err(error) = inner.refresh(now, &progress).await {
                     tracing::warn!(error = %Chain(&error), "the delivery stays as it is");
                 }
                 inner.tell_age(now);
@@ -276,7 +310,7 @@ impl Inner {
         Arc::clone(delivery.unwrap_or(&self.unknown))
     }
 
-    async fn refresh(&self) -> Result<(), StoreError> {
+    async fn refresh(&self, now: Instant, progress: &Progress) -> Result<(), StoreError> {
         let Some(head) = self.deliveries.head(Read::Eventual).await? else {
             return Ok(());
         };
@@ -284,18 +318,30 @@ impl Inner {
         let sha256 = head.sha256.clone();
         let delivery = match &held {
             // An eventually consistent read may show what was before.
-            Some(held) if head.made_at <= held.delivery.at.as_millis() => return Ok(()),
+            Some(held) if head.made_at <= held.delivery.at.as_millis() => {
+                self.confirm(now);
+                return Ok(());
+            }
             Some(held) if head.sha256 == held.sha256 => Delivery {
                 at: Instant::from_millis(head.made_at),
                 ..Delivery::clone(&held.delivery)
             },
-            _ => self.deliveries.fetch(head).await?,
+            _ => {
+                progress.loading();
+                self.deliveries.fetch(head).await?
+            }
         };
         let delivery = Arc::new(delivery);
         // A look that was given up on may land after a later one: what that one holds stays.
         self.held
             .compare_and_swap(&held, Some(Arc::new(Held { delivery, sha256 })));
+        self.confirm(now);
         Ok(())
+    }
+
+    /// Notes that the head was read by a look that began at `now`.
+    fn confirm(&self, now: Instant) {
+        self.confirmed_at.store(now.as_millis(), Ordering::Release);
     }
 
     fn tell_age(&self, now: Instant) {

@@ -4,7 +4,7 @@ use aws::{Aws, Pace};
 use kit::config::{ResourceName, Seconds};
 
 use super::{Budgets, Deliveries, DeliveryReader, Leases, Lives};
-use crate::{Blobs, Database, Table};
+use crate::{Blobs, Database, Table, edge::SnapshotSettings};
 
 kit::settings! {
     /// Where budgets are kept, and how long things live that use them up. Who gives out and who paces
@@ -47,9 +47,10 @@ impl BudgetSettings {
         Leases::new(self.budgets(aws), self.lives())
     }
 
-    /// The delivery of an instance.
-    pub fn reader(&self, aws: &Aws, blobs: Blobs) -> DeliveryReader {
-        DeliveryReader::new(self.deliveries(aws, blobs), self.refresh.0)
+    /// The delivery of an instance, which is served without confirmation as long as snapshots are.
+    pub fn reader(&self, aws: &Aws, snapshots: &SnapshotSettings) -> DeliveryReader {
+        let deliveries = self.deliveries(aws, snapshots.blobs(aws));
+        DeliveryReader::new(deliveries, self.refresh.0, snapshots.confirm())
     }
 
     fn table(&self, aws: &Aws) -> Table {

@@ -1,8 +1,11 @@
 //! Readers of published content as functions configure them, whose age is a metric.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use aws::{Aws, Pace};
@@ -38,6 +41,9 @@ kit::settings! {
         refresh: Seconds = "SNAPSHOT_REFRESH_S", default "3";
         /// A snapshot that was confirmed longer ago is worth a short wait.
         stale: Seconds = "SNAPSHOT_STALE_S", default "4";
+        /// A snapshot that was confirmed longer ago, as of an instance that was idle, is served only
+        /// after a look for a newer one, while the database answers.
+        confirm: Seconds = "SNAPSHOT_CONFIRM_S", default "30";
         /// A snapshot that was confirmed longer ago than this is not served at all.
         age_limit: Seconds = "SNAPSHOT_AGE_LIMIT_S", default "86400";
     }
@@ -49,6 +55,11 @@ impl SnapshotSettings {
         Blobs::connect(aws, &self.blobs_bucket.0)
     }
 
+    /// For how long content is served without confirmation while the database answers.
+    pub fn confirm(&self) -> Duration {
+        self.confirm.0
+    }
+
     /// The way to what is published. Nothing is opened before the first read.
     pub fn source(&self, aws: &Aws) -> SnapshotSource {
         SnapshotSource {
@@ -57,6 +68,7 @@ impl SnapshotSettings {
             freshness: Freshness {
                 refresh: self.refresh.0,
                 stale: self.stale.0,
+                confirm: self.confirm.0,
                 age_limit: self.age_limit.0,
             },
         }
@@ -117,13 +129,6 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
         let current = self.reader.current(now).await;
         self.tell_age(now);
         current
-    }
-
-    /// What is held now, without waiting: [`Reader::held`].
-    pub fn held(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
-        let held = self.reader.held(now);
-        self.tell_age(now);
-        held
     }
 
     /// What is served after a look at the head: [`Reader::newest`].

@@ -39,7 +39,7 @@ use std::{
 use domain::{
     DeviceKey, Id, Instant, RandomId,
     caps::Charge,
-    content::campaigns::Pricing,
+    content::campaigns::{ConversionsAfter, Pricing},
     marks::MarkKind,
     tracking::{self, Token},
 };
@@ -84,6 +84,9 @@ pub struct Mark<'a> {
     pub names: Option<&'a Names>,
     /// Of an impression: the counters of the token's device that it moves, none of them past its end.
     pub charges: &'a [Charge],
+    /// Of a conversion: what the device must have sent for the token before it counts; `None` if
+    /// nothing. The roll-up checks it, because both may be on their way at once.
+    pub conversions_after: Option<ConversionsAfter>,
     /// Whether a machine sent it: it is kept, and counts nowhere.
     pub flagged: bool,
     /// When it happened.
@@ -104,7 +107,7 @@ pub struct Names {
 /// What counting a mark came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It counts.
+    /// It counts, unless the roll-up finds a budget at its end or no click before a conversion.
     Counted,
     /// It is kept and does not count: a cap or a lease was used up before.
     OverCap,
@@ -158,6 +161,9 @@ struct MarkItem {
     /// Was sent by a machine: counts nowhere.
     #[serde(default)]
     flagged: bool,
+    /// What a conversion needs; conversions of versions before need nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conversions_after: Option<ConversionsAfter>,
     /// How often it was sent again, as far as that was noticed.
     #[serde(default, skip_serializing_if = "is_zero")]
     repeats: u32,
@@ -238,6 +244,10 @@ impl Marks {
             price_micros: token.price_micros,
             over_cap,
             flagged: mark.flagged,
+            conversions_after: match mark.kind {
+                MarkKind::Conversion => mark.conversions_after,
+                MarkKind::Impression | MarkKind::Click => None,
+            },
             repeats: 0,
             device: token.device,
             lease: token.lease,

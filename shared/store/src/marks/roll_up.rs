@@ -35,7 +35,7 @@ use crate::{
         campaign,
         progress::Progress,
         setter::Setter,
-        sums::{Counted, Seen},
+        sums::{self, Counted, Seen},
         tallied,
     },
     query::{Range, Read},
@@ -202,7 +202,8 @@ impl Run<'_> {
             .map(|(bucket, shard)| async move {
                 let pk = keys::marks(bucket.campaign, bucket.minute, shard);
                 let range = Range::all(pk, Read::Consistent);
-                let marks: Vec<Seen> = table.query_all(&range).await?;
+                let mut marks: Vec<Seen> = table.query_all(&range).await?;
+                sums::flag_unmatched_conversions(&mut marks);
                 Ok::<_, StoreError>((bucket, marks))
             })
             .buffer_unordered(READS_AT_ONCE);

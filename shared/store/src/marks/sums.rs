@@ -1,13 +1,13 @@
 //! Sums: what marks of a creative and a minute come to, kept apart by what makes them cost alike.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
 use domain::{
     Day, Instant, billing,
-    content::campaigns::Pricing,
+    content::campaigns::{ConversionsAfter, Pricing},
     marks::{Mark, MarkKind},
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ const RETENTION: Duration = Duration::from_secs(2 * MARK_RETENTION.as_secs());
 /// A mark, as far as it is read.
 #[derive(Debug, Deserialize)]
 pub(super) struct Seen {
+    /// Request, slot and kind.
+    sk: String,
     creative: u64,
     placement: u64,
     kind: MarkKind,
@@ -32,7 +34,7 @@ pub(super) struct Seen {
     pricing: Option<Pricing>,
     price_micros: u64,
     over_cap: bool,
-    /// It looks like nobody's.
+    /// It counts nowhere.
     #[serde(default)]
     flagged: bool,
     /// How often it was sent again.
@@ -40,6 +42,42 @@ pub(super) struct Seen {
     repeats: u64,
     #[serde(default)]
     names: Option<Names>,
+    /// What a conversion needs.
+    #[serde(default)]
+    conversions_after: Option<ConversionsAfter>,
+}
+
+/// Flags the conversions of a partition that were not preceded by what they need: a click or an
+/// impression of the same token. An order by arrival is not required, since calls overtake each
+/// other; all marks of a token lie in one partition, which is read again when one arrives.
+pub(super) fn flag_unmatched_conversions(marks: &mut [Seen]) {
+    if marks.iter().all(|mark| mark.conversions_after.is_none()) {
+        return;
+    }
+    let of_people = marks.iter().filter(|mark| !mark.flagged);
+    let seen: HashSet<(String, MarkKind)> = of_people
+        .filter(|mark| mark.kind != MarkKind::Conversion)
+        .map(|mark| (mark.token().to_owned(), mark.kind))
+        .collect();
+    for mark in marks {
+        let sent = |kind| seen.contains(&(mark.token().to_owned(), kind));
+        mark.flagged |= match mark.conversions_after {
+            None => false,
+            Some(ConversionsAfter::Click) => !sent(MarkKind::Click),
+            Some(ConversionsAfter::Impression) => {
+                !sent(MarkKind::Impression) && !sent(MarkKind::Click)
+            }
+        };
+    }
+}
+
+impl Seen {
+    /// Request and slot, which all marks of a token share.
+    fn token(&self) -> &str {
+        let request_and_slot = self.sk.match_indices('#').nth(1);
+        let end = request_and_slot.map_or(self.sk.len(), |(at, _)| at);
+        self.sk.get(..end).unwrap_or_default()
+    }
 }
 
 /// What one creative had in one minute: marks that are alike, and how many. Their prices are kept

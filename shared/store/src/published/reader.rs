@@ -29,6 +29,10 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(200);
 /// Requests for what is in no snapshot begin a look no more often than this.
 const MISSES_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a request waits for the head when the snapshot may not be served without confirmation
+/// while the database answers. An allocation has 200 ms where the database does not.
+const CONFIRM_PATIENCE: Duration = Duration::from_millis(150);
+
 /// How long a request waits for a snapshot when there is none that may be served.
 const COLD_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -39,6 +43,9 @@ pub struct Freshness {
     pub refresh: Duration,
     /// A snapshot that was confirmed longer ago is worth a short wait.
     pub stale: Duration,
+    /// One that was confirmed longer ago, as of an instance that was idle, is confirmed before it is
+    /// served, while the database answers.
+    pub confirm: Duration,
     /// One that was confirmed longer ago than this is not served at all.
     pub age_limit: Duration,
 }
@@ -90,16 +97,26 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
     ///
     /// - Confirmed within `refresh`: at once, and nothing is asked.
     /// - Within `stale`: at once, while one look at the head goes on beside.
-    /// - Within `age_limit`: after waiting for that look, but no longer than 100 ms from its start.
+    /// - Within `confirm`: after waiting for that look, but no longer than 100 ms from its start.
+    /// - Within `age_limit`: after the head was read and what it names was loaded. Where the database
+    ///   does not answer within 150 ms, or the artefact within two seconds: what is held.
     /// - Older, or nothing held: after waiting for it up to two seconds, or not at all.
     pub async fn current(&self, now: Instant) -> Result<Arc<Snapshot<T>>, SnapshotUnavailable> {
         let Freshness {
-            stale, age_limit, ..
+            stale,
+            confirm,
+            age_limit,
+            ..
         } = self.0.freshness;
         let Some(age) = self.age(now).filter(|age| *age <= age_limit) else {
             return self.newest(now).await.ok_or_else(|| self.unavailable());
         };
-        if let Some(look) = self.look_if_due(now)
+        if age > confirm {
+            if let Some(look) = self.confirming_look(now) {
+                look.confirmed_within(now, CONFIRM_PATIENCE, COLD_PATIENCE)
+                    .await;
+            }
+        } else if let Some(look) = self.look_if_due(now)
             && age > stale
         {
             let waited = now.since(look.began_at());
@@ -107,13 +124,6 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
                 .await;
         }
         self.0.shelf.held().ok_or_else(|| self.unavailable())
-    }
-
-    /// What is held, if it may be served: for what can do without. Nothing is waited for; a look
-    /// at the head goes on beside where one is due.
-    pub fn held(&self, now: Instant) -> Option<Arc<Snapshot<T>>> {
-        self.look_if_due(now);
-        self.servable(now)
     }
 
     /// What is served after a look at the head that begins now, or is under way: for whoever knows of
@@ -192,12 +202,28 @@ impl<T: Default + Send + Sync + 'static> Reader<T> {
         Some(self.look(now))
     }
 
+    /// The look that confirms a snapshot after a pause. One that began before the pause does not.
+    fn confirming_look(&self, now: Instant) -> Option<Flight> {
+        let Freshness {
+            refresh, confirm, ..
+        } = self.0.freshness;
+        if is_within(&self.0.tried_at, refresh, now) {
+            return self.0.flights.under_way(now);
+        }
+        Some(self.look_recent(now, confirm))
+    }
+
     fn look(&self, now: Instant) -> Flight {
-        self.0.flights.join(now, || {
+        self.look_recent(now, Duration::MAX)
+    }
+
+    /// Joins the look that is under way if it began less than `limit` ago, or begins one.
+    fn look_recent(&self, now: Instant, limit: Duration) -> Flight {
+        self.0.flights.join_recent(now, limit, |progress| {
             self.0.tried_at.store(now.as_millis(), Ordering::Release);
             let shelf = Arc::clone(&self.0.shelf);
             async move {
-                if let Err(failure) = shelf.refresh(now).await {
+                if let Err(failure) = shelf.refresh(now, &progress).await {
                     let held = shelf.held().map(|snapshot| snapshot.version);
                     let kind = shelf.kind.as_str();
                     tracing::warn!(kind, held, error = %Chain(&failure), "the snapshot stays as it is");

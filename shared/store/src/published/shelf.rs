@@ -17,6 +17,7 @@ use domain::{
 use crate::{
     Blobs, StoreError, Table,
     blobs::{BlobKey, sha256},
+    flight::Progress,
     keys,
     published::{ARTEFACT_LIMIT, Artefact, Head},
     query::Read,
@@ -24,6 +25,9 @@ use crate::{
 
 /// How long an artefact that was refused is not fetched again, though it is still the newest.
 const REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// How long requests do not wait for artefacts after one could not be read.
+const UNREADABLE_FOR: Duration = Duration::from_secs(60);
 
 /// Makes a snapshot's content from an artefact of a format.
 pub type Loader<T> = fn(format: u16, artefact: &[u8]) -> Result<T, LoadError>;
@@ -51,6 +55,8 @@ pub(super) struct Shelf<T> {
     /// Whether the last look left things as they were.
     failing: AtomicBool,
     refused: ArcSwapOption<Refused>,
+    /// When the bucket last failed to return an artefact, in milliseconds.
+    unreadable_at: AtomicI64,
 }
 
 /// What is held, as a look found it.
@@ -95,6 +101,7 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
             confirmed_at: AtomicI64::new(i64::MIN),
             failing: AtomicBool::new(false),
             refused: ArcSwapOption::empty(),
+            unreadable_at: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -116,13 +123,13 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
     }
 
     /// Looks at the head and holds what it names.
-    pub(super) async fn refresh(&self, now: Instant) -> Result<(), Failure> {
-        let looked = self.look(now).await;
+    pub(super) async fn refresh(&self, now: Instant, progress: &Progress) -> Result<(), Failure> {
+        let looked = self.look(now, progress).await;
         self.failing.store(looked.is_err(), Ordering::Release);
         looked
     }
 
-    async fn look(&self, now: Instant) -> Result<(), Failure> {
+    async fn look(&self, now: Instant, progress: &Progress) -> Result<(), Failure> {
         let held = self.held.load_full();
         let head = self.head(held.as_deref()).await?;
         match (head, held) {
@@ -139,7 +146,14 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
                 self.confirm(now);
                 Ok(())
             }
-            (Some(head), held) => self.take(head, &held, now).await,
+            (Some(head), held) => {
+                let unreadable_at =
+                    Instant::from_millis(self.unreadable_at.load(Ordering::Acquire));
+                if now.since(unreadable_at) >= UNREADABLE_FOR {
+                    progress.loading();
+                }
+                self.take(head, &held, now).await
+            }
         }
     }
 
@@ -197,7 +211,10 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
             Ok(Some(bytes)) => self.load(artefact, bytes).await,
             Ok(None) => Err("missing".to_owned()),
             Err(error @ StoreError::TooLarge { .. }) => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                self.unreadable_at.store(now.as_millis(), Ordering::Release);
+                return Err(error.into());
+            }
         };
         loaded.map_err(|reason| {
             self.refused.store(Some(Arc::new(Refused {

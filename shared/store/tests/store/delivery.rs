@@ -15,6 +15,7 @@ use store::{
 use crate::harness::{Dynamo, Fault, NOON, Proxy, Stamps, table_at};
 
 const REFRESH: Duration = Duration::from_secs(10);
+const CONFIRM: Duration = Duration::from_secs(30);
 
 fn delivery(at: Instant, pass: f32) -> Delivery {
     let throttle = Throttle {
@@ -87,12 +88,36 @@ async fn one_run_of_the_worker_has_the_turn_until_it_ends_it_or_must_be_over() {
 }
 
 #[tokio::test]
+async fn after_a_pause_the_newest_delivery_is_waited_for_and_a_silent_database_is_not() {
+    let (dynamo, dir) = (Dynamo::start().await, tempfile::tempdir().unwrap());
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    let deliveries = Deliveries::new(dynamo.table(), blobs(dir.path()));
+    let read = Deliveries::new(table_at(&proxy.endpoint, Pace::NORMAL), blobs(dir.path()));
+    let reader = DeliveryReader::new(read, REFRESH, CONFIRM);
+    let first = delivery(after(1), 0.5);
+    deliveries.publish(&first).await.unwrap();
+    assert_eq!(*reader.refreshed(after(2)).await, first);
+    let second = delivery(after(61), 0.25);
+    deliveries.publish(&second).await.unwrap();
+    assert_eq!(*reader.current(after(62)).await, second);
+
+    let third = delivery(after(121), 0.75);
+    deliveries.publish(&third).await.unwrap();
+    proxy.set(|_, _| Fault::Hang);
+    let waited = tokio::time::timeout(Duration::from_secs(2), reader.current(after(122))).await;
+    assert_eq!(*waited.unwrap(), second);
+    // The look that hangs is one of before the pause.
+    proxy.set(|_, _| Fault::None);
+    assert_eq!(*reader.current(after(153)).await, third);
+}
+
+#[tokio::test]
 async fn an_instance_looks_once_in_a_while_beside_its_requests_and_keeps_what_it_has() {
     let (dynamo, dir) = (Dynamo::start().await, tempfile::tempdir().unwrap());
     let proxy = Proxy::start(&dynamo.endpoint).await;
     let deliveries = Deliveries::new(dynamo.table(), blobs(dir.path()));
     let read = Deliveries::new(table_at(&proxy.endpoint, Pace::NORMAL), blobs(dir.path()));
-    let reader = DeliveryReader::new(read, REFRESH);
+    let reader = DeliveryReader::new(read, REFRESH, CONFIRM);
     assert_eq!(*reader.held(NOON), Delivery::default());
     assert_eq!(*reader.current(NOON).await, Delivery::default());
     let before_the_first = [reader.held(NOON), reader.held(NOON)];

@@ -48,6 +48,7 @@ pub(crate) fn impression(token: &Token) -> Mark<'_> {
         kind: MarkKind::Impression,
         names: None,
         charges: &[],
+        conversions_after: None,
         flagged: false,
         at: NOON,
     }

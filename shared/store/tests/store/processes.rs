@@ -68,6 +68,7 @@ impl Process {
             kind: MarkKind::Impression,
             names: None,
             charges: &[],
+            conversions_after: None,
             flagged: false,
             at: now,
         };

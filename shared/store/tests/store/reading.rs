@@ -23,7 +23,8 @@ const KIND: Kind = Kind::Testers;
 
 const FRESHNESS: Freshness = Freshness {
     refresh: Duration::from_secs(3),
-    stale: Duration::from_secs(30),
+    stale: Duration::from_secs(15),
+    confirm: Duration::from_secs(30),
     age_limit: Duration::from_secs(86_400),
 };
 
@@ -36,6 +37,12 @@ fn load(format: u16, artefact: &[u8]) -> Result<Text, LoadError> {
         1 => Ok(Text(String::from_utf8_lossy(artefact).into_owned())),
         found => Err(LoadError::UnknownFormat { kind: KIND, found }),
     }
+}
+
+/// Takes longer than a request waits for the head.
+fn load_slowly(format: u16, artefact: &[u8]) -> Result<Text, LoadError> {
+    std::thread::sleep(Duration::from_millis(300));
+    load(format, artefact)
 }
 
 /// A format that is before its time.
@@ -174,7 +181,7 @@ async fn with_the_database_gone_or_hung_what_is_held_is_served_up_to_the_age_lim
         let reader = world.reader();
         current(&reader, NOON).await;
         world.proxy.set(move |_, _| fault);
-        for seconds in [3, 29, 31, 3_600, 86_400] {
+        for seconds in [3, 14, 16, 29, 31, 3_600, 86_400] {
             // Far less than the client's own patience with a hung database.
             let patience = Duration::from_secs(2);
             let served = tokio::time::timeout(patience, reader.current(after(seconds))).await;
@@ -271,20 +278,55 @@ async fn a_format_that_is_not_known_is_refused_like_damage() {
 }
 
 #[tokio::test]
-async fn what_can_do_without_is_given_what_is_held_and_waits_for_nothing() {
+async fn after_a_pause_the_head_is_confirmed_before_anything_is_served() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let reader = world.reader_with(load_slowly);
+    current(&reader, NOON).await;
+    world.publish("10.1.0.0/16", NOON).await;
+    // The artefact takes longer to load than a request waits for the head.
+    assert_eq!(current(&reader, after(29)).await.version, 1);
+    until(&reader, 2).await;
+    world.publish("10.2.0.0/16", NOON).await;
+    let requests: Vec<_> = (0..5)
+        .map(|_| {
+            let reader = reader.clone();
+            tokio::spawn(async move { reader.current(after(60)).await.unwrap().version })
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(request.await.unwrap(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_look_from_before_a_pause_confirms_nothing_after_it() {
     let mut world = World::new().await;
     world.publish("10.0.0.0/8", NOON).await;
     let reader = world.reader();
-    assert!(reader.held(NOON).is_none(), "a look has begun beside");
-    until(&reader, 1).await;
-    assert_eq!(reader.held(after(2)).map(|held| held.version), Some(1));
-
-    world.publish("10.1.0.0/16", after(2)).await;
-    assert_eq!(reader.held(after(3)).map(|held| held.version), Some(1));
-    until(&reader, 2).await;
+    current(&reader, NOON).await;
+    // It hangs, as in a process that is frozen with it.
     world.proxy.set(|_, _| Fault::Hang);
-    assert_eq!(reader.held(after(86_403)).map(|held| held.version), Some(2));
-    assert!(reader.held(after(86_404)).is_none(), "beyond the age limit");
+    assert_eq!(current(&reader, after(3)).await.version, 1);
+    while world.proxy.seen() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    world.proxy.set(|_, _| Fault::None);
+    world.publish("10.1.0.0/16", NOON).await;
+    assert_eq!(current(&reader, after(63)).await.version, 2);
+}
+
+#[tokio::test]
+async fn an_artefact_that_cannot_be_read_is_waited_for_once() {
+    let mut world = World::new().await;
+    world.publish("10.0.0.0/8", NOON).await;
+    let reader = world.reader();
+    current(&reader, NOON).await;
+    world.publish("10.1.0.0/16", NOON).await;
+    world.s3.refuse("0000000002/artefact-");
+    assert_eq!(current(&reader, after(60)).await.version, 1);
+    assert_eq!(current(&reader, after(63)).await.version, 1);
+    assert_eq!(reader.age(after(63)), Some(Duration::from_secs(63)));
 }
 
 #[tokio::test]

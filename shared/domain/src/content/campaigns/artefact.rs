@@ -14,7 +14,8 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Budget, Campaign, Cap, CapPeriod, CapScope, Consent, NoDevice, Pacing, Pricing, Sampling,
+    Budget, Campaign, Cap, CapPeriod, CapScope, Consent, ConversionsAfter, NoDevice, Pacing,
+    Pricing, Sampling,
 };
 use crate::{content::artefact::Entry, targeting::Matcher};
 
@@ -84,6 +85,7 @@ impl Flags {
     const HOUSE: u8 = 1 << 2;
     const ASAP: u8 = 1 << 3;
     const THOMPSON: u8 = 1 << 4;
+    const AFTER_IMPRESSION: u8 = 1 << 5;
 
     fn of(campaign: &Campaign) -> Self {
         let bit = |of: u8, set: bool| if set { of } else { 0 };
@@ -92,7 +94,11 @@ impl Flags {
                 | bit(Self::SKIP, campaign.no_device == NoDevice::Skip)
                 | bit(Self::HOUSE, campaign.house)
                 | bit(Self::ASAP, campaign.pacing == Pacing::Asap)
-                | bit(Self::THOMPSON, campaign.sampling == Sampling::Thompson),
+                | bit(Self::THOMPSON, campaign.sampling == Sampling::Thompson)
+                | bit(
+                    Self::AFTER_IMPRESSION,
+                    campaign.conversions_after == ConversionsAfter::Impression,
+                ),
         )
     }
 
@@ -133,6 +139,14 @@ impl Flags {
             Sampling::Thompson
         } else {
             Sampling::Weighted
+        }
+    }
+
+    pub(crate) const fn conversions_after(self) -> ConversionsAfter {
+        if self.has(Self::AFTER_IMPRESSION) {
+            ConversionsAfter::Impression
+        } else {
+            ConversionsAfter::Click
         }
     }
 }

@@ -18,6 +18,7 @@ use rules::{coherent, priced};
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(coherent))]
+#[schemars(rename = "CampaignItem")]
 pub struct Campaign {
     /// Whose it is.
     pub advertiser: Label,
@@ -68,6 +69,9 @@ pub struct Campaign {
     pub pacing: Pacing,
     /// How one of its creatives is chosen.
     pub sampling: Sampling,
+    /// What must have happened before a conversion counts; by default a click.
+    #[serde(default, skip_serializing_if = "ConversionsAfter::is_default")]
+    pub conversions_after: ConversionsAfter,
     /// Where a click leads. After its host, `{click_id}` is replaced by what tells the click from all
     /// others, however often it is sent (42 letters and digits), and `{device_hash}` by what stands
     /// for the device (32 hexadecimal digits; nothing for a device that did not say which it is).
@@ -169,10 +173,34 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// What a device must have sent for a token before a conversion of the token counts.
+    pub enum ConversionsAfter {
+        /// A click.
+        Click = "click",
+        /// An impression or a click.
+        Impression = "impression",
+    }
+}
+
+impl Default for ConversionsAfter {
+    fn default() -> Self {
+        Self::Click
+    }
+}
+
+impl ConversionsAfter {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How often something may be seen by one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
+#[schemars(rename = "FrequencyCap")]
 pub struct Cap {
     /// What is counted.
     pub scope: CapScope,
@@ -188,6 +216,7 @@ pub struct Cap {
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(priced))]
+#[schemars(rename = "CampaignBudget")]
 pub struct Budget {
     /// What is paid for.
     pub pricing: Pricing,
@@ -212,6 +241,7 @@ const MOST_MICROS: u64 = 1_000_000_000_000_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
+#[schemars(rename = "CampaignCreative")]
 pub struct Creative {
     /// Its id, unique in its campaign.
     pub id: Id,

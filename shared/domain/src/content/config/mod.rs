@@ -16,7 +16,7 @@ use rules::coherent;
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 #[garde(custom(coherent))]
-#[schemars(rename = "ConfigParameter")]
+#[schemars(rename = "ConfigItem")]
 pub struct Parameter {
     /// What the app knows it by; unique in the set.
     pub key: ParameterKey,

@@ -181,13 +181,16 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
+    use Kind::{Banners, Campaigns, Config, NicknameRules, Notices};
     assert_eq!(
         kinds,
         [
-            Kind::Banners,
-            Kind::Notices,
-            Kind::Config,
-            Kind::NicknameRules
+            Banners,
+            Notices,
+            Config,
+            NicknameRules,
+            Campaigns,
+            Campaigns
         ]
     );
     for (kind, item) in examples {
