@@ -8,17 +8,17 @@ use aws::{Aws, Pace};
 use domain::{
     Id, Instant, RandomId,
     allocation::Profile,
-    content::{Kind, SetFault, compile, format},
+    content::{CompileError, ItemSet as _, Kind, compile, format},
 };
 use kit::{Clock, Vars as Settings};
 use local::{Options, Stack, template::Template};
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{
     Blobs, Database, Devices, Drafts, Publications, Publisher, Stamp,
     drafts::Edit,
-    published::{Compiler, Origin, Request, State},
+    published::{Compiler, FrozenItems, Goal, Origin, Request, State},
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -160,6 +160,7 @@ impl Backend {
         let request = Request {
             id: RandomId::new(now, &mut rng),
             kind: Kind::Campaigns,
+            goal: Goal::Publish,
             origin: Origin::Drafts,
             note: format!("{count} campaigns"),
             author: "bench".to_owned(),
@@ -202,11 +203,9 @@ fn named<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Result<&'a str> 
 }
 
 /// The artefact of as many campaigns as the only item says.
-fn generate(kind: Kind, items: &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFault>> {
-    let count = items
-        .first()
-        .and_then(|(_, count)| count.as_u64())
-        .unwrap_or(0);
+fn generate(kind: Kind, items: &FrozenItems) -> Result<Vec<u8>, CompileError> {
+    let mut count = 0;
+    items.for_each(&mut |_, item| count = item.as_u64().unwrap_or(0))?;
     let campaigns = bench_selection::campaigns(usize::try_from(count).unwrap_or(0));
     compile(kind, &campaigns.unwrap_or_default())
 }

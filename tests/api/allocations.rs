@@ -44,7 +44,10 @@ fn an_item_is_shown_seen_clicked_and_reported_once() {
         json!({"budget": {"pricing": "cpm", "price_micros": 5_000_000}}),
     );
     show(&scenario, "shoes", &paid);
-    let answer = scenario.allocate("top", &json!({"platform": "ios", "id": "phone-1"}));
+    let answer = scenario.allocate(
+        "top",
+        &json!({"platform": "ios", "id": "phone-1-example-0001"}),
+    );
     assert_eq!(answer["fallback"], false);
     let item = &answer["items"][0];
     for (field, value) in [
@@ -365,7 +368,7 @@ fn eligibility_reads_the_request_and_the_stored_profile() {
     let profile = json!({
         "country": "KR", "interests": ["golf"], "segments": ["vip", "new"], "attributes": {"plan": "pro"},
     });
-    let put = Request::new("PUT", "/v1/devices/known/profile").json(&profile);
+    let put = Request::new("PUT", "/v1/devices/known-example-0001/profile").json(&profile);
     assert_eq!(scenario.service(put).status, 200);
 
     let eligible = |body: Value| {
@@ -385,11 +388,15 @@ fn eligibility_reads_the_request_and_the_stored_profile() {
         ["everyone", "platform"]
     );
     assert_eq!(
-        eligible(json!({"device": {"platform": "android", "id": "unknown"}, "consent": true})),
+        eligible(
+            json!({"device": {"platform": "android", "id": "never-seen-example-01"}, "consent": true})
+        ),
         ["any", "consent", "device", "everyone"]
     );
     assert_eq!(
-        eligible(json!({"device": {"platform": "ios", "id": "known", "app_version": "1.11"}})),
+        eligible(
+            json!({"device": {"platform": "ios", "id": "known-example-0001", "app_version": "1.11"}})
+        ),
         [
             "attribute",
             "country",
@@ -405,7 +412,7 @@ fn eligibility_reads_the_request_and_the_stored_profile() {
     );
     assert_eq!(
         eligible(
-            json!({"device": {"platform": "ios", "id": "known", "country": "US"}, "interests": ["tennis"]})
+            json!({"device": {"platform": "ios", "id": "known-example-0001", "country": "US"}, "interests": ["tennis"]})
         ),
         [
             "any",
@@ -523,7 +530,7 @@ fn it_answers_from_memory_while_the_database_is_away() {
     scenario.publish_live("campaigns", |s| {
         ids(&s.allocate("top", &device())) == ["anyone"]
     });
-    let known = json!({"platform": "ios", "id": "phone-1"});
+    let known = json!({"platform": "ios", "id": "phone-1-example-0001"});
     let both = json!({"placements": [{"id": "top", "count": 5}], "device": known});
     assert_eq!(ids(&ask(&scenario, &both).json()).len(), 2);
     for fault in [

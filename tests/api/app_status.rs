@@ -72,9 +72,13 @@ fn gates_close_in_their_order_and_testers_pass() {
     let mut partial = window.clone();
     partial["platforms"] = json!(["android"]);
     scenario.create("maintenance", "partial", &partial);
-    let blocked = json!({"gate": "blocked_device", "device_id": "bad-phone"});
+    let blocked = json!({"gate": "blocked_device", "device_id": "bad-phone-example-01"});
     scenario.create("maintenance", "blocked", &blocked);
-    scenario.create("testers", "team", &json!({"device_ids": ["test-phone"]}));
+    scenario.create(
+        "testers",
+        "team",
+        &json!({"device_ids": ["test-phone-example-01"]}),
+    );
     assert_eq!(scenario.publish("testers")["state"], "live");
     scenario.publish_live("maintenance", |s| code(s, "platform=android") == 304);
     assert_eq!(code(&scenario, "platform=ios"), 200);
@@ -82,9 +86,15 @@ fn gates_close_in_their_order_and_testers_pass() {
         let target = format!("/v1/app/status?platform={platform}");
         scenario.send(&Request::get(&target).header("x-device-id", device))
     };
-    assert_eq!(of("bad-phone", "ios").json()["status"]["code"], 301);
-    assert_eq!(of("test-phone", "android").json()["status"]["code"], 202);
-    let private = of("test-phone", "android");
+    assert_eq!(
+        of("bad-phone-example-01", "ios").json()["status"]["code"],
+        301
+    );
+    assert_eq!(
+        of("test-phone-example-01", "android").json()["status"]["code"],
+        202
+    );
+    let private = of("test-phone-example-01", "android");
     assert!(
         private
             .header("cache-control")

@@ -53,7 +53,7 @@ fn takers() -> Vec<Taker> {
         },
         Taker {
             method: "PUT",
-            target: "/v1/devices/phone/profile",
+            target: "/v1/devices/phone-0-example-0000/profile",
             precondition: false,
             body: json!({"segments": []}),
             wrong_type: (json!({"segments": "vip"}), "/segments"),
@@ -232,7 +232,9 @@ fn each_fault_of_a_body_has_its_answer() {
         404
     );
     assert_eq!(
-        scenario.service_get("/v1/devices/phone/profile").status,
+        scenario
+            .service_get("/v1/devices/phone-0-example-0000/profile")
+            .status,
         404
     );
 }
@@ -311,7 +313,7 @@ fn illegal_queries_are_refused_on_every_route() {
         "/openapi.json",
         "/docs",
         "/v1/app/status",
-        "/v1/devices/a/profile",
+        "/v1/devices/phone-0-example-0000/profile",
         "/admin/v1/content/campaigns/items",
         "/admin/v1/content/campaigns/versions",
         "/admin/v1/reports/campaigns",
@@ -379,7 +381,8 @@ fn an_odd_host_is_no_reason_to_fail() {
 #[test]
 fn a_header_that_is_no_device_id_is_refused() {
     let scenario = Scenario::start();
-    let request = Request::get("/v1/app/status?platform=ios").header("x-device-id", "not a device");
+    let request =
+        Request::get("/v1/app/status?platform=ios").header("x-device-id", "not a device at all");
     let answer = scenario.send(&request);
     let code = answer.json()["code"].clone();
     assert_eq!((answer.status, code), (400, "invalid_header".into()));

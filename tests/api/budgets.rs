@@ -48,7 +48,8 @@ fn a_budget_is_given_out_to_the_last_impression_and_no_further() {
                 // Whoever meets a campaign whose lease is being taken goes without and asks again.
                 let mut in_vain = 0;
                 while in_vain < 40 && Instant::now() < patience {
-                    let phone = json!({"platform": "ios", "id": format!("phone-{nth}")});
+                    let phone =
+                        json!({"platform": "ios", "id": format!("phone-{nth}-example-0001")});
                     let answer = scenario.allocate("top", &phone);
                     let items = answer["items"].as_array().unwrap();
                     let Some(item) = items.first() else {
@@ -130,12 +131,12 @@ fn operators_are_told_why_and_nobody_else_is() {
 fn a_user_who_wants_less_is_shown_less() {
     let scenario = Scenario::start();
     scenario.create("campaigns", "shoes", &campaign_with("top", json!({})));
-    let phone = json!({"platform": "ios", "id": "phone-1"});
+    let phone = json!({"platform": "ios", "id": "phone-1-example-0001"});
     scenario.publish_live("campaigns", |s| {
         s.allocate("top", &phone)["items"] != json!([])
     });
     let put = |config: Value| {
-        let target = "/v1/devices/phone-1/content-config";
+        let target = "/v1/devices/phone-1-example-0001/content-config";
         let put = scenario.service(tests::http1::Request::new("PUT", target).json(&config));
         assert_eq!(put.status, 200, "{}", put.text());
     };
@@ -163,7 +164,7 @@ fn what_was_asked_for_and_given_out_is_told_by_and_by() {
     };
     let once = json!({"caps": [{"scope": "campaign", "per": "lifetime", "max": 1}]});
     scenario.create("campaigns", "shoes", &campaign_with("top", once));
-    let phone = json!({"platform": "ios", "id": "phone-1"});
+    let phone = json!({"platform": "ios", "id": "phone-1-example-0001"});
     scenario.publish_live("campaigns", |s| {
         s.allocate("top", &phone)["items"] != json!([])
     });

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{fault::Fault, http1::Request};
 
-use crate::scenario::{Scenario, campaign, campaign_with, device};
+use crate::scenario::{Scenario, campaign, campaign_with, device, eventually};
 
 const ITEM: &str = "/admin/v1/content/campaigns/items/spring";
 
@@ -271,6 +271,92 @@ fn drafts_and_what_is_live_are_listed_side_by_side() {
     assert_eq!(
         (forged.status, &forged.json()["code"]),
         (400, &"invalid_cursor".into())
+    );
+}
+
+#[test]
+fn a_large_set_is_validated_in_the_background_and_read_item_by_item() {
+    const COUNT: usize = 450;
+    let scenario = Scenario::start();
+    let campaign = |title: &str| {
+        json!({
+            "advertiser": "acme", "name": "Large", "starts_at": "2026-01-01T00:00:00Z",
+            "tier": 1, "weight": 1, "placements": ["home"], "types": ["banner"],
+            "consent": "not_required", "no_device": "serve", "pacing": "asap",
+            "sampling": "weighted", "click_url": "https://shop.example/",
+            "creatives": [{"id": "c", "type": "banner", "weight": 1,
+                "assets": {"title": title, "text": "x".repeat(10_000)}}],
+        })
+    };
+    let validate =
+        || scenario.service(Request::new("POST", "/admin/v1/content/campaigns/validate"));
+    let ids: Vec<String> = (0..COUNT).map(|n| format!("large-{n:03}")).collect();
+    for batch in ids.chunks(24) {
+        let lines = batch.iter().map(|id| {
+            let mut line = campaign(id);
+            line["id"] = id.as_str().into();
+            line.to_string()
+        });
+        let body = lines.collect::<Vec<_>>().join("\n");
+        let request = Request::new("POST", "/admin/v1/content/campaigns/import")
+            .header("content-type", "application/x-ndjson")
+            .body(body);
+        let imported = scenario.service(request);
+        assert_eq!(imported.status, 200, "{}", imported.text());
+    }
+
+    let accepted = validate();
+    assert_eq!(accepted.status, 202, "{}", accepted.text());
+    let id = accepted.json()["validation_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let target = format!("/admin/v1/content/campaigns/validations/{id}");
+    let result = eventually("the validation ends", || {
+        let result = scenario.service_get(&target).json();
+        (result["state"] != "running").then_some(result)
+    });
+    assert_eq!(
+        (&result["state"], &result["faults"]),
+        (&"valid".into(), &json!([]))
+    );
+    let publication = format!("/admin/v1/content/campaigns/publications/{id}");
+    assert_eq!(scenario.service_get(&publication).status, 404);
+
+    assert_eq!(scenario.publish("campaigns")["state"], "live");
+    let list = |query: &str| {
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let target = format!("/admin/v1/content/campaigns/items?limit=200{query}{cursor}");
+            let page = scenario.service_get(&target).json();
+            items.extend(page["items"].as_array().unwrap().clone());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+    };
+    let all = list("");
+    let listed: Vec<&str> = all.iter().filter_map(|item| item["id"].as_str()).collect();
+    assert_eq!(listed, ids);
+    assert!(all.iter().all(|item| item["state"] == "live"));
+
+    let changed = format!("/admin/v1/content/campaigns/items/{}", ids[317]);
+    let draft = scenario.service_get(&changed).json();
+    let put = Request::new("PUT", &changed)
+        .header("if-match", draft["etag"].as_str().unwrap())
+        .json(&campaign("changed"));
+    assert_eq!(scenario.service(put).status, 200);
+    let found = list("&state=changed");
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0]["live"]["creatives"][0]["assets"]["title"],
+        *ids[317]
+    );
+    assert_eq!(
+        found[0]["draft"]["creatives"][0]["assets"]["title"],
+        "changed"
     );
 }
 

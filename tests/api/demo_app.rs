@@ -52,8 +52,7 @@ fn a_seeded_stack_answers_as_a_living_app_does() {
     assert_eq!(first("1.9.0"), "1 버전 지원이 곧 끝나요");
     assert_eq!(first("2.4.0"), "동네에 오신 걸 환영해요");
 
-    let device =
-        json!({"id": "my-phone", "platform": "android", "locale": "ko-KR", "country": "KR"});
+    let device = json!({"id": "my-phone-example-01", "platform": "android", "locale": "ko-KR", "country": "KR"});
     let asked = json!({
         "placements": [{"id": "lock_screen", "count": 2}, {"id": "feed", "count": 1}],
         "device": device,

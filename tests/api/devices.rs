@@ -5,7 +5,7 @@ use tests::http1::Request;
 
 use crate::scenario::Scenario;
 
-const PATH: &str = "/v1/devices/phone-1/profile";
+const PATH: &str = "/v1/devices/phone-1-example-0001/profile";
 
 #[test]
 fn a_profile_is_put_read_and_erased() {
@@ -33,18 +33,23 @@ fn a_profile_is_put_read_and_erased() {
 #[test]
 fn an_insert_never_overwrites() {
     let scenario = Scenario::start();
-    let profile = json!({"device_id": "phone-2", "segments": ["a"]});
+    let profile = json!({"device_id": "phone-2-example-0002", "segments": ["a"]});
     let first = scenario.service_post("/v1/profiles", &profile);
     assert_eq!(
         (first.status, &first.json()["device_id"]),
-        (201, &"phone-2".into())
+        (201, &"phone-2-example-0002".into())
     );
-    let second = scenario.service_post("/v1/profiles", &json!({"device_id": "phone-2"}));
+    let second = scenario.service_post(
+        "/v1/profiles",
+        &json!({"device_id": "phone-2-example-0002"}),
+    );
     assert_eq!(
         (second.status, &second.json()["code"]),
         (409, &"profile_exists".into())
     );
-    let kept = scenario.service_get("/v1/devices/phone-2/profile").json();
+    let kept = scenario
+        .service_get("/v1/devices/phone-2-example-0002/profile")
+        .json();
     assert_eq!(kept["segments"], json!(["a"]));
 }
 
@@ -94,11 +99,11 @@ fn a_device_may_be_written_so_often_a_minute() {
             .unwrap()
             .contains("q=120;w=60")
     );
-    let other = Request::new("PUT", "/v1/devices/phone-9/profile").json(&json!({}));
+    let other = Request::new("PUT", "/v1/devices/phone-9-example-0009/profile").json(&json!({}));
     assert_eq!(scenario.service(other).status, 200);
 }
 
-const CONFIG: &str = "/v1/devices/phone-1/content-config";
+const CONFIG: &str = "/v1/devices/phone-1-example-0001/content-config";
 
 #[test]
 fn a_content_config_has_defaults_and_is_put_whole() {

@@ -24,11 +24,11 @@ fn answers_and_refusals_are_in_the_document() {
         ("/v1/app/status", Request::get("/v1/app/status?platform=x")),
         (
             "/v1/devices/{id}/profile",
-            Request::get("/v1/devices/a/profile"),
+            Request::get("/v1/devices/phone-0-example-0000/profile"),
         ),
         (
             "/v1/devices/{id}/profile",
-            put("/v1/devices/a/profile").json(&json!({})),
+            put("/v1/devices/phone-0-example-0000/profile").json(&json!({})),
         ),
         (
             "/v1/devices/{id}/profile",
@@ -36,7 +36,7 @@ fn answers_and_refusals_are_in_the_document() {
         ),
         (
             "/v1/devices/{id}/profile",
-            put("/v1/devices/a/profile").json(&json!({"x": 1})),
+            put("/v1/devices/phone-0-example-0000/profile").json(&json!({"x": 1})),
         ),
         (
             "/admin/v1/content/{kind}/items/{id}",
@@ -69,7 +69,7 @@ fn answers_and_refusals_are_in_the_document() {
         ),
         (
             "/v1/events",
-            Request::new("POST", "/v1/events").header("x-device-id", "not a device"),
+            Request::new("POST", "/v1/events").header("x-device-id", "not a device at all"),
         ),
         (
             "/admin/v1/reports/events",

@@ -65,7 +65,7 @@ fn impressions(ids: std::ops::Range<usize>) -> Vec<Value> {
 
 fn request(events: &[Value]) -> Request {
     let request = Request::new("POST", EVENTS).json(&json!({ "events": events }));
-    request.header("x-device-id", "phone-1")
+    request.header("x-device-id", "phone-1-example-0001")
 }
 
 fn send(scenario: &Scenario, events: &[Value]) -> Response {
@@ -190,13 +190,13 @@ fn an_event_counts_once_for_its_device() {
         };
         scenario.send(&request)
     };
-    for device in [Some("phone-2"), None] {
+    for device in [Some("phone-2-example-0002"), None] {
         assert_eq!(told(&on(device)), (1, 0, json!([])), "{device:?}");
         assert_eq!(told(&on(device)), (0, 1, json!([])), "{device:?}");
     }
     assert_eq!(seen(&scenario), 9);
     assert_eq!(
-        refused(&on(Some("no device"))),
+        refused(&on(Some("no device id at all"))),
         (400, "invalid_header".into(), Value::Null)
     );
 }
@@ -297,7 +297,7 @@ fn nothing_of_an_event_is_kept_but_that_it_was() {
     assert_eq!(told(&send(&scenario, &events)), (2, 0, json!([])));
     let kept = json!(items(&scenario, "MarksTable", "event", "")).to_string();
     assert!(kept.contains("type#search") && kept.contains("type#impression"));
-    for part in ["private", "phone-1", "script"] {
+    for part in ["private", "phone-1-example-0001", "script"] {
         assert!(!kept.contains(part), "{part}");
     }
 }

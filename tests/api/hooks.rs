@@ -342,6 +342,34 @@ fn what_kakao_unlinks_itself_never_deletes_a_member() {
 }
 
 #[test]
+fn no_provider_frees_an_identity_of_a_banned_member() {
+    let scenario = stack(30);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let ban = json!({"reason": "cheating", "message": {"default": "You are banned."}});
+    let target = format!("/admin/v1/members/{}/ban", leaver.member);
+    assert_eq!(scenario.service_post(&target, &ban).status, 200);
+    let sub = &leaver.subjects["kakao"];
+    for why in ["UNLINK_FROM_APPS", "ACCOUNT_DELETE", "UNLINK_FROM_ADMIN"] {
+        assert_eq!(notice(&scenario, sub, why).status, 200);
+    }
+    let told = notification(&scenario, &leaver.subjects["apple"], "account-delete");
+    assert_eq!(scenario.post(APPLE, &told).status, 200);
+    for (provider, proof) in [
+        (
+            "kakao",
+            json!({"access_token": tokens(&scenario, "kakao", sub, None)["access_token"]}),
+        ),
+        ("apple", apple_proof(&scenario, &leaver.subjects["apple"])),
+    ] {
+        let mut body = proof;
+        body["provider"] = provider.into();
+        body["device"] = json!({"id": "new-phone-example-01", "platform": "ios"});
+        let refused = scenario.post("/v1/auth/sign-in", &body);
+        assert_code(&refused, 403, "member_banned");
+    }
+}
+
+#[test]
 fn settings_make_a_reaction_gentler() {
     let scenario = with_environment(&[
         ("KAKAO_ON_UNLINK_FROM_APPS", "unlink"),
@@ -534,7 +562,7 @@ fn by_access_token(scenario: &Scenario, provider: &str, sub: &str) -> Person {
     let issued = tokens(scenario, provider, sub, None);
     let body = json!({
         "provider": provider, "access_token": issued["access_token"],
-        "device": {"id": format!("{sub}-phone"), "platform": "ios"},
+        "device": {"id": format!("{sub}-phone-example-01"), "platform": "ios"},
     });
     let signed = scenario.post("/v1/auth/sign-in", &body);
     assert_eq!(signed.status, 201, "{}", signed.text());

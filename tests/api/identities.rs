@@ -64,7 +64,7 @@ fn the_same_email_at_two_providers_is_two_members() {
 #[test]
 fn a_linked_identity_signs_its_member_in() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let linked = link(&scenario, &person, "google", "g-1");
     assert_eq!(linked.status, 201, "{}", linked.text());
     assert_eq!(linked.header("cache-control"), Some("no-store"));
@@ -85,7 +85,10 @@ fn a_linked_identity_signs_its_member_in() {
 #[test]
 fn a_proof_links_once() {
     let scenario = Scenario::start();
-    let (mina, bora) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let (mina, bora) = (
+        guest(&scenario, "phone-1-example-0001"),
+        guest(&scenario, "phone-2-example-0002"),
+    );
     let body = proof(&scenario, "google", "g-1", json!({}));
     assert_eq!(mina.post(&scenario, IDENTITIES, &body).status, 201);
     let copied = bora.post(&scenario, IDENTITIES, &body);
@@ -97,7 +100,7 @@ fn a_proof_links_once() {
     );
     assert_eq!(copied.json()["link_ticket"], Value::Null);
     let mut sign_in = body;
-    sign_in["device"] = crate::people::phone("phone-3");
+    sign_in["device"] = crate::people::phone("phone-3-example-0003");
     let copied = scenario.post("/v1/auth/sign-in", &sign_in);
     assert_eq!(told(&copied), refused(401, "challenge_used"));
 }
@@ -144,7 +147,7 @@ fn the_last_identity_stays_and_one_that_was_given_up_is_nobodys() {
 #[test]
 fn an_identity_that_was_given_up_is_given_up_at_its_provider_too() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let mut apple = proof(&scenario, "apple", "apple-user", json!({}));
     apple["authorization_code"] = json!("apple-user");
     let facebook = issued(&scenario, "facebook", &json!({ "sub": "4001" }));
@@ -177,7 +180,7 @@ fn an_identity_is_given_up_here_though_its_provider_cannot_be_told() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = format!("http://{}", nobody.local_addr().unwrap());
     let scenario = with_environment(&[("KAKAO_API_URL", &silent)]);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     assert_eq!(link(&scenario, &person, "kakao", "5001").status, 201);
     let given_up = person.delete(&scenario, &format!("{IDENTITIES}/kakao"));
     assert_eq!(given_up.status, 204, "{}", given_up.text());

@@ -18,7 +18,7 @@ use crate::{
     scenario::{Scenario, eventually},
 };
 
-const DEVICE: &str = "phone-1";
+const DEVICE: &str = "phone-1-example-0001";
 
 fn secrets(scenario: &Scenario, operation: &str, input: &Value) -> Response {
     let request = Request::new("POST", "/")
@@ -101,7 +101,7 @@ impl Process {
         let grant = Grant {
             member: RandomId::new(now, &mut rng),
             session: RandomId::new(now, &mut rng),
-            device: DeviceKey::of(&DEVICE.parse().unwrap()),
+            device: Some(DeviceKey::of(&DEVICE.parse().unwrap())),
         };
         let issued = self.issuer.issue(&keys, grant, now, &mut rng).await;
         issued.unwrap().token
@@ -128,7 +128,7 @@ fn a_member_reads_what_is_kept_of_their_own_device_and_of_no_other() {
     let own = ask(&scenario, DEVICE, &token);
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(own.header("cache-control"), Some("no-store"));
-    let other = ask(&scenario, "phone-2", &token);
+    let other = ask(&scenario, "phone-2-example-0002", &token);
     assert_eq!(
         (other.status, &other.json()["code"]),
         (403, &json!("forbidden"))
@@ -138,7 +138,7 @@ fn a_member_reads_what_is_kept_of_their_own_device_and_of_no_other() {
         let request = Request::new("POST", "/v1/profiles").bearer(&token);
         scenario.send(&request.json(&body))
     };
-    assert_eq!(insert("phone-2").status, 403);
+    assert_eq!(insert("phone-2-example-0002").status, 403);
     assert_eq!(insert(DEVICE).status, 201, "{}", insert(DEVICE).text());
     let altered = ask(
         &scenario,

@@ -61,7 +61,12 @@ fn our_routes_are_answered_here_and_never_reach_the_old_server() {
     assert_eq!(scenario.get("/health/ready").status, 200);
     assert_eq!(scenario.allocate("top", &device())["fallback"], true);
     assert_eq!(scenario.get("/v1/t/imp/forged").status, 404);
-    assert_eq!(scenario.get("/v1/devices/a/profile").status, 401);
+    assert_eq!(
+        scenario
+            .get("/v1/devices/phone-0-example-0000/profile")
+            .status,
+        401
+    );
     let key = Request::get("/admin/v1/content/campaigns/items");
     assert_eq!(scenario.service(key).status, 200);
     let unknown = scenario.post("/v1/allocations", &json!({"unknown": 1}));
@@ -80,7 +85,7 @@ fn everything_else_is_the_old_servers_to_answer() {
         // Ours, by another method.
         ("DELETE", "/health"),
         ("GET", "/v1/allocations"),
-        ("PATCH", "/v1/devices/a/profile"),
+        ("PATCH", "/v1/devices/phone-0-example-0000/profile"),
     ] {
         let answer = scenario.send(&Request::new(method, target).body("{}"));
         assert_eq!(

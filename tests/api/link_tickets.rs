@@ -35,7 +35,7 @@ fn resolve(scenario: &Scenario, person: &Person, ticket: &str, choice: &str) -> 
 fn of_the_other_member_just_enough_is_told_to_know_them_again() {
     let scenario = Scenario::start();
     by(&scenario, "google", "secret-subject").named(&scenario, "미나리꽃");
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let answer = link(&scenario, &person, "google", "secret-subject");
     assert_eq!(told(&answer), refused(409, "identity_in_use"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -53,7 +53,7 @@ fn of_the_other_member_just_enough_is_told_to_know_them_again() {
 fn who_keeps_the_current_account_takes_the_identity_over() {
     let scenario = Scenario::start();
     let other = by(&scenario, "google", "g-1");
-    let person = guest(&scenario, "phone-1").named(&scenario, "mina");
+    let person = guest(&scenario, "phone-1-example-0001").named(&scenario, "mina");
     let ticket = ticket(&scenario, &person, "google", "g-1");
     let resolved = resolve(&scenario, &person, &ticket, "keep_current");
     assert_eq!(resolved.status, 200, "{}", resolved.text());
@@ -83,7 +83,7 @@ fn who_keeps_the_current_account_takes_the_identity_over() {
 fn who_uses_the_other_account_is_signed_in_to_it() {
     let scenario = Scenario::start();
     let other = by(&scenario, "google", "g-1").named(&scenario, "bora");
-    let owner = Guest::new(&scenario, "phone-1");
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
     let person = &owner.person;
     let ticket = ticket(&scenario, person, "google", "g-1");
     let resolved = resolve(&scenario, person, &ticket, "use_other");
@@ -96,7 +96,7 @@ fn who_uses_the_other_account_is_signed_in_to_it() {
         (&json!("bora"), &json!("active"))
     );
     // On the phone that they hold, which the session that is over was on.
-    let target = "/v1/devices/phone-1/profile";
+    let target = "/v1/devices/phone-1-example-0001/profile";
     assert_eq!(switched.get(&scenario, target).status, 404);
     assert_eq!(
         told(&person.get(&scenario, "/v1/me")),
@@ -113,7 +113,7 @@ fn who_uses_the_other_account_is_signed_in_to_it() {
         "both sessions live"
     );
     // The guest is as they were.
-    assert_eq!(owner.on(&scenario, "phone-1").id, person.id);
+    assert_eq!(owner.on(&scenario, "phone-1-example-0001").id, person.id);
     let used = resolve(&scenario, &switched, &ticket, "use_other");
     assert_eq!(told(&used), refused(409, "link_ticket_invalid"));
 }
@@ -124,7 +124,7 @@ fn a_ticket_is_used_once_however_many_use_it_at_once() {
     for (number, choice) in ["keep_current", "use_other"].into_iter().enumerate() {
         let sub = format!("g-{number}");
         let other = by(&scenario, "google", &sub);
-        let owner = Guest::new(&scenario, &format!("phone-{number}"));
+        let owner = Guest::new(&scenario, &format!("phone-{number}-example-0001"));
         let ticket = ticket(&scenario, &owner.person, "google", &sub);
         let answers = at_once(10, |_| resolve(&scenario, &owner.person, &ticket, choice));
         let won: Vec<_> = answers
@@ -161,7 +161,10 @@ fn a_ticket_is_used_once_however_many_use_it_at_once() {
 fn a_ticket_is_of_use_to_nobody_else() {
     let scenario = Scenario::start();
     by(&scenario, "google", "g-1");
-    let (mina, thief) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let (mina, thief) = (
+        guest(&scenario, "phone-1-example-0001"),
+        guest(&scenario, "phone-2-example-0002"),
+    );
     let ticket = ticket(&scenario, &mina, "google", "g-1");
     for choice in ["keep_current", "use_other"] {
         let stolen = resolve(&scenario, &thief, &ticket, choice);
@@ -188,7 +191,10 @@ fn a_ticket_is_of_use_to_nobody_else() {
 fn a_ticket_is_good_for_nothing_once_the_identity_has_changed_hands() {
     let scenario = Scenario::start();
     by(&scenario, "google", "g-1");
-    let (mina, bora) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let (mina, bora) = (
+        guest(&scenario, "phone-1-example-0001"),
+        guest(&scenario, "phone-2-example-0002"),
+    );
     let tickets = [&mina, &bora].map(|person| ticket(&scenario, person, "google", "g-1"));
     let first = resolve(&scenario, &mina, &tickets[0], "keep_current");
     assert_eq!(first.status, 200, "{}", first.text());
@@ -201,7 +207,7 @@ fn a_ticket_is_good_for_nothing_once_the_identity_has_changed_hands() {
 fn a_banned_members_identity_is_no_way_round_the_ban() {
     let scenario = Scenario::start();
     let banned = by(&scenario, "google", "g-1");
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let ticket = ticket(&scenario, &person, "google", "g-1");
     let ban = json!({ "reason": "fraud", "template": "fraud" });
     let target = format!("/admin/v1/members/{}/ban", banned.id);
@@ -225,7 +231,7 @@ fn a_ticket_lapses_in_ten_minutes() {
     };
     let clock = Clock::fast(course);
     by(&scenario, "google", "g-1");
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let asked_at = clock.now();
     let ticket = ticket(&scenario, &person, "google", "g-1");
     eventually("ten minutes are over", || {

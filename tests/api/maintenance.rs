@@ -164,15 +164,15 @@ fn users_are_told_why_and_until_when_in_their_language() {
 #[test]
 fn testers_come_in_by_their_devices_and_by_where_they_sit() {
     let scenario = Scenario::start();
-    let team = json!({"device_ids": ["test-phone"], "cidrs": ["192.0.2.0/24"]});
+    let team = json!({"device_ids": ["test-phone-example-01"], "cidrs": ["192.0.2.0/24"]});
     scenario.create("testers", "team", &team);
     assert_eq!(scenario.publish("testers")["state"], "live");
     close(&scenario, &window(), &me());
     let of = |device: &str| me().header("x-device-id", device);
-    assert!(!closed(&scenario, &of("test-phone")));
-    assert!(closed(&scenario, &of("another-phone")));
+    assert!(!closed(&scenario, &of("test-phone-example-01")));
+    assert!(closed(&scenario, &of("another-phone-example-01")));
     assert!(closed(&scenario, &of("not a device's id")));
-    let status = Request::get("/v1/app/status").header("x-device-id", "test-phone");
+    let status = Request::get("/v1/app/status").header("x-device-id", "test-phone-example-01");
     let told = scenario.send(&status).json();
     assert_eq!(told["status"]["code"], 202);
     assert_eq!(told["maintenance"]["message"], "Back soon");
@@ -264,7 +264,7 @@ fn doors_open_again_when_a_window_is_published_away() {
 fn the_end_of_the_service_and_blocked_devices_are_told_and_close_no_route() {
     let scenario = Scenario::start();
     let blocked = json!({
-        "gate": "blocked_device", "device_id": "bad-phone",
+        "gate": "blocked_device", "device_id": "bad-phone-example-01",
         "message": {"default": "Ask the support", "ko": "고객센터에 문의하세요"},
     });
     scenario.create("maintenance", "blocked", &blocked);
@@ -275,25 +275,28 @@ fn the_end_of_the_service_and_blocked_devices_are_told_and_close_no_route() {
         answer.json()
     };
     let code = |s: &Scenario, device: &str| status(s, device)["status"]["code"].clone();
-    scenario.publish_live("maintenance", |s| code(s, "bad-phone") == 301);
+    scenario.publish_live("maintenance", |s| code(s, "bad-phone-example-01") == 301);
     assert_eq!(
-        status(&scenario, "bad-phone")["maintenance"],
+        status(&scenario, "bad-phone-example-01")["maintenance"],
         json!({"message": "고객센터에 문의하세요"})
     );
-    assert_eq!(code(&scenario, "good-phone"), 200);
-    assert!(!closed(&scenario, &me().header("x-device-id", "bad-phone")));
+    assert_eq!(code(&scenario, "good-phone-example-01"), 200);
+    assert!(!closed(
+        &scenario,
+        &me().header("x-device-id", "bad-phone-example-01")
+    ));
 
     let end = json!({
         "gate": "service_end", "at": "2021-01-01T00:00:00Z",
         "message": {"default": "Goodbye", "ko": "안녕히 가세요"},
     });
     scenario.create("maintenance", "end", &end);
-    scenario.publish_live("maintenance", |s| code(s, "good-phone") == 302);
+    scenario.publish_live("maintenance", |s| code(s, "good-phone-example-01") == 302);
     assert_eq!(
-        status(&scenario, "good-phone")["maintenance"],
+        status(&scenario, "good-phone-example-01")["maintenance"],
         json!({"starts_at": "2021-01-01T00:00:00.000Z", "message": "안녕히 가세요"})
     );
-    assert_eq!(code(&scenario, "bad-phone"), 302);
+    assert_eq!(code(&scenario, "bad-phone-example-01"), 302);
     // Longer than a gate goes on without a look at what is published.
     thread::sleep(Duration::from_secs(5));
     assert!(!closed(&scenario, &me()));
@@ -326,7 +329,7 @@ fn while_the_database_is_away_the_gate_stays_as_it_was_known() {
 #[test]
 fn testers_are_read_while_a_window_is_open_and_who_cannot_be_known_is_none() {
     let scenario = Scenario::start();
-    let team = json!({"device_ids": ["test-phone"]});
+    let team = json!({"device_ids": ["test-phone-example-01"]});
     scenario.create("testers", "team", &team);
     assert_eq!(scenario.publish("testers")["state"], "live");
     scenario.create(
@@ -338,7 +341,7 @@ fn testers_are_read_while_a_window_is_open_and_who_cannot_be_known_is_none() {
     assert!(!closed(&scenario, &me()), "reads the window, and no tester");
     let tester = me()
         .header("x-app-platform", "android")
-        .header("x-device-id", "test-phone");
+        .header("x-device-id", "test-phone-example-01");
     scenario.courtyard.database.inject(Fault::Refuse).unwrap();
     assert!(
         closed(&scenario, &tester),

@@ -25,7 +25,7 @@ fn me(scenario: &Scenario, person: &Person) -> Value {
 #[test]
 fn a_patch_is_merged_into_what_is_there() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let first = json!({
         "nickname": "귀여운고양이", "locale": "ko-KR", "country": "KR",
         "attributes": { "level": 3, "plan": "pro", "beta": true },
@@ -71,14 +71,16 @@ fn a_patch_is_merged_into_what_is_there() {
 #[test]
 fn a_patch_says_which_version_it_changes() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let body = json!({ "country": "KR" });
     let without = person.send(&scenario, Request::new("PATCH", "/v1/me").json(&body));
     assert_eq!(told(&without), refused(428, "precondition_required"));
-    for etag in ["\"2\"", "\"0\"", "W/\"1\"", "1", "\"\""] {
+    for etag in ["\"2\"", "\"0\"", "W/\"2\"", "1", "\"\""] {
         let answer = patch(&scenario, &person, etag, &body);
         assert_eq!(told(&answer), refused(412, "version_conflict"), "{etag}");
     }
+    let weak = patch(&scenario, &person, "W/\"1\", \"0\"", &json!({}));
+    assert_eq!(weak.status, 200, "{}", weak.text());
     let absent = Request::new("PATCH", "/v1/me")
         .header("if-none-match", "*")
         .json(&body);
@@ -105,7 +107,7 @@ fn a_patch_says_which_version_it_changes() {
 #[test]
 fn what_is_no_profile_is_refused_whole_with_a_pointer() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let before = me(&scenario, &person);
     for (body, pointer) in [
         (json!({ "country": "KR", "surprise": 1 }), "/surprise"),
@@ -117,8 +119,16 @@ fn what_is_no_profile_is_refused_whole_with_a_pointer() {
         (json!({ "nickname": 7 }), "/nickname"),
         (json!({ "attributes": [] }), "/attributes"),
         (
-            json!({ "attributes": { "deep": { "er": 1 } } }),
-            "/attributes",
+            json!({ "attributes": { "fine": 1, "deep": { "er": 1 } } }),
+            "/attributes/deep",
+        ),
+        (
+            json!({ "attributes": { "tags": ["a", 1] } }),
+            "/attributes/tags/1",
+        ),
+        (
+            json!({ "attributes": { "bio": "x".repeat(257) } }),
+            "/attributes/bio",
         ),
         (json!({ "marketing_consent": "yes" }), "/marketing_consent"),
     ] {
@@ -127,6 +137,7 @@ fn what_is_no_profile_is_refused_whole_with_a_pointer() {
         let errors = answer.json()["errors"].clone();
         let at = errors[0]["pointer"].as_str().unwrap_or_default();
         assert!(at.starts_with(pointer), "{body}: {errors}");
+        assert!(!errors.to_string().contains("untagged"), "{errors}");
     }
     let list = person.patch(&scenario, &json!([]));
     assert_eq!(list.status, 422, "{}", list.text());
@@ -136,7 +147,7 @@ fn what_is_no_profile_is_refused_whole_with_a_pointer() {
 #[test]
 fn what_a_member_agreed_to_is_kept_with_its_date() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let agree = |body: Value| {
         let answer = person.post(&scenario, "/v1/me/consents", &body);
         assert_eq!(answer.status, 200, "{body}: {}", answer.text());
@@ -213,7 +224,7 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
         &scenario,
         &json!({ "attributes": { "guild": "cats" }, "country": "KR" }),
     );
-    let device = "mina-at-google-phone";
+    let device = "mina-at-google-phone-example-01";
     for (of, body) in [
         (
             "profile",
@@ -243,7 +254,11 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
         .collect();
     assert_eq!(subjects, ["mina-at-google", "mina-at-line"]);
     assert_eq!(document["sessions"][0]["id"], person.session.as_str());
-    assert_eq!(document["sessions"][0]["device"]["id"], device);
+    let shown = &document["sessions"][0]["device"];
+    assert_eq!(
+        (&shown["platform"], &shown["id"]),
+        (&json!("ios"), &Value::Null)
+    );
     let [kept] = document["devices"].as_array().unwrap().as_slice() else {
         panic!("{document}");
     };
@@ -253,7 +268,7 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
     assert_eq!(document["under_14"], false);
 
     let child = json!({
-        "device": phone("phone-2"), "under_14": true, "guardian_consent": true,
+        "device": phone("phone-2-example-0002"), "under_14": true, "guardian_consent": true,
     });
     let other = Person::of(&scenario.post("/v1/auth/guest", &child).json());
     let others = export(&scenario, &other);
@@ -282,7 +297,7 @@ fn an_export_has_everything_of_its_member_and_is_nobody_elses() {
 #[test]
 fn who_withdraws_is_told_until_when_they_can_come_back() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let stay = || person.delete(&scenario, "/v1/me/withdrawal");
     assert_eq!(told(&stay()), refused(409, "withdrawal_not_pending"));
     let begun = person.post(&scenario, "/v1/me/withdrawal", &json!({}));
@@ -303,4 +318,98 @@ fn who_withdraws_is_told_until_when_they_can_come_back() {
     assert_eq!(stay().status, 204);
     assert_eq!(me(&scenario, &person)["status"], "active");
     assert_eq!(told(&stay()), refused(409, "withdrawal_not_pending"));
+}
+
+#[test]
+fn fifty_patches_at_once_of_whatever_version_are_all_merged() {
+    let scenario = Scenario::start();
+    let person = guest(&scenario, "phone-1-example-0001");
+    let answers = at_once(50, |number| {
+        person.patch(
+            &scenario,
+            &json!({ "attributes": { (format!("a{number}")): number } }),
+        )
+    });
+    for answer in &answers {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let member = me(&scenario, &person);
+    assert_eq!(member["attributes"].as_object().unwrap().len(), 50);
+    assert_eq!(member["version"], 51);
+}
+
+#[test]
+fn attributes_are_bounded_in_sum_and_a_member_who_fills_them_can_still_be_banned() {
+    let scenario = Scenario::start();
+    let person = guest(&scenario, "phone-1-example-0001");
+    let texts = |from: usize, count: usize| -> Value {
+        let all = (from..from + count).map(|n| (format!("t{n}"), json!("가".repeat(200))));
+        Value::Object(all.collect())
+    };
+    let first = person.patch(&scenario, &json!({ "attributes": texts(0, 26) }));
+    assert_eq!(first.status, 200, "{}", first.text());
+    let lists = vec!["x".repeat(256); 100];
+    for more in [json!({ "list": lists }), texts(26, 2), texts(100, 74)] {
+        let answer = person.patch(&scenario, &json!({ "attributes": more }));
+        assert_eq!(told(&answer), refused(422, "validation_failed"));
+        let errors = answer.json()["errors"].clone();
+        assert_eq!(errors[0]["pointer"], "/attributes", "{errors}");
+    }
+    let twice = r#"{"attributes":{"level":1,"level":2}}"#;
+    let twice = Request::new("PATCH", "/v1/me")
+        .header("if-match", "*")
+        .header("content-type", "application/json")
+        .body(twice.to_owned());
+    let twice = person.send(&scenario, twice);
+    assert_eq!(told(&twice), refused(422, "validation_failed"));
+    let errors = twice.json()["errors"].clone();
+    assert_eq!(errors[0]["pointer"], "/attributes/level", "{errors}");
+    assert_eq!(errors[0]["code"], "duplicate", "{errors}");
+
+    for action in ["ban", "unban", "sign-out"] {
+        let target = format!("/admin/v1/members/{}/{action}", person.id);
+        let answer = scenario.service_post(&target, &json!({ "reason": "x" }));
+        assert!(answer.status < 300, "{action}: {}", answer.text());
+    }
+}
+
+#[test]
+fn an_export_has_the_history_of_consents_and_of_copied_tokens() {
+    let scenario = Scenario::start();
+    let person = guest(&scenario, "phone-1-example-0001");
+    for body in [
+        json!({ "terms": { "version": "1" }, "marketing": { "agreed": true, "night": true } }),
+        json!({ "terms": { "version": "1" } }),
+        json!({ "terms": { "version": "2" }, "marketing": { "agreed": true } }),
+    ] {
+        let answer = person.post(&scenario, "/v1/me/consents", &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let off = person.patch(&scenario, &json!({ "marketing_consent": false }));
+    assert_eq!(off.status, 200, "{}", off.text());
+    let document = person.get(&scenario, &export(&scenario, &person)).json();
+    let history = document["consent_history"].as_array().unwrap();
+    let mut told: Vec<_> = history
+        .iter()
+        .map(|event| {
+            let word = |name: &str| event[name].as_str().unwrap_or("-").to_owned();
+            assert!(event["at"].is_string(), "{event}");
+            format!("{} {} {}", word("consent"), word("action"), word("version"))
+        })
+        .collect();
+    let times: Vec<_> = history.iter().map(|event| event["at"].as_str()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "marketing given -",
+            "marketing withdrawn -",
+            "marketing_night given -",
+            "marketing_night withdrawn -",
+            "terms given 1",
+            "terms given 2",
+        ]
+    );
+    assert_eq!(document["security_events"], json!([]));
 }

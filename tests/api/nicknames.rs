@@ -28,7 +28,9 @@ fn availability(scenario: &Scenario, person: &Person, nickname: &str) -> Value {
 #[test]
 fn of_fifty_who_want_a_name_at_once_one_has_it() {
     let scenario = Scenario::start();
-    let people = at_once(50, |number| guest(&scenario, &format!("phone-{number}")));
+    let people = at_once(50, |number| {
+        guest(&scenario, &format!("phone-{number}-example-0001"))
+    });
     // To whoever meets them these are one.
     let names = ["Alice", "ALICE", "aIice", "Ａｌｉｃｅ", "a1ice"];
     let answers = at_once(50, |number| {
@@ -56,7 +58,7 @@ fn of_fifty_who_want_a_name_at_once_one_has_it() {
 #[test]
 fn names_that_look_like_one_that_is_taken_are_taken_or_refused() {
     let scenario = Scenario::start();
-    let other = guest(&scenario, "phone-0");
+    let other = guest(&scenario, "phone-0-example-0000");
     for (number, (taken, alike)) in [
         ("mina", &["MINA", "ｍｉｎａ", "m i n a", "𝐦𝐢𝐧𝐚"][..]),
         ("김철수", &["김 철수", "\u{1100}\u{1175}\u{11b7}철수"]),
@@ -139,7 +141,7 @@ fn names_that_people_expect_are_theirs_as_they_typed_them() {
         "2nd",
     ];
     for name in names {
-        let person = guest(&scenario, "phone-1");
+        let person = guest(&scenario, "phone-1-example-0001");
         assert_eq!(
             availability(&scenario, &person, name),
             json!({ "available": true })
@@ -158,7 +160,7 @@ fn names_that_people_expect_are_theirs_as_they_typed_them() {
 #[test]
 fn a_name_is_changed_once_a_week_at_most_and_kept_until_then() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1").named(&scenario, "mina");
+    let person = guest(&scenario, "phone-1-example-0001").named(&scenario, "mina");
     let too_soon = refused(409, "nickname_change_too_soon");
     assert_eq!(rename(&scenario, &person, "bora"), too_soon);
     assert_eq!(
@@ -175,7 +177,7 @@ fn a_name_is_changed_once_a_week_at_most_and_kept_until_then() {
         (&member["nickname"], &member["country"]),
         (&json!("mina"), &json!("KR"))
     );
-    let other = guest(&scenario, "phone-2");
+    let other = guest(&scenario, "phone-2-example-0002");
     assert_eq!(
         availability(&scenario, &other, "bora"),
         json!({ "available": true })
@@ -189,7 +191,10 @@ fn a_name_is_changed_once_a_week_at_most_and_kept_until_then() {
 #[test]
 fn who_wants_ten_names_at_once_has_one_and_keeps_none_of_the_others() {
     let scenario = Scenario::start();
-    let (person, other) = (guest(&scenario, "phone-1"), guest(&scenario, "phone-2"));
+    let (person, other) = (
+        guest(&scenario, "phone-1-example-0001"),
+        guest(&scenario, "phone-2-example-0002"),
+    );
     let names = [
         "mina", "bora", "sora", "yuna", "hana", "jisu", "suji", "nari", "dami", "gaon",
     ];
@@ -212,7 +217,7 @@ fn who_wants_ten_names_at_once_has_one_and_keeps_none_of_the_others() {
 #[test]
 fn operators_reserve_and_block_names_by_publishing_rules() {
     let scenario = Scenario::start();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let free = json!({ "available": true });
     let refused_for = |reason: &str| json!({ "available": false, "reason": reason });
     for name in ["Hanok", "dagnabbit"] {
@@ -222,7 +227,7 @@ fn operators_reserve_and_block_names_by_publishing_rules() {
         availability(&scenario, &person, "병신"),
         refused_for("blocked")
     );
-    let owner = guest(&scenario, "phone-2").named(&scenario, "hanok1");
+    let owner = guest(&scenario, "phone-2-example-0002").named(&scenario, "hanok1");
 
     scenario.create(
         "nickname_rules",

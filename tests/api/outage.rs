@@ -24,7 +24,7 @@ const PROMPT: Duration = Duration::from_secs(1);
 fn ask(scenario: &Scenario, placement: &str) -> Response {
     let body = json!({
         "placements": [{"id": placement, "count": 5}],
-        "device": {"platform": "ios", "id": "phone-1"},
+        "device": {"platform": "ios", "id": "phone-1-example-0001"},
     });
     scenario.post("/v1/allocations", &body)
 }

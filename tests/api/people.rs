@@ -158,7 +158,7 @@ pub fn by(scenario: &Scenario, provider: &str, sub: &str) -> Person {
 /// The answer to a sign-in by a token with these claims beside.
 pub fn by_with(scenario: &Scenario, provider: &str, sub: &str, claims: Value) -> Value {
     let mut body = proof(scenario, provider, sub, claims);
-    body["device"] = phone(&format!("{sub}-phone"));
+    body["device"] = phone(&format!("{sub}-phone-example-01"));
     let answer = scenario.post("/v1/auth/sign-in", &body);
     assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
     answer.json()
@@ -187,6 +187,16 @@ pub fn audited(scenario: &Scenario, action: &str) -> Vec<Value> {
     let records = items(scenario, "OperatorsTable", "audit#", "").into_iter();
     let of = |record: &Value| record["action"]["S"] == action;
     records.filter(of).collect()
+}
+
+/// The events that are stored of a member's copied refresh tokens.
+pub fn reused(scenario: &Scenario, member: &str) -> Vec<Value> {
+    items(
+        scenario,
+        "MembersTable",
+        &format!("member#{member}"),
+        "security#",
+    )
 }
 
 /// A stack whose functions find these variables.

@@ -135,7 +135,11 @@ fn what_no_route_takes_is_404_or_405() {
     for (method, target, allow) in [
         ("DELETE", "/health", "GET"),
         ("GET", "/v1/allocations", "POST"),
-        ("POST", "/v1/devices/a/profile", "DELETE, GET, PUT"),
+        (
+            "POST",
+            "/v1/devices/phone-0-example-0000/profile",
+            "DELETE, GET, PUT",
+        ),
         ("PATCH", "/v1/app/status", "GET"),
     ] {
         let answer = scenario.send(&Request::new(method, target));

@@ -146,7 +146,9 @@ fn said(scenario: &Scenario, text: &str) -> Token {
 #[test]
 fn as_many_impressions_count_as_the_cap_allows_and_the_rest_are_kept() {
     let scenario = showing(capped(3));
-    let tokens: Vec<String> = (0..200).map(|_| token(&scenario, "phone-1")).collect();
+    let tokens: Vec<String> = (0..200)
+        .map(|_| token(&scenario, "phone-1-example-0001"))
+        .collect();
     thread::scope(|threads| {
         for some in tokens.chunks(5) {
             let scenario = &scenario;
@@ -159,9 +161,12 @@ fn as_many_impressions_count_as_the_cap_allows_and_the_rest_are_kept() {
     });
     assert_eq!(marks(&scenario).len(), 200);
     assert_eq!(with(&scenario, "over_cap"), 197);
-    let counters = counters(&scenario, "phone-1");
+    let counters = counters(&scenario, "phone-1-example-0001");
     assert_eq!(counters.into_values().collect::<Vec<_>>(), ["3"]);
-    assert_eq!(seen(&scenario, &token(&scenario, "phone-2")).status, 204);
+    assert_eq!(
+        seen(&scenario, &token(&scenario, "phone-2-example-0002")).status,
+        204
+    );
     assert_eq!(with(&scenario, "over_cap"), 197, "another device's own");
     scenario.courtyard.invoke("roll-up", b"{}").unwrap();
     let report = scenario.service_get("/admin/v1/reports/campaigns").json();
@@ -177,7 +182,7 @@ fn an_advertisers_campaigns_count_for_each_other() {
     scenario.create("campaigns", "boots", &second);
     scenario.create("campaigns", "hats", &others);
     let of = |placement: &str| {
-        let phone = json!({"platform": "ios", "id": "phone-1"});
+        let phone = json!({"platform": "ios", "id": "phone-1-example-0001"});
         let answer = scenario.allocate(placement, &phone);
         let url = answer["items"][0]["impression_url"].as_str()?;
         Some(url.rsplit('/').next()?.to_owned())
@@ -190,7 +195,9 @@ fn an_advertisers_campaigns_count_for_each_other() {
         assert_eq!(seen(&scenario, &token).status, 204);
         assert_eq!(with(&scenario, "over_cap"), over_cap, "{placement}");
     }
-    let mut counted: Vec<_> = counters(&scenario, "phone-1").into_values().collect();
+    let mut counted: Vec<_> = counters(&scenario, "phone-1-example-0001")
+        .into_values()
+        .collect();
     counted.sort();
     assert_eq!(counted, ["1", "2"], "of the two advertisers");
 }
@@ -198,30 +205,41 @@ fn an_advertisers_campaigns_count_for_each_other() {
 #[test]
 fn a_campaign_is_not_given_to_a_device_that_has_seen_it_often_enough() {
     let scenario = showing(capped(3));
-    let tokens: Vec<String> = (0..4).map(|_| token(&scenario, "phone-1")).collect();
+    let tokens: Vec<String> = (0..4)
+        .map(|_| token(&scenario, "phone-1-example-0001"))
+        .collect();
     for token in &tokens {
         assert_eq!(seen(&scenario, token).status, 204);
     }
     for _ in 0..20 {
-        let full = scenario.allocate("top", &json!({"platform": "ios", "id": "phone-1"}));
+        let full = scenario.allocate(
+            "top",
+            &json!({"platform": "ios", "id": "phone-1-example-0001"}),
+        );
         assert_eq!(full["items"], json!([]));
     }
-    let other = scenario.allocate("top", &json!({"platform": "ios", "id": "phone-2"}));
+    let other = scenario.allocate(
+        "top",
+        &json!({"platform": "ios", "id": "phone-2-example-0002"}),
+    );
     assert_eq!(other["items"][0]["campaign_id"], "shoes");
 }
 
 #[test]
 fn erasing_a_device_erases_what_it_was_shown() {
     let scenario = showing(capped(1));
-    let tokens = [0, 1].map(|_| token(&scenario, "phone-1"));
+    let tokens = [0, 1].map(|_| token(&scenario, "phone-1-example-0001"));
     for (expected, token) in tokens.iter().enumerate() {
         assert_eq!(seen(&scenario, token).status, 204);
         assert_eq!(with(&scenario, "over_cap"), expected);
     }
-    let erase = Request::new("DELETE", "/v1/devices/phone-1/profile");
+    let erase = Request::new("DELETE", "/v1/devices/phone-1-example-0001/profile");
     assert_eq!(scenario.service(erase).status, 204);
-    assert!(counters(&scenario, "phone-1").is_empty());
-    assert_eq!(seen(&scenario, &token(&scenario, "phone-1")).status, 204);
+    assert!(counters(&scenario, "phone-1-example-0001").is_empty());
+    assert_eq!(
+        seen(&scenario, &token(&scenario, "phone-1-example-0001")).status,
+        204
+    );
     assert_eq!(with(&scenario, "over_cap"), 1, "it begins anew");
 }
 
@@ -229,7 +247,7 @@ fn erasing_a_device_erases_what_it_was_shown() {
 fn an_impression_whose_answers_are_lost_counts_once_and_is_not_over_its_cap() {
     let scenario = showing(capped(1));
     for (nth, losses) in [(1, 1), (2, 3)] {
-        let phone = format!("phone-{nth}");
+        let phone = format!("phone-{nth}-example-0001");
         let token = token(&scenario, &phone);
         let lost = Rule::from(Fault::DropAnswer)
             .of("track")
@@ -251,20 +269,22 @@ fn an_impression_whose_answers_are_lost_counts_once_and_is_not_over_its_cap() {
 #[test]
 fn an_impression_waits_while_the_database_asks_for_patience() {
     let scenario = showing(capped(1));
-    let token = token(&scenario, "phone-1");
+    let token = token(&scenario, "phone-1-example-0001");
     let busy = Rule::from(Fault::Throttle)
         .of("track")
         .on("dynamodb:UpdateItem")
         .times(4);
     scenario.courtyard.database.inject(busy).unwrap();
     assert_eq!(seen(&scenario, &token).status, 204);
-    assert_eq!(counters(&scenario, "phone-1").len(), 1);
+    assert_eq!(counters(&scenario, "phone-1-example-0001").len(), 1);
 }
 
 #[test]
 fn a_batch_tells_of_each_token_and_none_spoils_the_others() {
     let scenario = showing(capped(3));
-    let mut tokens: Vec<String> = (0..6).map(|_| token(&scenario, "phone-1")).collect();
+    let mut tokens: Vec<String> = (0..6)
+        .map(|_| token(&scenario, "phone-1-example-0001"))
+        .collect();
     assert_eq!(batch(&scenario, "imp", &tokens[..1]), ["accepted"]);
     tokens.insert(2, tokens[1].clone());
     tokens.insert(3, "nonsense".to_owned());
@@ -310,7 +330,9 @@ fn a_batch_tells_of_each_token_and_none_spoils_the_others() {
 #[test]
 fn a_batch_that_cannot_be_stored_may_be_sent_again() {
     let scenario = showing(json!({}));
-    let tokens: Vec<String> = (0..3).map(|_| token(&scenario, "phone-1")).collect();
+    let tokens: Vec<String> = (0..3)
+        .map(|_| token(&scenario, "phone-1-example-0001"))
+        .collect();
     assert_eq!(batch(&scenario, "imp", &tokens[..1]), ["accepted"]);
     let broken = Rule::from(Fault::ServerError)
         .of("track")
@@ -339,7 +361,7 @@ fn a_conversion_counts_in_its_window_although_its_token_has_expired() {
             ("CONVERSION_WINDOW_S", "300"),
         ],
     );
-    let token = token(&scenario, "phone-1");
+    let token = token(&scenario, "phone-1-example-0001");
     thread::sleep(Duration::from_millis(2_100));
     assert_eq!(seen(&scenario, &token).status, 404);
     let some = std::slice::from_ref(&token);
@@ -363,7 +385,7 @@ fn reported(scenario: &Scenario) -> Value {
 fn a_conversion_counts_only_after_a_click_of_the_same_token() {
     let scenario = showing(json!({}));
     let tokens: Vec<String> = (1..=3)
-        .map(|nth| token(&scenario, &format!("phone-{nth}")))
+        .map(|nth| token(&scenario, &format!("phone-{nth}-example-0001")))
         .collect();
     for token in &tokens {
         assert_eq!(seen(&scenario, token).status, 204);
@@ -394,7 +416,7 @@ fn a_conversion_counts_only_after_a_click_of_the_same_token() {
 fn a_campaign_may_let_conversions_count_after_an_impression() {
     let scenario = showing(json!({"conversions_after": "impression"}));
     let tokens: Vec<String> = (1..=3)
-        .map(|nth| token(&scenario, &format!("phone-{nth}")))
+        .map(|nth| token(&scenario, &format!("phone-{nth}-example-0001")))
         .collect();
     batch(&scenario, "imp", &tokens[..1]);
     batch(&scenario, "clk", &tokens[1..2]);
@@ -422,7 +444,10 @@ fn after_a_pause_allocations_and_tracking_know_what_was_published_meanwhile() {
     scenario.publish_live("campaigns", |s| {
         s.allocate("top", &device())["items"] != json!([])
     });
-    assert_eq!(seen(&scenario, &token(&scenario, "phone-1")).status, 204);
+    assert_eq!(
+        seen(&scenario, &token(&scenario, "phone-1-example-0001")).status,
+        204
+    );
 
     let target = "/admin/v1/content/campaigns/items/shoes";
     let draft = scenario.service_get(target);
@@ -435,9 +460,9 @@ fn after_a_pause_allocations_and_tracking_know_what_was_published_meanwhile() {
     assert_eq!(scenario.publish("campaigns")["state"], "live");
     thread::sleep(Duration::from_secs(1));
 
-    let phone = json!({"platform": "ios", "id": "phone-2"});
+    let phone = json!({"platform": "ios", "id": "phone-2-example-0002"});
     assert_ne!(scenario.allocate("second", &phone)["items"], json!([]));
-    let tokens = [0, 1].map(|_| token(&scenario, "phone-2"));
+    let tokens = [0, 1].map(|_| token(&scenario, "phone-2-example-0002"));
     for token in &tokens {
         assert_eq!(seen(&scenario, token).status, 204);
     }
@@ -453,10 +478,10 @@ fn a_click_url_names_the_click_and_the_device() {
         assert_eq!(answer.status, 302, "{}", answer.text());
         answer.header("location").unwrap().to_owned()
     };
-    let token = token(&scenario, "phone-1");
+    let token = token(&scenario, "phone-1-example-0001");
     let (first, again) = (clicked(&token), clicked(&token));
     assert_eq!(first, again);
-    let phone = DeviceKey::of(&"phone-1".parse().unwrap());
+    let phone = DeviceKey::of(&"phone-1-example-0001".parse().unwrap());
     let click = said(&scenario, &token).click_id();
     assert_eq!(first, format!("https://shop.example/{click}?d={phone}"));
     let nobodys = scenario.allocate("top", &device());
@@ -479,7 +504,7 @@ fn a_click_url_names_the_click_and_the_device() {
 #[test]
 fn machines_are_answered_like_people_and_count_nowhere() {
     let scenario = showing(capped(1));
-    let token = token(&scenario, "phone-1");
+    let token = token(&scenario, "phone-1-example-0001");
     let robot = |path: &str| {
         let request =
             Request::get(path).header("user-agent", "Mozilla/5.0 (compatible; Googlebot/2.1)");
@@ -492,7 +517,7 @@ fn machines_are_answered_like_people_and_count_nowhere() {
     let early = Request::get(&format!("/v1/t/cv/{token}")).header("sec-purpose", "prefetch");
     assert_eq!(scenario.send(&early).status, 204);
     assert_eq!((marks(&scenario).len(), with(&scenario, "flagged")), (3, 3));
-    assert!(counters(&scenario, "phone-1").is_empty());
+    assert!(counters(&scenario, "phone-1-example-0001").is_empty());
     let sent = Request::new("POST", BATCH)
         .header("user-agent", "WhatsApp/2.23")
         .json(&json!({"tokens": [token], "kind": "imp"}));
@@ -504,13 +529,13 @@ fn machines_are_answered_like_people_and_count_nowhere() {
     // Whoever really saw it is counted all the same.
     assert_eq!(seen(&scenario, &token).status, 204);
     assert_eq!((marks(&scenario).len(), with(&scenario, "flagged")), (4, 3));
-    assert_eq!(counters(&scenario, "phone-1").len(), 1);
+    assert_eq!(counters(&scenario, "phone-1-example-0001").len(), 1);
 }
 
 #[test]
 fn what_is_sent_again_is_noted() {
     let scenario = showing(json!({}));
-    let token = token(&scenario, "phone-1");
+    let token = token(&scenario, "phone-1-example-0001");
     for _ in 0..4 {
         assert_eq!(seen(&scenario, &token).status, 204);
     }
@@ -525,11 +550,11 @@ fn no_more_impressions_count_under_a_lease_than_it_has() {
     let scenario = showing(json!({}));
     let ring = keys(&secret(&scenario));
     let leased = |lease| {
-        let token = said(&scenario, &token(&scenario, "phone-1"));
+        let token = said(&scenario, &token(&scenario, "phone-1-example-0001"));
         let lease = Some(lease);
         sign(&ring, &Token { lease, ..token })
     };
-    let campaign = said(&scenario, &token(&scenario, "phone-1")).campaign;
+    let campaign = said(&scenario, &token(&scenario, "phone-1-example-0001")).campaign;
     let lease = json!({
         "pk": {"S": format!("budget#{campaign:016x}")}, "sk": {"S": format!("lease#{:016x}", 7)},
         "chunk": {"N": "2"}, "used": {"N": "0"},
@@ -549,8 +574,11 @@ fn no_more_impressions_count_under_a_lease_than_it_has() {
 fn keys_are_replaced_while_tokens_are_under_way() {
     let scenario = showing(json!({}));
     let old = secret(&scenario);
-    let under_way = token(&scenario, "phone-1");
-    assert_eq!(seen(&scenario, &token(&scenario, "phone-1")).status, 204);
+    let under_way = token(&scenario, "phone-1-example-0001");
+    assert_eq!(
+        seen(&scenario, &token(&scenario, "phone-1-example-0001")).status,
+        204
+    );
     let mut new = old.clone();
     new["current"] = json!({"id": 77, "key": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="});
     new["previous"] = json!([old["current"]]);

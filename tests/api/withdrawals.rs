@@ -127,7 +127,7 @@ fn who_proves_who_they_are_is_withdrawn_without_signing_in() {
 #[test]
 fn a_guest_is_withdrawn_by_their_secret_and_by_nothing_less() {
     let scenario = stack(30);
-    let leaver = Leaver::guest(&scenario, "phone-1");
+    let leaver = Leaver::guest(&scenario, "phone-1-example-0001");
     let (id, secret) = (&leaver.guest["guest_id"], &leaver.guest["guest_secret"]);
     for (body, status, refusal) in [
         (json!({"guest_id": id}), 422, "validation_failed"),
@@ -195,9 +195,9 @@ fn only_who_proved_to_be_somebody_is_told_that_they_are_no_member() {
 }
 
 #[test]
-fn a_banned_member_stays_banned_here_too() {
+fn a_banned_member_withdraws_here_too_and_stays_banned() {
     let scenario = stack(30);
-    let leaver = Leaver::guest(&scenario, "phone-1");
+    let leaver = Leaver::guest(&scenario, "phone-1-example-0001");
     let ban = json!({"reason": "cheating", "message": {"default": "You are banned."}});
     let target = format!("/admin/v1/members/{}/ban", leaver.member);
     let banned = scenario.service_post(&target, &ban);
@@ -206,8 +206,9 @@ fn a_banned_member_stays_banned_here_too() {
         "provider": "guest",
         "guest_id": leaver.guest["guest_id"], "guest_secret": leaver.guest["guest_secret"],
     });
-    assert_eq!(
-        code(&scenario.post(PATH, &proof)),
-        (403, "member_banned".into())
-    );
+    let asked = scenario.post(PATH, &proof);
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    assert_eq!(asked.json()["status"], "withdrawal_pending");
+    let me = leaver.call(&scenario, "GET", "/v1/me", &json!({}));
+    assert_eq!(code(&me), (403, "member_banned".into()));
 }

@@ -74,6 +74,7 @@ impl Simulation {
             showings: &showings,
             leases: &leases,
             store: None,
+            member: None,
             now,
         };
         let allocation = allocate(lineup, &given, &mut self.rng);

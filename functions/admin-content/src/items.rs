@@ -1,6 +1,6 @@
 //! Drafts, one item each, beside what is live.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
 
 use domain::{
     Id, Instant,
@@ -15,13 +15,14 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use store::{
     Stamp, StoreError,
-    drafts::{Draft, Edit},
+    drafts::{Draft, Drafts, Edit},
+    published::SourceItem,
 };
 
-use crate::{Content, READ, WRITE, kind};
+use crate::{Content, READ, WRITE, kind, live::LiveItems};
 
 const COLLECTION: &str = "/admin/v1/content/{kind}/items";
 const ITEM: &str = "/admin/v1/content/{kind}/items/{id}";
@@ -90,6 +91,9 @@ const PAGE_LIMIT: usize = 200;
 /// Drafts read at once, so that a filter that few pass does not cost a query each.
 const READ_AHEAD: usize = 100;
 
+/// The most items that are read for one page: a filter that few pass ends the page early.
+const READ_LIMIT: usize = 5_000;
+
 /// The most bytes of items in a page: an answer of Lambda has at most 6 MB.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -152,10 +156,10 @@ pub(crate) struct ContentItem {
     state: State,
     /// The draft; `null` where it was deleted.
     #[schemars(with = "Option<AnyItem>")]
-    draft: Option<Value>,
+    draft: Option<Box<RawValue>>,
     /// The live item; `null` where it never was published.
     #[schemars(with = "Option<AnyItem>")]
-    live: Option<Value>,
+    live: Option<Box<RawValue>>,
     /// The draft's entity tag, as `If-Match` takes it (with its quotes).
     etag: Option<String>,
     /// When the draft was written.
@@ -184,98 +188,145 @@ pub(crate) async fn list(
         state,
     } = call.query;
     let limit = usize::from(limit.unwrap_or(50)).min(PAGE_LIMIT);
-    let live = content.live.items(kind).await?;
-    let mut after = match cursor.as_deref() {
+    let after = match cursor.as_deref() {
         Some(cursor) => Some(content.drafts.after(kind, cursor)?),
         None => None,
     };
-    let mut items = Vec::new();
+    let live = content.live.items(kind).await?;
+    let mut pairs = SideBySide::new(&content.drafts, &live, kind, after);
+    let mut items: Vec<ContentItem> = Vec::new();
     let mut size_bytes = 0;
-    loop {
-        let cursor = after.as_ref().map(|id| content.drafts.cursor(kind, id));
-        let page = content
-            .drafts
-            .list(kind, cursor.as_deref(), READ_AHEAD.max(limit))
-            .await?;
-        let last = page.items.last().map(|draft| draft.id.clone());
-        let end = page.next_cursor.as_ref().and(last);
-        let merged = side_by_side(page.items, &live, after.as_ref(), end.as_ref());
-        for item in merged {
-            let item = item?;
-            if state.is_some_and(|state| state != item.state) {
-                continue;
-            }
+    let mut read = 0;
+    while let Some((id, draft, live)) = pairs.next().await? {
+        let item = ContentItem::new(id, draft, live)?;
+        read += 1;
+        if state.is_none_or(|state| state == item.state) {
             size_bytes += item.size_bytes();
             if items.len() == limit || (size_bytes > PAGE_BYTES && !items.is_empty()) {
-                let next_cursor = items
-                    .last()
-                    .map(|item: &ContentItem| content.drafts.cursor(kind, &item.id));
+                let last = items.last().map(|item| &item.id);
+                let next_cursor = last.map(|id| content.drafts.cursor(kind, id));
                 return Ok(Reply::ok(ContentItems { items, next_cursor }));
             }
             items.push(item);
-        }
-        match end {
-            Some(end) => after = Some(end),
-            None => {
-                return Ok(Reply::ok(ContentItems {
-                    items,
-                    next_cursor: None,
-                }));
-            }
+        } else if read >= READ_LIMIT {
+            let next_cursor = Some(content.drafts.cursor(kind, &item.id));
+            return Ok(Reply::ok(ContentItems { items, next_cursor }));
         }
     }
+    Ok(Reply::ok(ContentItems {
+        items,
+        next_cursor: None,
+    }))
 }
 
-/// The drafts of a page and the live items between `after` and `end`, by id.
-fn side_by_side<'a>(
-    drafts: Vec<Draft>,
-    live: &'a BTreeMap<Id, Value>,
-    after: Option<&Id>,
-    end: Option<&Id>,
-) -> impl Iterator<Item = Result<ContentItem, Problem>> + use<'a> {
-    let mut both: BTreeMap<Id, (Option<Draft>, Option<&'a Value>)> = live
-        .iter()
-        .filter(|(id, _)| after.is_none_or(|after| *id > after))
-        .filter(|(id, _)| end.is_none_or(|end| *id <= end))
-        .map(|(id, value)| (id.clone(), (None, Some(value))))
-        .collect();
-    for draft in drafts {
-        let both = both.entry(draft.id.clone()).or_default();
-        both.0 = Some(draft);
+/// Drafts and live items, merged in the order of their ids; a page of each is in memory.
+struct SideBySide<'a> {
+    drafts: &'a Drafts,
+    live: &'a LiveItems<'a>,
+    kind: Kind,
+    draft_page: VecDeque<Draft>,
+    live_page: VecDeque<SourceItem>,
+    /// The id after which the next page of drafts begins; `None` within when they are at their end.
+    drafts_after: Option<Option<Id>>,
+    live_after: Option<Option<Id>>,
+}
+
+/// An id, its draft and its live item, at least one of the two.
+type Pair = (Id, Option<Draft>, Option<SourceItem>);
+
+impl<'a> SideBySide<'a> {
+    fn new(drafts: &'a Drafts, live: &'a LiveItems<'a>, kind: Kind, after: Option<Id>) -> Self {
+        Self {
+            drafts,
+            live,
+            kind,
+            draft_page: VecDeque::new(),
+            live_page: VecDeque::new(),
+            drafts_after: Some(after.clone()),
+            live_after: Some(after),
+        }
     }
-    both.into_iter()
-        .map(|(id, (draft, live))| ContentItem::new(id, draft, live))
+
+    async fn next(&mut self) -> Result<Option<Pair>, StoreError> {
+        self.refill().await?;
+        let order = match (self.draft_page.front(), self.live_page.front()) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(draft), Some(live)) => draft.id.cmp(&live.id),
+        };
+        let mut pair = (None, None);
+        if order.is_le() {
+            pair.0 = self.draft_page.pop_front();
+        }
+        if order.is_ge() {
+            pair.1 = self.live_page.pop_front();
+        }
+        let (draft, live) = pair;
+        let of_draft = draft.as_ref().map(|draft| &draft.id);
+        let id = of_draft.or(live.as_ref().map(|live| &live.id)).cloned();
+        Ok(id.map(|id| (id, draft, live)))
+    }
+
+    /// Reads on where a page is used up.
+    async fn refill(&mut self) -> Result<(), StoreError> {
+        if self.draft_page.is_empty()
+            && let Some(after) = self.drafts_after.take()
+        {
+            let cursor = after.map(|id| self.drafts.cursor(self.kind, &id));
+            let page = self
+                .drafts
+                .list(self.kind, cursor.as_deref(), READ_AHEAD)
+                .await?;
+            let last = page.items.last().map(|draft| draft.id.clone());
+            self.drafts_after = page.next_cursor.and(last).map(Some);
+            self.draft_page = page.items.into();
+        }
+        if self.live_page.is_empty()
+            && let Some(after) = self.live_after.take()
+        {
+            let page = self.live.after(after.as_ref()).await?;
+            self.live_after = page.last().map(|item| Some(item.id.clone()));
+            self.live_page = page.into();
+        }
+        Ok(())
+    }
 }
 
 impl ContentItem {
     fn size_bytes(&self) -> usize {
         let sizes = [&self.draft, &self.live].map(|item| {
-            let text = item.as_ref().map(Value::to_string);
-            text.map_or(0, |text| text.len())
+            let text = item.as_ref().map(|item| item.get());
+            text.map_or(0, str::len)
         });
         sizes.iter().sum()
     }
 
-    fn new(id: Id, draft: Option<Draft>, live: Option<&Value>) -> Result<Self, Problem> {
-        let body: Option<Value> = draft
-            .as_ref()
-            .map(|draft| serde_json::from_str(&draft.body))
-            .transpose()
-            .map_err(|error| Problem::internal(&error))?;
-        let state = match (&body, live) {
+    fn new(id: Id, draft: Option<Draft>, live: Option<SourceItem>) -> Result<Self, Problem> {
+        let (body, written) = match draft {
+            Some(draft) => {
+                let body =
+                    RawValue::from_string(draft.body).map_err(|error| Problem::internal(&error))?;
+                let written = (draft.etag, draft.updated_at, draft.author);
+                (Some(body), Some(written))
+            }
+            None => (None, None),
+        };
+        let live = live.map(|live| live.json);
+        let state = match (&body, &live) {
             (None, _) => State::Removed,
             (Some(_), None) => State::Draft,
-            (Some(body), Some(live)) if body == live => State::Live,
+            (Some(body), Some(live)) if body.get() == live.get() => State::Live,
             (Some(_), Some(_)) => State::Changed,
         };
         Ok(Self {
             id,
             state,
             draft: body,
-            live: live.cloned(),
-            etag: draft.as_ref().map(|draft| format!("\"{}\"", draft.etag)),
-            updated_at: draft.as_ref().map(|draft| draft.updated_at),
-            updated_by: draft.map(|draft| draft.author),
+            live,
+            etag: written.as_ref().map(|(etag, ..)| format!("\"{etag}\"")),
+            updated_at: written.as_ref().map(|(_, updated_at, _)| *updated_at),
+            updated_by: written.map(|(.., author)| author),
         })
     }
 }
@@ -287,8 +338,7 @@ pub(crate) async fn get(
     let kind = kind(&call.path.kind)?;
     let id = call.path.id;
     let draft = content.drafts.get(kind, &id).await?;
-    let live = content.live.items(kind).await?;
-    let live = live.get(&id);
+    let live = content.live.items(kind).await?.get(&id).await?;
     if draft.is_none() && live.is_none() {
         return Err(Problem::new(Code::NotFound));
     }
@@ -308,6 +358,7 @@ pub(crate) async fn put(
     let precondition = Precondition::of(&call.headers)?;
     // Read first: once the draft is written there is nothing left that may fail.
     let live = content.live.items(kind).await?;
+    let live = live.get(&call.path.id).await?;
     let body = check_item(kind, &call.body.0)?.to_string();
     let etag = Stamp::random(&mut call.rng());
     let author = call.principal.name();
@@ -344,7 +395,7 @@ pub(crate) async fn put(
         updated_at: call.now(),
         etag,
     };
-    let item = ContentItem::new(id.clone(), Some(draft), live.get(id))?;
+    let item = ContentItem::new(id.clone(), Some(draft), live)?;
     Ok(Reply::new(status, Json(item)).etag(&etag.to_string()))
 }
 

@@ -98,6 +98,11 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .route(items::DELETE, &state, items::delete)
         .route(import::IMPORT, &state, import::import)
         .route(publications::VALIDATE, &state, publications::validate)
+        .route(
+            publications::GET_VALIDATION,
+            &state,
+            publications::get_validation,
+        )
         .route(publications::PUBLISH_ROUTE, &state, publications::publish)
         .route(publications::GET, &state, publications::get)
         .route(versions::LIST, &state, versions::list)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
-    Id, Instant, RandomId,
+    Instant, RandomId,
     content::{Kind, SetFault, validate_set},
 };
 use garde::Validate;
@@ -13,8 +13,10 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use store::published::{Origin, Pending, Publication, Request, State};
+use store::{
+    StoreError,
+    published::{Freezer, Goal, Origin, Pending, Publication, PublicationFault, Request, State},
+};
 
 use crate::{Content, PUBLISH, READ, items::KindPath, kind};
 
@@ -25,7 +27,17 @@ pub(crate) const VALIDATE: Endpoint = Endpoint::new(
     "All faults of the whole draft set, cross-references included",
 )
 .caller(Caller::Operator(READ))
+.answers(&[200, 202])
 .problems(&[Code::ContentKindUnknown]);
+
+pub(crate) const GET_VALIDATION: Endpoint = Endpoint::new(
+    Method::Get,
+    "/admin/v1/content/{kind}/validations/{id}",
+    "getContentValidation",
+    "Get the result of a validation",
+)
+.caller(Caller::Operator(READ))
+.problems(&[Code::ContentKindUnknown, Code::NotFound]);
 
 pub(crate) const PUBLISH_ROUTE: Endpoint = Endpoint::new(
     Method::Post,
@@ -47,11 +59,23 @@ pub(crate) const GET: Endpoint = Endpoint::new(
 .caller(Caller::Operator(READ))
 .problems(&[Code::ContentKindUnknown, Code::NotFound]);
 
-/// What is wrong with the drafts of a kind.
+/// The most JSON, in bytes, that a request validates itself; more is a job of the publish worker.
+const VALIDATE_AT_ONCE: usize = 4 * 1024 * 1024;
+
+/// The faults of a kind's drafts.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Validation {
-    /// Every fault; empty when the drafts can be published.
-    faults: Vec<SetFault>,
+    /// Every fault, at most 1,000 (100 of a large set); empty when the drafts can be published. Absent
+    /// while a validation is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faults: Option<Vec<ContentFault>>,
+    /// The id of a validation that runs in the background, because the drafts have more than 4 MiB of
+    /// JSON: get its result from `GET /admin/v1/content/{kind}/validations/{id}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_id: Option<RandomId>,
+    /// `running`, `valid` or `invalid`; only of a validation in the background.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
 }
 
 pub(crate) async fn validate(
@@ -59,14 +83,51 @@ pub(crate) async fn validate(
     call: Call<KindPath, Nothing, Nothing>,
 ) -> Result<Reply<Json<Validation>>, Problem> {
     let kind = kind(&call.path.kind)?;
-    let drafts = content.drafts.all(kind).await?;
-    let items: Vec<(Id, Value)> = drafts
-        .into_iter()
-        .map(|draft| Ok((draft.id, serde_json::from_str(&draft.body)?)))
-        .collect::<Result<_, serde_json::Error>>()
-        .map_err(|error| Problem::internal(&error))?;
+    let mut freezer = Freezer::default();
+    let all = content.drafts.freeze(kind, &mut freezer, VALIDATE_AT_ONCE);
+    if all.await? {
+        let faults = validate_set(kind, &freezer.finish()?)
+            .map_err(|error| StoreError::unreadable("the drafts", &error))?;
+        return Ok(Reply::ok(Validation {
+            faults: Some(faults.into_iter().map(Into::into).collect()),
+            validation_id: None,
+            state: None,
+        }));
+    }
+    let id = RandomId::new(call.now(), &mut call.rng());
+    let request = Request {
+        id,
+        kind,
+        goal: Goal::Validate,
+        origin: Origin::Drafts,
+        author: call.principal.name(),
+        at: call.now(),
+        note: String::new(),
+    };
+    content
+        .request(request, call.facts.trace.traceparent())
+        .await?;
+    Ok(Reply::accepted(Validation {
+        faults: None,
+        validation_id: Some(id),
+        state: Some("running"),
+    }))
+}
+
+pub(crate) async fn get_validation(
+    content: Arc<Content>,
+    call: Call<PublicationPath, Nothing, Nothing>,
+) -> Result<Reply<Json<Validation>>, Problem> {
+    let validation = content.publication(&call.path, Goal::Validate).await?;
+    let (state, faults) = match validation.state {
+        State::Running => ("running", None),
+        State::Valid | State::Live => ("valid", Some(Vec::new())),
+        State::Failed => ("invalid", Some(validation.faults)),
+    };
     Ok(Reply::ok(Validation {
-        faults: validate_set(kind, &items),
+        faults: faults.map(|faults| faults.into_iter().map(Into::into).collect()),
+        validation_id: Some(validation.id),
+        state: Some(state),
     }))
 }
 
@@ -83,8 +144,8 @@ pub(crate) struct Note {
 /// A publication that was asked for.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Requested {
-    /// Ask for its progress with this.
-    publication_id: RandomId,
+    /// The id of the publication, for `GET /admin/v1/content/{kind}/publications/{id}`.
+    pub(crate) publication_id: RandomId,
 }
 
 pub(crate) async fn publish(
@@ -96,6 +157,7 @@ pub(crate) async fn publish(
     let request = Request {
         id,
         kind,
+        goal: Goal::Publish,
         origin: Origin::Drafts,
         author: call.principal.name(),
         at: call.now(),
@@ -103,7 +165,8 @@ pub(crate) async fn publish(
     };
     content
         .request(request, call.facts.trace.traceparent())
-        .await
+        .await?;
+    Ok(Reply::accepted(Requested { publication_id: id }))
 }
 
 /// What the worker is woken with: the publication, and the trace it belongs to.
@@ -121,7 +184,7 @@ impl Content {
         &self,
         request: Request,
         traceparent: String,
-    ) -> Result<Reply<Json<Requested>>, Problem> {
+    ) -> Result<(), Problem> {
         let (kind, id) = (request.kind, request.id);
         if !self.publications.request(request).await? {
             return Err(Problem::new(Code::NotFound));
@@ -136,7 +199,20 @@ impl Content {
         {
             tracing::warn!(error = %Chain(&error), "the publish worker was not woken; its schedule will find the request");
         }
-        Ok(Reply::accepted(Requested { publication_id: id }))
+        Ok(())
+    }
+
+    /// Returns the publication or validation that a path names.
+    async fn publication(
+        &self,
+        path: &PublicationPath,
+        goal: Goal,
+    ) -> Result<Publication, Problem> {
+        let kind = kind(&path.kind)?;
+        let unknown = || Problem::new(Code::NotFound);
+        let id: RandomId = path.id.parse().map_err(|_| unknown())?;
+        let found = self.publications.get(kind, id).await?;
+        found.filter(|found| found.goal == goal).ok_or_else(unknown)
     }
 }
 
@@ -163,36 +239,48 @@ pub(crate) struct Progress {
     /// The version that it made; `null` until it is live.
     version: Option<u64>,
     /// Why it failed.
-    faults: Vec<PublicationFault>,
+    faults: Vec<ContentFault>,
     note: String,
     author: String,
     requested_at: Instant,
     finished_at: Option<Instant>,
 }
 
-/// One reason why a publication failed.
+/// One reason why content cannot be published.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct PublicationFault {
-    /// The item at fault; `null` when it is none in particular.
+pub(crate) struct ContentFault {
+    /// The id of the item at fault; `null` for a fault of the whole set.
     item: Option<String>,
-    /// Where in the item, as a JSON pointer.
+    /// The place of the fault in the item, as a JSON pointer.
     pointer: String,
+    /// The code of the fault, such as `required` or `artefact_too_large`.
     code: String,
+    /// The fault in English.
     message: String,
+}
+
+impl From<PublicationFault> for ContentFault {
+    fn from(fault: PublicationFault) -> Self {
+        Self {
+            item: fault.item,
+            pointer: fault.pointer,
+            code: fault.code,
+            message: fault.message,
+        }
+    }
+}
+
+impl From<SetFault> for ContentFault {
+    fn from(fault: SetFault) -> Self {
+        PublicationFault::from(fault).into()
+    }
 }
 
 pub(crate) async fn get(
     content: Arc<Content>,
     call: Call<PublicationPath, Nothing, Nothing>,
 ) -> Result<Reply<Json<Progress>>, Problem> {
-    let kind = kind(&call.path.kind)?;
-    let unknown = || Problem::new(Code::NotFound);
-    let id: RandomId = call.path.id.parse().map_err(|_| unknown())?;
-    let publication = content
-        .publications
-        .get(kind, id)
-        .await?
-        .ok_or_else(unknown)?;
+    let publication = content.publication(&call.path, Goal::Publish).await?;
     Ok(Reply::ok(publication.into()))
 }
 
@@ -203,20 +291,11 @@ impl From<Publication> for Progress {
             kind: publication.kind,
             state: match publication.state {
                 State::Running => "running",
-                State::Live => "live",
+                State::Live | State::Valid => "live",
                 State::Failed => "failed",
             },
             version: publication.version,
-            faults: publication
-                .faults
-                .into_iter()
-                .map(|fault| PublicationFault {
-                    item: fault.item,
-                    pointer: fault.pointer,
-                    code: fault.code,
-                    message: fault.message,
-                })
-                .collect(),
+            faults: publication.faults.into_iter().map(Into::into).collect(),
             note: publication.note,
             author: publication.author,
             requested_at: publication.requested_at,

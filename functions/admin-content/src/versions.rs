@@ -7,7 +7,7 @@ use garde::Validate;
 use kit::{Call, Caller, Code, Endpoint, Method, Nothing, Problem, Reply, extract, reply::Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::published::{Origin, Request};
+use store::published::{Goal, Origin, Request};
 
 use crate::{
     Content, PUBLISH, READ,
@@ -130,6 +130,7 @@ pub(crate) async fn restore(
     let request = Request {
         id,
         kind,
+        goal: Goal::Publish,
         origin: Origin::Version(version),
         note,
         author,
@@ -137,5 +138,6 @@ pub(crate) async fn restore(
     };
     content
         .request(request, call.facts.trace.traceparent())
-        .await
+        .await?;
+    Ok(Reply::accepted(Requested { publication_id: id }))
 }

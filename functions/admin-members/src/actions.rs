@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::{
-    Fault, FaultCode, Instant, Localized,
-    identity::{Ban, BanTemplate, MemberId, MemberStatus, SessionsEnded},
+    Fault, FaultCode, Instant,
+    identity::{Ban, BanMessage, BanTemplate, MemberId, MemberStatus, SessionsEnded},
 };
 use garde::Validate;
 use kit::{
@@ -28,8 +28,9 @@ pub(crate) struct BanBody {
     reason: String,
     /// What the member is told: one of the texts that are there already.
     template: Option<BanTemplate>,
-    /// What the member is told, in words of one's own.
-    message: Option<Localized>,
+    /// What the member is told, in words of one's own: at most 2,000 characters a language, and 20
+    /// languages.
+    message: Option<BanMessage>,
     /// Until when; for good without it.
     ends_at: Option<Instant>,
 }
@@ -58,25 +59,13 @@ pub(crate) async fn ban(
 ) -> Result<Reply<Json<Standing>>, Problem> {
     let (now, stamp, member) = (call.now(), Stamp::random(&mut call.rng()), call.path.id);
     let ban = call.body.0.ban(now)?;
-    let change = Change::Ban {
-        member,
-        message: ban.message.clone(),
-        ends_at: ban.ends_at,
-    };
     let record = record(
         &call,
         "member.ban",
         (state.standing(member, now).await?, json!(ban)),
     );
-    let (members, audit) = (&state.members, &state.audit);
-    let (ban, record) = (&ban, &record);
-    let banned = state
-        .revocations
-        .together_with(&change, now, |revoke| async move {
-            let with = |transaction| audit.add(record, revoke.add(transaction)?);
-            members.ban(member, ban, stamp, with).await
-        })
-        .await?;
+    let with = |transaction| state.audit.add(&record, transaction);
+    let banned = state.members.ban(member, &ban, stamp, with).await?;
     let banned = banned.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(Reply::ok(Standing {
         status: banned.member.status(now),
@@ -95,15 +84,12 @@ pub(crate) async fn unban(
         "member.unban",
         (state.standing(member, now).await?, why),
     );
-    let (members, audit, record) = (&state.members, &state.audit, &record);
-    let change = Change::Lift(member);
-    let unbanned = state
-        .revocations
-        .together_with(&change, now, |revoke| async move {
-            let with = |transaction| audit.add(record, revoke.add(transaction)?);
-            members.unban(member, stamp, now, with).await
-        })
-        .await?;
+    let with = |transaction| state.audit.add(&record, transaction);
+    let unbanned = match state.members.unban(member, stamp, now, with).await? {
+        Some(unbanned) => Some(unbanned),
+        // A ban may outlive its member.
+        None => state.members.lift_retained_ban(member, with).await?,
+    };
     let unbanned = unbanned.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(Reply::ok(Standing {
         status: unbanned.member.status(now),
@@ -122,18 +108,17 @@ pub(crate) async fn sign_out(
         "member.sign_out",
         (state.standing(member, now).await?, why),
     );
-    let (members, audit, record) = (&state.members, &state.audit, &record);
     let ended = SessionsEnded {
         at: now,
         except: None,
     };
-    let change = Change::EndAll(member, ended);
-    let known = state
+    let revoke = state
         .revocations
-        .together_with(&change, now, |revoke| async move {
-            let with = |transaction| audit.add(record, revoke.add(transaction)?);
-            members.end_sessions(member, ended, stamp, with).await
-        })
+        .entry(&Change::EndAll(member, ended), now)?;
+    let with = |transaction| state.audit.add(&record, revoke.add(transaction)?);
+    let known = state
+        .members
+        .end_sessions(member, ended, stamp, with)
         .await?;
     match known {
         true => Ok(Reply::no_content()),
@@ -147,10 +132,13 @@ impl State {
     async fn standing(&self, member: MemberId, now: Instant) -> Result<Value, Problem> {
         let record = self.members.member(member).await?;
         let record = record.ok_or_else(|| Problem::new(Code::NotFound))?;
-        Ok(json!(Standing {
-            status: record.member.status(now),
-            ban: record.member.ban,
-        }))
+        let status = record.member.status(now);
+        // The ban's own record has its message in full; twice would make this one too large.
+        let ban = record.member.ban.map(|ban| Ban {
+            message: ban.message.default_only(),
+            ..ban
+        });
+        Ok(json!(Standing { status, ban }))
     }
 }
 
@@ -164,7 +152,7 @@ impl BanBody {
             return Err(refuse("/ends_at", "must be in the future"));
         }
         let message = match (&self.message, self.template) {
-            (Some(message), None) => message.clone(),
+            (Some(message), None) => message.clone().into(),
             (None, template) => template.unwrap_or(BanTemplate::Other).message(),
             (Some(_), Some(_)) => {
                 return Err(refuse("/message", "is given beside a template"));

@@ -4,6 +4,7 @@
 
 mod actions;
 mod search;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -71,6 +72,16 @@ const SIGN_OUT: Endpoint = Endpoint::new(
 .answers(&[204])
 .problems(&[Code::NotFound, Code::Unavailable]);
 
+const TRANSFER_CODE: Endpoint = Endpoint::new(
+    Method::Post,
+    "/admin/v1/members/{id}/transfer-code",
+    "issueTransferCode",
+    "Issue a transfer code for a guest",
+)
+.caller(Caller::Operator(WRITE))
+.answers(&[201])
+.problems(&[Code::NotFound, Code::GuestOnly, Code::Unavailable]);
+
 kit::settings! {
     /// What the function needs.
     pub struct Settings {
@@ -113,6 +124,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .route(BAN, &state, actions::ban)
         .route(UNBAN, &state, actions::unban)
         .route(SIGN_OUT, &state, actions::sign_out)
+        .route(TRANSFER_CODE, &state, transfer::issue)
         .build())
 }
 

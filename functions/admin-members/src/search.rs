@@ -5,8 +5,7 @@ use std::sync::Arc;
 use domain::{
     DeviceId, DeviceKey, Fault, FaultCode, Instant,
     identity::{
-        Ban, MemberId, MemberStatus, NicknameKey, Provider, Session, SessionDevice, SessionId,
-        Subject,
+        Ban, DeviceInfo, MemberId, MemberStatus, NicknameKey, Provider, Session, SessionId, Subject,
     },
 };
 use garde::Validate;
@@ -14,7 +13,7 @@ use kit::{Call, Code, Nothing, Problem, Reply, reply::Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sessions::MemberAnswer;
-use store::members::MemberRecord;
+use store::{Page, members::MemberRecord};
 
 use crate::{MemberPath, State};
 
@@ -93,7 +92,7 @@ pub(crate) struct ViewedIdentity {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ViewedSession {
     id: SessionId,
-    device: SessionDevice,
+    device: DeviceInfo,
     created_at: Instant,
     last_seen_at: Instant,
 }
@@ -117,18 +116,19 @@ pub(crate) async fn search(
             owner.into_iter().collect()
         }
         (None, None, None, None, Some(device)) => {
-            let device = DeviceKey::of(device);
-            state.members.by_device(device, now).await?
+            let (device, limit) = (DeviceKey::of(device), query.limit.unwrap_or(MOST));
+            let cursor = query.cursor.as_deref();
+            let page = state
+                .members
+                .by_device_page(device, cursor, limit, now)
+                .await?;
+            return Ok(Reply::ok(MemberList::of(page, now)));
         }
         (None, Some(beginning), None, None, None) => {
             let (key, limit) = (NicknameKey::of(beginning), query.limit.unwrap_or(MOST));
             let cursor = query.cursor.as_deref();
             let page = state.members.by_nickname(&key, cursor, limit).await?;
-            let found = page.items.into_iter().map(|record| found(record, now));
-            return Ok(Reply::ok(MemberList {
-                members: found.collect(),
-                next_cursor: page.next_cursor,
-            }));
+            return Ok(Reply::ok(MemberList::of(page, now)));
         }
         _ => return Err(not_one()),
     };
@@ -171,6 +171,16 @@ pub(crate) async fn view(
         sessions: sessions.into_iter().map(viewed).collect(),
         member: MemberAnswer::new(record, &identities, now),
     }))
+}
+
+impl MemberList {
+    fn of(page: Page<MemberRecord>, now: Instant) -> Self {
+        let found = page.items.into_iter().map(|record| found(record, now));
+        Self {
+            members: found.collect(),
+            next_cursor: page.next_cursor,
+        }
+    }
 }
 
 fn found(record: MemberRecord, now: Instant) -> FoundMember {

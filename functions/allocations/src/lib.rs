@@ -12,11 +12,11 @@ mod leasing;
 mod lineups;
 mod serving;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
 use domain::{
-    DeviceId, DeviceKey, Id, RandomId,
+    DeviceId, DeviceKey, Id, RandomId, Version,
     allocation::{Allocation, Answer, Given, Request, Snapshot, allocate, explain},
     content::Kind,
     key_of,
@@ -27,6 +27,7 @@ use kit::{
     Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
     config::{ResourceName, Variable},
     extract::Json,
+    middleware::{Authority, ProvedMember},
     problem::Chain,
     reply::Written,
 };
@@ -36,7 +37,7 @@ use store::{
     Database, Devices, ServiceKeys, Stamp,
     budgets::{BudgetSettings, DeliveryReader, Leases},
     devices::DeviceRecord,
-    edge::{KeyAuthority, SnapshotSettings, TokenLifetime, Watched},
+    edge::{SnapshotSettings, TokenLifetime, TokenSettings, Watched},
     tallies::Tallies,
 };
 use tracing::Instrument as _;
@@ -45,6 +46,10 @@ use upstream::{Secret, SecretSettings};
 use crate::{lineups::Lineups, serving::Serving};
 
 const NAME: &str = "allocations";
+
+/// How long an allocation waits until its access token is verified. Without the member, rules on the
+/// member do not match.
+const MEMBER_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What an operator's key needs to be told why.
 const EXPLAIN: &str = "allocations:explain";
@@ -56,8 +61,15 @@ const POST: Endpoint = Endpoint::new(
     "Which ad or content this device sees now",
 )
 .caller(Caller::PublicOrOperator(EXPLAIN))
-.headers(&["X-Device-Id", "X-App-Store", "X-App-Version"])
+.headers(&[
+    "X-Device-Id",
+    "X-App-Platform",
+    "X-App-Store",
+    "X-App-Version",
+    "X-App-Build",
+])
 .problems(&[Code::Unavailable])
+.takes_token()
 .sampled();
 
 kit::settings! {
@@ -81,6 +93,7 @@ pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
     SnapshotSettings::VARIABLES,
+    TokenSettings::VARIABLES,
     BudgetSettings::VARIABLES,
     SecretSettings::VARIABLES,
     Settings::VARIABLES,
@@ -91,6 +104,8 @@ struct State {
     delivery: DeliveryReader,
     lineups: Lineups,
     leases: Leases,
+    /// Verifies access tokens, where campaigns' rules look at the member.
+    authority: Arc<dyn Authority>,
     devices: Devices,
     tallies: Tallies,
     keys: Secret<Keys>,
@@ -100,18 +115,24 @@ struct State {
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((snapshots, budgets), (secrets, settings)), aws) =
+    let (runtime, ((snapshots, budgets), ((secrets, token), settings)), aws) =
         aws::start(vars, NAME, |vars| {
             let published = Faults::both(SnapshotSettings::read(vars), BudgetSettings::read(vars));
-            let own = Faults::both(SecretSettings::read(vars), Settings::read(vars));
-            Faults::both(published, own)
+            let secrets = Faults::both(SecretSettings::read(vars), TokenSettings::read(vars));
+            Faults::both(published, Faults::both(secrets, Settings::read(vars)))
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let published = snapshots.source(&aws);
     let gate = published.gate();
     let devices = Database::connect(&aws, Pace::HOT).table(&settings.devices_table.0);
     let service_keys = ServiceKeys::new(database.table(&settings.operators_table.0));
+    let authority: Arc<dyn Authority> = Arc::new(
+        token
+            .authority(&database)
+            .with_service_keys(service_keys, runtime.clock.clone()),
+    );
     let state = Arc::new(State {
+        authority: Arc::clone(&authority),
         campaigns: published.reader(Kind::Campaigns, |format, bytes| {
             Snapshot::load(format, bytes).map(Arc::new)
         }),
@@ -127,7 +148,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let ending = (Arc::clone(&state), runtime.clone());
     Ok(kit::Api::new(NAME, runtime.clone())
         .gate(gate)
-        .authority(KeyAuthority::new(service_keys, runtime.clock))
+        .authority(authority)
         .at_shutdown(move || {
             let (state, runtime) = ending.clone();
             async move { state.end(&runtime).await }
@@ -158,11 +179,17 @@ async fn post(
         call.principal.require(EXPLAIN)?;
     }
     let device = call.device_id()?;
-    let store = call.app_store();
-    let app_version = call.header("x-app-version").map(ToOwned::to_owned);
+    let store = call.reported("x-app-store");
+    let platform = call.reported("x-app-platform");
+    let app_version = call.reported::<Version>("x-app-version");
+    let app_build = call.app_build();
     let mut request = call.body.0;
-    request.device.id = request.device.id.or(device);
-    request.device.app_version = request.device.app_version.or(app_version);
+    let reported = &mut request.device;
+    reported.id = reported.id.take().or(device);
+    reported.platform = reported.platform.or(platform);
+    reported.build = reported.build.or(app_build);
+    let app_version = app_version.map(|version| version.to_string());
+    reported.app_version = reported.app_version.take().or(app_version);
 
     let device = request.device.id.clone();
     state.tell_tallies(Stamp::random(&mut rng), now);
@@ -173,6 +200,10 @@ async fn post(
         state.device(device.as_ref(), now),
     );
     let (snapshot, keys) = (snapshot?, keys?);
+    let member = match snapshot.content.asks_the_member() {
+        true => ProvedMember::of(&*state.authority, &call.headers, now, MEMBER_PATIENCE).await,
+        false => ProvedMember::Nobody,
+    };
     let reachable = record.is_ok();
     let record = record.unwrap_or_else(|Unreachable| {
         request.device.id = None;
@@ -189,6 +220,7 @@ async fn post(
         showings: &record.showings,
         leases: &leases,
         store,
+        member: member.id(),
         now,
     };
     let mut allocation = allocate(&lineup, &given, &mut rng);

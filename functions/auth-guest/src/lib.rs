@@ -1,28 +1,33 @@
-//! `POST /v1/auth/guest`: a session for whoever has no account anywhere, by a secret that is told
-//! once. A device's id alone proves nothing.
+//! `POST /v1/auth/guest`, `POST /v1/auth/transfer` and `POST /v1/me/transfer-code`: a session for
+//! somebody without an account anywhere, by a secret that is given once, and a code that moves them to
+//! another phone. A device's id alone proves nothing.
 #![forbid(unsafe_code)]
+
+mod guest;
+mod transfer;
 
 use std::sync::Arc;
 
 use aws::Pace;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    Country, Fault, FaultCode, Instant, RandomId,
-    identity::{Consents, Provider, SessionDevice, Subject},
+    Instant,
+    identity::{Session, Subject},
 };
-use garde::Validate;
 use kit::{
-    Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
-    config::Variable, extract, reply,
+    Caller, Code, Endpoint, Faults, Function, Method, Problem, Reply, Vars, config::Variable, reply,
 };
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use sessions::{MemberAnswer, SessionSettings, Sessions, SignedInAnswer};
+use serde::Serialize;
+use sessions::{
+    GuestCredentials, GuestSecretSettings, MemberAnswer, REPLAYED, ReauthenticationSettings,
+    Repeats, SessionSettings, Sessions, SignInOutcome, SignedInAnswer,
+};
 use store::{
-    Database, Stamp,
-    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
-    members::{Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
+    Database, Requests,
+    edge::{self, Calls, IssuerSettings, LimitSettings, Limits, SnapshotSettings, TokenSettings},
+    members::{MemberRecord, Members},
 };
 use upstream::SecretSettings;
 
@@ -34,6 +39,7 @@ const POST: Endpoint = Endpoint::new(
     "signInAsGuest",
     "Signs in as a guest",
 )
+.idempotent_in_handler()
 .answers(&[200, 201])
 .problems(&[
     Code::TokenInvalid,
@@ -41,6 +47,47 @@ const POST: Endpoint = Endpoint::new(
     Code::GuardianConsentRequired,
     Code::Unavailable,
 ]);
+const TRANSFER: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/auth/transfer",
+    "signInWithTransferCode",
+    "Sign in with a transfer code",
+)
+.idempotent_in_handler()
+.problems(&[
+    Code::TransferCodeInvalid,
+    Code::TokenInvalid,
+    Code::MemberBanned,
+    Code::Unavailable,
+]);
+const CODE: Endpoint = Endpoint::new(
+    Method::Post,
+    "/v1/me/transfer-code",
+    "createTransferCode",
+    "Create a transfer code",
+)
+.caller(Caller::Member)
+.answers(&[201])
+.problems(&[
+    Code::MemberBanned,
+    Code::ReauthenticationRequired,
+    Code::GuestOnly,
+    Code::Unavailable,
+]);
+
+kit::settings! {
+    /// How often guests sign in.
+    pub struct Settings {
+        /// New guests an hour from one address (IPv6: from one /64).
+        guests_per_address: Calls = "GUEST_LIMIT_ADDRESS_PER_HOUR", default "20";
+        /// New guests an hour on one device.
+        guests_per_device: Calls = "GUEST_LIMIT_DEVICE_PER_HOUR", default "20";
+        /// Sign-ins a minute from one address (IPv6: from one /64).
+        sign_ins_per_address: Calls = "SIGN_IN_LIMIT_ADDRESS_PER_MIN", default "60";
+        /// Transfer codes an hour that one address may present (IPv6: one /64).
+        transfers_per_address: Calls = "TRANSFER_LIMIT_ADDRESS_PER_HOUR", default "20";
+    }
+}
 
 /// Every variable that the function reads.
 pub const VARIABLES: &[&[Variable]] = &[
@@ -51,53 +98,55 @@ pub const VARIABLES: &[&[Variable]] = &[
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
     IssuerSettings::VARIABLES,
+    LimitSettings::VARIABLES,
+    GuestSecretSettings::VARIABLES,
+    ReauthenticationSettings::VARIABLES,
+    Settings::VARIABLES,
 ];
 
 struct State {
     members: Members,
     sessions: Sessions,
+    repeats: Repeats,
+    limits: Limits,
+    secrets: GuestSecretSettings,
+    reauthentication: ReauthenticationSettings,
+    settings: Settings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), (token, issuer)), aws, gate) =
+    let (runtime, (((secrets, session), (token, issuer)), (limits, (guest, own))), aws, gate) =
         edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            Faults::both(sessions, tokens)
+            let guests = Faults::both(
+                GuestSecretSettings::read(vars),
+                ReauthenticationSettings::read(vars),
+            );
+            let own = Faults::both(guests, Settings::read(vars));
+            let own = Faults::both(LimitSettings::read(vars), own);
+            Faults::both(Faults::both(sessions, tokens), own)
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
+    let sessions = Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database);
+    let requests = Requests::new(database.table(&limits.requests_table.0));
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
-        sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
+        repeats: Repeats::new(requests, sessions.keys().clone()),
+        limits: limits.limits(&database),
+        sessions,
+        secrets: guest.0,
+        reauthentication: guest.1,
+        settings: own,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)
-        .route(POST, &state, post)
+        .authority(Arc::new(token.authority(&database)))
+        .route(POST, &state, guest::post)
+        .route(TRANSFER, &state, transfer::post)
+        .route(CODE, &state, transfer::create)
         .build())
-}
-
-/// A guest: a new one without id and secret, else the one that was given both.
-#[derive(Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub struct GuestBody {
-    /// Where they are.
-    #[garde(dive)]
-    device: SessionDevice,
-    /// Who they are.
-    guest_id: Option<Subject>,
-    /// The secret that they were given.
-    #[garde(inner(length(bytes, max = 128)))]
-    guest_secret: Option<String>,
-    /// Where they are at home.
-    country: Option<Country>,
-    /// Whether they are under 14, in which case a guardian has to agree before they become a member.
-    #[serde(default)]
-    under_14: bool,
-    /// That a guardian agreed.
-    #[serde(default)]
-    guardian_consent: bool,
 }
 
 /// What a guest's sign-in gives.
@@ -113,88 +162,61 @@ pub struct GuestAnswer {
     guest_secret: Option<String>,
 }
 
-async fn post(
-    state: Arc<State>,
-    call: Call<Nothing, Nothing, extract::Json<GuestBody>>,
-) -> Result<Reply<reply::Json<GuestAnswer>>, Problem> {
-    let (now, mut rng) = (call.now(), call.rng());
-    let body = call.body.0;
-    let (guest_id, new_secret) = match (body.guest_id, &body.guest_secret) {
-        (None, None) => new_guest(now, &mut rng)?,
-        (Some(guest), Some(secret)) => match state.members.knows_guest(&guest, secret).await? {
-            true => (guest, None),
-            false => return Err(Problem::new(Code::TokenInvalid).detail("not this guest")),
-        },
-        (Some(_), None) => return Err(half("/guest_secret")),
-        (None, Some(_)) => return Err(half("/guest_id")),
-    };
-    let is_new = new_secret.is_some();
-    if is_new && body.under_14 && !body.guardian_consent {
-        return Err(Problem::new(Code::GuardianConsentRequired));
+/// A guest who is signed in.
+struct SignedInGuest {
+    member: MemberRecord,
+    session: Session,
+    created: bool,
+    credentials: GuestCredentials,
+}
+
+impl State {
+    async fn reply(
+        &self,
+        guest: SignedInGuest,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Reply<reply::Json<GuestAnswer>>, Problem> {
+        let tokens = self.sessions.pair(&guest.session, now, rng).await?;
+        let answer = GuestAnswer {
+            signed_in: SignedInAnswer {
+                tokens,
+                created: guest.created,
+                member: MemberAnswer::read(&self.members, guest.member, now).await?,
+            },
+            guest_id: guest.credentials.id,
+            guest_secret: guest.credentials.secret,
+        };
+        let reply = match guest.created {
+            true => Reply::created(answer),
+            false => Reply::ok(answer),
+        };
+        Ok(reply.cache_control("no-store"))
     }
-    let newcomer = is_new.then(|| Newcomer {
-        id: RandomId::new(now, &mut rng),
-        locale: body.device.locale.clone(),
-        country: body.country,
-        consents: Consents {
-            guardian: body.under_14.then_some(now),
-            ..Consents::default()
-        },
-        under_14: body.under_14,
-    });
-    let session = NewSession {
-        id: RandomId::new(now, &mut rng),
-        device: body.device,
-    };
-    let identity = NewIdentity {
-        provider: Provider::Guest,
-        subject: &guest_id,
-        guest_secret: new_secret.as_deref(),
-        provider_token: None,
-    };
-    let sign_in = SignIn {
-        identity: &identity,
-        newcomer: newcomer.as_ref(),
-        session: &session,
-        terms: state.sessions.terms(),
-        challenge: None,
-    };
-    let stamp = Stamp::random(&mut rng);
-    let entered = match state.members.sign_in(&sign_in, stamp, now).await? {
-        SignedIn::Entered(entered) => entered,
-        SignedIn::Banned(ban) => return Err(Problem::banned(ban.message, ban.ends_at)),
-        // Forgotten since the secret was looked at; a guest's sign-in answers no challenge.
-        SignedIn::Unknown | SignedIn::Leaving | SignedIn::ChallengeUsed => {
-            return Err(Problem::new(Code::TokenInvalid).detail("not this guest"));
-        }
-    };
-    let tokens = state.sessions.pair(&entered.session, now, &mut rng).await?;
-    let created = entered.created;
-    let answer = GuestAnswer {
-        signed_in: SignedInAnswer {
-            tokens,
-            created,
-            member: MemberAnswer::read(&state.members, entered.member, now).await?,
-        },
-        guest_id,
-        guest_secret: new_secret,
-    };
-    let reply = match created {
-        true => Reply::created(answer),
-        false => Reply::ok(answer),
-    };
-    Ok(reply.cache_control("no-store"))
+
+    /// Answers a repeated request as the first one was answered.
+    async fn again(
+        &self,
+        outcome: SignInOutcome,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Reply<reply::Json<GuestAnswer>>, Problem> {
+        let (member, session) = outcome.current(&self.members, now).await?;
+        let credentials = outcome
+            .guest
+            .ok_or_else(|| Problem::new(Code::TokenInvalid))?;
+        let guest = SignedInGuest {
+            member,
+            session,
+            created: outcome.created,
+            credentials,
+        };
+        let (name, value) = REPLAYED;
+        Ok(self.reply(guest, now, rng).await?.header(name, value))
+    }
 }
 
-/// An id, and a secret of 256 random bits.
-fn new_guest(now: Instant, rng: &mut impl Rng) -> Result<(Subject, Option<String>), Problem> {
-    let id = RandomId::new(now, rng).to_string();
-    let secret = URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>());
-    let id = id.parse().map_err(|e| Problem::internal(&e))?;
-    Ok((id, Some(secret)))
-}
-
-fn half(pointer: &'static str) -> Problem {
-    let fault = Fault::new(pointer, FaultCode::Required, "guests have both or neither");
-    Problem::new(Code::ValidationFailed).errors(vec![fault])
+/// Returns a secret of 256 random bits.
+fn new_secret(rng: &mut impl Rng) -> String {
+    URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>())
 }

@@ -1,7 +1,8 @@
 //! `POST /v1/auth/refresh`: the next pair of tokens of a session.
 //!
-//! Phones repeat what they got no answer to: the token just before the live one is answered with the
-//! live pair for a while. One that was replaced before that has been copied, and ends its session.
+//! Phones repeat a request whose response they did not receive, some of them hours later: a token whose
+//! successor was not used is answered with the live pair at any time, and the one before that for a
+//! while. Any other that was replaced has been copied, and ends its session.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -9,22 +10,23 @@ use std::sync::Arc;
 use aws::Pace;
 use domain::{
     Instant, RandomId,
-    identity::{MemberStatus, Presented, Session},
+    identity::{MemberStatus, Presented, SecurityAction, SecurityEvent, Session},
 };
 use garde::Validate;
 use kit::{
     Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
-    config::{ResourceName, Variable},
-    extract, reply,
+    config::Variable, extract, reply,
 };
+use rand::Rng;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 use sessions::{SessionSettings, Sessions, TokenPair, refusal};
 use store::{
     Database,
-    audit::{Audit, Record},
-    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
+    edge::{
+        self, Calls, CountedBy, IssuerSettings, LimitSettings, Limits, SnapshotSettings,
+        TokenSettings,
+    },
     members::{MemberRecord, Members, Refresh},
 };
 use upstream::SecretSettings;
@@ -47,10 +49,10 @@ const POST: Endpoint = Endpoint::new(
 ]);
 
 kit::settings! {
-    /// What the function needs beside.
+    /// How often sessions are refreshed.
     pub struct Settings {
-        /// Where it is kept that a token was used again.
-        operators_table: ResourceName = "OPERATORS_TABLE", example "madang-dev-operators";
+        /// Refreshes of one session a minute.
+        per_session: Calls = "REFRESH_LIMIT_SESSION_PER_MIN", default "60";
     }
 }
 
@@ -63,28 +65,32 @@ pub const VARIABLES: &[&[Variable]] = &[
     SessionSettings::VARIABLES,
     TokenSettings::VARIABLES,
     IssuerSettings::VARIABLES,
+    LimitSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 struct State {
     members: Members,
     sessions: Sessions,
-    audit: Audit,
+    limits: Limits,
+    per_session: Calls,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), settings)), aws, gate) =
+    let (runtime, ((secrets, session), ((token, issuer), (limits, settings))), aws, gate) =
         edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            Faults::both(sessions, Faults::both(tokens, Settings::read(vars)))
+            let own = Faults::both(LimitSettings::read(vars), Settings::read(vars));
+            Faults::both(sessions, Faults::both(tokens, own))
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let state = Arc::new(State {
         sessions: Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database),
         members: Members::new(database.table(&token.members_table.0)),
-        audit: Audit::new(database.table(&settings.operators_table.0)),
+        limits: limits.limits(&database),
+        per_session: settings.per_session,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)
@@ -108,6 +114,9 @@ async fn post(
     let (now, mut rng) = (call.now(), call.rng());
     let text = &call.body.0.refresh_token;
     let token = state.sessions.keys().presented(text, now).await?;
+    let quota = state.per_session.per_minute("refreshes-session");
+    let session = CountedBy::Session(token.session);
+    state.limits.check(session, quota, now).await?;
     let over = || Problem::new(Code::TokenInvalid).detail("the session is over");
     let standing = state.members.standing(token.member, token.session).await?;
     let (record, session) = standing.ok_or_else(over)?;
@@ -115,7 +124,11 @@ async fn post(
     let refused = match &session {
         // A copy is a copy, whatever else there is to say of its member.
         Some(session) if session.present(token.counter, now, terms) == Presented::Reused => None,
-        _ => not_now(&record, now),
+        session => {
+            state
+                .not_now(&record, session.is_some(), now, &mut rng)
+                .await?
+        }
     };
     if let Some(refused) = refused {
         return Err(refused);
@@ -128,8 +141,15 @@ async fn post(
     let session = match refreshed {
         Refresh::Live(session) => session,
         Refresh::Reused(session) => {
-            let record = record_of(&session, &call.facts, RandomId::new(now, &mut rng), now);
-            state.end(&session, &record).await?;
+            let event = SecurityEvent {
+                at: now,
+                action: SecurityAction::RefreshTokenReused,
+                session_id: session.id,
+                counter: session.counter,
+                request_id: call.facts.request_id.clone(),
+            };
+            let id = RandomId::new(now, &mut rng);
+            state.end(&session, id, &event).await?;
             return Err(Problem::new(Code::RefreshTokenReused));
         }
         Refresh::Ended => return Err(Problem::new(Code::TokenExpired)),
@@ -139,35 +159,44 @@ async fn post(
     Ok(Reply::ok(pair).cache_control("no-store"))
 }
 
-/// Why a member gets no new tokens. Whoever is about to be forgotten signs in again to stay; whoever
-/// has nothing left to sign in with has their session for it.
-fn not_now(record: &MemberRecord, now: Instant) -> Option<Problem> {
-    let leaving = record.member.status(now) == MemberStatus::WithdrawalPending;
-    let leaving = leaving && record.identities > 0;
-    refusal(&record.member, now).or_else(|| leaving.then(|| Problem::new(Code::WithdrawalPending)))
-}
-
-/// What is kept of a token that was used again.
-fn record_of(session: &Session, facts: &kit::call::Facts, id: RandomId, at: Instant) -> Record {
-    Record {
-        id,
-        at,
-        operator: format!("member:{}", session.member),
-        ip: facts.address,
-        action: "session.refresh_token_reused",
-        resource: format!("member/{}/session/{}", session.member, session.id),
-        before: Some(json!({ "counter": session.counter })),
-        after: None,
-        request_id: facts.request_id.clone(),
-    }
-}
-
 impl State {
-    /// Ends a session whose token has been copied. Its access tokens last until they expire: the list
-    /// of who is out at once is one for all, and not for what anybody can bring about.
-    async fn end(&self, session: &Session, record: &Record) -> Result<(), Problem> {
-        let with = |transaction| self.audit.add(record, transaction);
-        self.members
+    /// Why a member gets no new tokens. Whoever is about to be forgotten signs in again to stay;
+    /// whoever has nothing left to sign in with has their session for it. A banned member whose
+    /// session goes on gets a token for their own data.
+    async fn not_now(
+        &self,
+        record: &MemberRecord,
+        is_live: bool,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Option<Problem>, Problem> {
+        let member = &record.member;
+        if let Some(ban) = member.held_ban(now)
+            && is_live
+            && !member.is_gone(now)
+        {
+            return Ok(Some(
+                self.sessions.banned(Some(member.id), ban, now, rng).await?,
+            ));
+        }
+        let leaving = member.status(now) == MemberStatus::WithdrawalPending;
+        let leaving = leaving && record.identities > 0;
+        let pending = || leaving.then(|| Problem::new(Code::WithdrawalPending));
+        Ok(refusal(member, now).or_else(pending))
+    }
+
+    /// Ends a session whose token has been copied. Its access tokens last until they expire: the
+    /// revocation log is one for all, and not for what anybody can bring about.
+    async fn end(
+        &self,
+        session: &Session,
+        id: RandomId,
+        event: &SecurityEvent,
+    ) -> Result<(), Problem> {
+        let members = &self.members;
+        let with =
+            |transaction| members.record_security_event(transaction, session.member, id, event);
+        members
             .end_session(session.member, session.id, with)
             .await?;
         Ok(())

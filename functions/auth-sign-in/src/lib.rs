@@ -6,21 +6,29 @@ use std::sync::Arc;
 
 use aws::Pace;
 use domain::{
-    Country, RandomId,
+    Country, Instant, RandomId,
     identity::{Consents, Provider, SessionDevice},
+    reported,
 };
 use garde::Validate;
 use kit::{
-    Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
+    Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars, call::Facts,
     config::Variable, extract, reply,
 };
+use rand::Rng;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sessions::{Claimed, MemberAnswer, Prover, SessionSettings, Sessions, SignedInAnswer};
+use sessions::{
+    Attempt, Claimed, MemberAnswer, Prover, REPLAYED, Repeats, SessionSettings, Sessions,
+    SignInClaim, SignedInAnswer, settle,
+};
 use store::{
-    Database, Stamp,
-    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
-    members::{Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
+    Database, Requests, Stamp,
+    edge::{
+        self, Calls, CountedBy, IssuerSettings, LimitSettings, Limits, SnapshotSettings,
+        TokenSettings,
+    },
+    members::{Entered, Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
 };
 use upstream::{SecretSettings, providers::ProviderSettings};
 
@@ -32,6 +40,7 @@ const POST: Endpoint = Endpoint::new(
     "signIn",
     "Signs in with a provider's proof",
 )
+.idempotent_in_handler()
 .answers(&[200, 201])
 .problems(&[
     Code::TokenInvalid,
@@ -56,22 +65,39 @@ pub const VARIABLES: &[&[Variable]] = &[
     TokenSettings::VARIABLES,
     IssuerSettings::VARIABLES,
     ProviderSettings::VARIABLES,
+    LimitSettings::VARIABLES,
+    Settings::VARIABLES,
 ];
+
+kit::settings! {
+    /// How often members sign in.
+    pub struct Settings {
+        /// Sign-ins a minute from one address (IPv6: from one /64).
+        per_address: Calls = "SIGN_IN_LIMIT_ADDRESS_PER_MIN", default "60";
+        /// Sign-ins an hour on one device.
+        per_device: Calls = "SIGN_IN_LIMIT_DEVICE_PER_HOUR", default "60";
+    }
+}
 
 struct State {
     members: Members,
     sessions: Sessions,
     prover: Prover,
+    repeats: Repeats,
+    limits: Limits,
+    settings: Settings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), provider)), aws, gate) =
+    let (runtime, (((secrets, session), ((token, issuer), provider)), (limits, own)), aws, gate) =
         edge::start_gated(vars, NAME, |vars| {
             let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
             let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
             let providers = ProviderSettings::read(vars);
-            Faults::both(sessions, Faults::both(tokens, providers))
+            let limits = Faults::both(LimitSettings::read(vars), Settings::read(vars));
+            let sign_in = Faults::both(sessions, Faults::both(tokens, providers));
+            Faults::both(sign_in, limits)
         })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let database = Database::connect(&aws, Pace::NORMAL);
@@ -79,6 +105,12 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
         prover: Prover::new(providers, sessions.keys().clone()),
+        repeats: Repeats::new(
+            Requests::new(database.table(&limits.requests_table.0)),
+            sessions.keys().clone(),
+        ),
+        limits: limits.limits(&database),
+        settings: own,
         sessions,
     });
     Ok(kit::Api::new(NAME, runtime)
@@ -114,7 +146,10 @@ pub struct SignInBody {
     /// Where they are.
     #[garde(dive)]
     device: SessionDevice,
-    /// Where they are at home.
+    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(default, deserialize_with = "reported::value")]
+    #[schemars(with = "Option<String>")]
     country: Option<Country>,
     /// Whether they are under 14, in which case a guardian has to agree before they become a member.
     #[serde(default)]
@@ -129,69 +164,120 @@ async fn post(
     call: Call<Nothing, Nothing, extract::Json<SignInBody>>,
 ) -> Result<Reply<reply::Json<SignedInAnswer>>, Problem> {
     let (now, mut rng) = (call.now(), call.rng());
-    let body = call.body.0;
-    let claimed = Claimed {
-        provider: body.provider,
-        id_token: body.id_token,
-        access_token: body.access_token,
-        authorization_code: body.authorization_code,
-        challenge_id: body.challenge_id,
-        nonce: body.nonce,
-    };
-    let proven = state.prover.prove(&claimed, now).await?;
-    let may_join = !body.under_14 || body.guardian_consent;
-    let newcomer = may_join.then(|| Newcomer {
-        id: RandomId::new(now, &mut rng),
-        locale: body.device.locale.clone(),
-        country: body.country,
-        consents: Consents {
-            guardian: (body.under_14 && body.guardian_consent).then_some(now),
-            ..Consents::default()
-        },
-        under_14: body.under_14,
-    });
-    let session = NewSession {
-        id: RandomId::new(now, &mut rng),
-        device: body.device,
-    };
-    let identity = NewIdentity {
-        provider: proven.provider,
-        subject: &proven.subject,
-        guest_secret: None,
-        provider_token: None,
-    };
-    let sign_in = SignIn {
-        identity: &identity,
-        newcomer: newcomer.as_ref(),
-        session: &session,
-        terms: state.sessions.terms(),
-        challenge: proven.challenge.as_ref(),
-    };
-    let stamp = Stamp::random(&mut rng);
-    let entered = match state.members.sign_in(&sign_in, stamp, now).await? {
-        SignedIn::Entered(entered) => entered,
-        SignedIn::ChallengeUsed => return Err(Problem::new(Code::ChallengeUsed)),
-        SignedIn::Unknown => return Err(Problem::new(Code::GuardianConsentRequired)),
-        SignedIn::Banned(ban) => return Err(Problem::banned(ban.message, ban.ends_at)),
-        SignedIn::Leaving => {
-            return Err(Problem::unavailable("the account is being forgotten"));
+    let claim = match state.repeats.begin(&call, &mut rng).await? {
+        Attempt::First(claim) => claim,
+        Attempt::Repeated(outcome) => {
+            let (member, session) = outcome.current(&state.members, now).await?;
+            let entered = Entered {
+                member,
+                session,
+                created: outcome.created,
+            };
+            let (name, value) = REPLAYED;
+            return Ok(state
+                .reply(entered, now, &mut rng)
+                .await?
+                .header(name, value));
         }
     };
-    let member = entered.member.member.id;
-    state
-        .prover
-        .store_grant(&state.members, member, &proven, now, &mut rng)
+    let entered = state
+        .enter(&call.facts, call.body.0, claim.as_ref(), now, &mut rng)
         .await;
-    let tokens = state.sessions.pair(&entered.session, now, &mut rng).await?;
-    let created = entered.created;
-    let answer = SignedInAnswer {
-        tokens,
-        created,
-        member: MemberAnswer::read(&state.members, entered.member, now).await?,
-    };
-    let reply = match created {
-        true => Reply::created(answer),
-        false => Reply::ok(answer),
-    };
-    Ok(reply.cache_control("no-store"))
+    let entered = settle(claim, entered).await?;
+    state.reply(entered, now, &mut rng).await
+}
+
+impl State {
+    async fn enter(
+        &self,
+        facts: &Facts,
+        body: SignInBody,
+        claim: Option<&SignInClaim>,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Entered, Problem> {
+        let by_address = self.settings.per_address.per_minute("sign-ins-address");
+        let by_device = self.settings.per_device.per_hour("sign-ins-device");
+        let address = CountedBy::Address(facts.address);
+        let device = CountedBy::Device(body.device.key());
+        self.limits.check(address, by_address, now).await?;
+        self.limits.check(device, by_device, now).await?;
+        let claimed = Claimed {
+            provider: body.provider,
+            id_token: body.id_token,
+            access_token: body.access_token,
+            authorization_code: body.authorization_code,
+            challenge_id: body.challenge_id,
+            nonce: body.nonce,
+        };
+        let proven = self.prover.prove(&claimed, now).await?;
+        let may_join = !body.under_14 || body.guardian_consent;
+        let newcomer = may_join.then(|| Newcomer {
+            id: RandomId::new(now, rng),
+            locale: body.device.locale.clone(),
+            country: body.country,
+            consents: Consents {
+                guardian: (body.under_14 && body.guardian_consent).then_some(now),
+                ..Consents::default()
+            },
+            under_14: body.under_14,
+        });
+        let session = NewSession::on(RandomId::new(now, rng), body.device);
+        let identity = NewIdentity {
+            provider: proven.provider,
+            subject: &proven.subject,
+            guest_secret: None,
+            provider_token: None,
+            hashes: &proven.hashes,
+        };
+        let sign_in = SignIn {
+            identity: &identity,
+            newcomer: newcomer.as_ref(),
+            session: &session,
+            terms: self.sessions.terms(),
+            challenge: proven.challenge.as_ref(),
+        };
+        let stamp = Stamp::random(rng);
+        let signed_in = self
+            .members
+            .sign_in_with(&sign_in, stamp, now, |transaction, entered| match claim {
+                Some(claim) => claim.finish(entered, None, now, rng, transaction),
+                None => Ok(transaction),
+            })
+            .await?;
+        match signed_in {
+            SignedIn::Entered(entered) => {
+                let member = entered.member.member.id;
+                self.prover
+                    .store_grant(&self.members, member, &proven, now, rng)
+                    .await;
+                Ok(*entered)
+            }
+            SignedIn::ChallengeUsed => Err(Problem::new(Code::ChallengeUsed)),
+            SignedIn::Unknown => Err(Problem::new(Code::GuardianConsentRequired)),
+            SignedIn::Banned { ban, member } => {
+                Err(self.sessions.banned(member, &ban, now, rng).await?)
+            }
+        }
+    }
+
+    async fn reply(
+        &self,
+        entered: Entered,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Reply<reply::Json<SignedInAnswer>>, Problem> {
+        let tokens = self.sessions.pair(&entered.session, now, rng).await?;
+        let created = entered.created;
+        let answer = SignedInAnswer {
+            tokens,
+            created,
+            member: MemberAnswer::read(&self.members, entered.member, now).await?,
+        };
+        let reply = match created {
+            true => Reply::created(answer),
+            false => Reply::ok(answer),
+        };
+        Ok(reply.cache_control("no-store"))
+    }
 }

@@ -10,7 +10,7 @@ use domain::{
 };
 use kit::{
     Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
-    config::Variable, reply::Written,
+    config::Variable, middleware::Authority, reply::Written,
 };
 use liveops::{
     AUDIENCE_HEADERS, Asking, Caching, CachingSettings, EXPLAIN, Keeping, OperatorSettings,
@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use store::{
     Database,
-    edge::{SnapshotSettings, Watched},
+    edge::{SnapshotSettings, TokenSettings, Watched},
 };
 
 const NAME: &str = "banners";
@@ -34,13 +34,15 @@ const GET: Endpoint = Endpoint::new(
 .caller(Caller::PublicOrOperator(EXPLAIN))
 .headers(AUDIENCE_HEADERS)
 .answers(&[200, 304])
-.problems(&[Code::Unavailable]);
+.problems(&[Code::Unavailable])
+.takes_token();
 
 /// Every variable that the function reads.
 pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
     SnapshotSettings::VARIABLES,
+    TokenSettings::VARIABLES,
     CachingSettings::VARIABLES,
     ProfileSettings::VARIABLES,
     OperatorSettings::VARIABLES,
@@ -49,28 +51,38 @@ pub const VARIABLES: &[&[Variable]] = &[
 struct State {
     banners: Watched<Banners>,
     profiles: Profiles,
+    /// Verifies access tokens, where published rules look at the member.
+    authority: Arc<dyn Authority>,
     caching: Caching,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((snapshots, caching), (profiles, operators)), aws) =
+    let (runtime, (((snapshots, token), caching), (profiles, operators)), aws) =
         aws::start(vars, NAME, |vars| {
+            let published = Faults::both(SnapshotSettings::read(vars), TokenSettings::read(vars));
             Faults::both(
-                Faults::both(SnapshotSettings::read(vars), CachingSettings::read(vars)),
+                Faults::both(published, CachingSettings::read(vars)),
                 Faults::both(ProfileSettings::read(vars), OperatorSettings::read(vars)),
             )
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let published = snapshots.source(&aws);
+    let service_keys = operators.service_keys(&database);
+    let authority: Arc<dyn Authority> = Arc::new(
+        token
+            .authority(&database)
+            .with_service_keys(service_keys, runtime.clock.clone()),
+    );
     let state = Arc::new(State {
         banners: published.reader(Kind::Banners, Banners::load),
         profiles: profiles.profiles(&aws),
+        authority: Arc::clone(&authority),
         caching: Caching::from(&caching),
     });
-    Ok(kit::Api::new(NAME, runtime.clone())
+    Ok(kit::Api::new(NAME, runtime)
         .gate(published.gate())
-        .authority(operators.authority(&database, runtime.clock))
+        .authority(authority)
         .route(GET, &state, get)
         .build())
 }
@@ -93,7 +105,8 @@ async fn get(
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
     let visitor = Visitor::of(&call)?;
-    let asking = Asking::new(&visitor, &state.profiles, now);
+    let asking =
+        Asking::new(&visitor, &state.profiles, now).by_token(&*state.authority, &call.headers);
     let known = asking.known(&state.banners).await?;
     let banners = &known.snapshot.content;
     let selection = Selection {
@@ -105,9 +118,13 @@ async fn get(
         banners: banners.shown(&selection),
         explain: explained.then(|| banners.explain(&selection)),
     };
-    let keeping = Keeping::of(&visitor).nobody_if(explained || !known.complete);
+    let keeping =
+        Keeping::of(&visitor).nobody_if(explained || !known.complete || known.is_members());
     let boundary = banners.next_boundary(now);
-    state
-        .caching
-        .answer(&answer, &visitor, keeping, (now, boundary))
+    state.caching.varying_by_token_if(known.by_member).answer(
+        &answer,
+        &visitor,
+        keeping,
+        (now, boundary),
+    )
 }

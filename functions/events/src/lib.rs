@@ -23,7 +23,11 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::{Database, Events, Stamp, edge::SnapshotSettings, events::Outcome};
+use store::{
+    Database, Events, Stamp,
+    edge::{Calls, CountedBy, LimitSettings, Limits, SnapshotSettings},
+    events::Outcome,
+};
 
 use crate::published::Items;
 
@@ -43,6 +47,8 @@ kit::settings! {
     pub struct Settings {
         /// Where events are counted.
         marks_table: ResourceName = "MARKS_TABLE", example "madang-dev-marks";
+        /// Calls with events a minute from one address (IPv6: from one /64).
+        per_address: Calls = "EVENTS_LIMIT_ADDRESS_PER_MIN", default "600";
     }
 }
 
@@ -51,24 +57,30 @@ pub const VARIABLES: &[&[Variable]] = &[
     kit::runtime::Settings::VARIABLES,
     aws::Environment::VARIABLES,
     SnapshotSettings::VARIABLES,
+    LimitSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
 struct State {
     items: Items,
     events: Events,
+    limits: Limits,
+    per_address: Calls,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (snapshots, settings), aws) = aws::start(vars, NAME, |vars| {
-        Faults::both(SnapshotSettings::read(vars), Settings::read(vars))
+    let (runtime, (snapshots, (limits, settings)), aws) = aws::start(vars, NAME, |vars| {
+        let own = Faults::both(LimitSettings::read(vars), Settings::read(vars));
+        Faults::both(SnapshotSettings::read(vars), own)
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let published = snapshots.source(&aws);
     let state = Arc::new(State {
         items: Items::new(&published),
         events: Events::new(database.table(&settings.marks_table.0)),
+        limits: limits.limits(&database),
+        per_address: settings.per_address,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(published.gate())
@@ -113,6 +125,9 @@ async fn post(
     call: Call<Nothing, Nothing, extract::Json<Batch>>,
 ) -> Result<Reply<reply::Json<Taken>>, Problem> {
     let now = call.now();
+    let quota = state.per_address.per_minute("events-address");
+    let address = CountedBy::Address(call.facts.address);
+    state.limits.check(address, quota, now).await?;
     let device = call.device_id()?.as_ref().map(DeviceKey::of);
     let told = &call.body.0.events;
     let published = state.items.published(told, now).await?;

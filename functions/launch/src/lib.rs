@@ -118,7 +118,8 @@ async fn get(
 ) -> Result<Reply<Written<LaunchAnswer<'static>>>, Problem> {
     let explained = liveops::explained(&call, call.query.explain)?;
     let visitor = liveops::Visitor::of(&call)?;
-    let asking = liveops::Asking::new(&visitor, &state.profiles, call.now());
+    let asking = liveops::Asking::new(&visitor, &state.profiles, call.now())
+        .by_token(&*state.authority, &call.headers);
     // All parts at once take more than a future should have on the stack.
     let parts = Box::pin(state.parts(&asking, &call.headers, explained)).await;
     if parts.nothing_published() {

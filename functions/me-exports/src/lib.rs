@@ -11,7 +11,7 @@ use aws::Pace;
 use domain::{
     DeviceKey, Id, Instant, Localized, RandomId, ReadState,
     allocation::{StoredContentConfig, StoredProfile},
-    identity::{Provider, SessionDevice, SessionId, Subject},
+    identity::{ConsentEvent, DeviceInfo, Provider, SecurityEvent, SessionId, Subject},
 };
 use garde::Validate;
 use kit::{
@@ -21,7 +21,7 @@ use kit::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sessions::{MemberAnswer, gone, member_now};
+use sessions::{MemberAnswer, gone, member_for_own_data};
 use store::{
     Database,
     devices::Devices,
@@ -43,7 +43,8 @@ const POST: Endpoint = Endpoint::new(
 .caller(Caller::Member)
 .rate(Rate::Address)
 .answers(&[202])
-.problems(&[Code::MemberBanned, Code::Unavailable]);
+.problems(&[Code::Unavailable])
+.open_to_banned();
 const GET: Endpoint = Endpoint::new(
     Method::Get,
     "/v1/me/exports/{id}",
@@ -51,7 +52,8 @@ const GET: Endpoint = Endpoint::new(
     "The member's own data",
 )
 .caller(Caller::Member)
-.problems(&[Code::MemberBanned, Code::NotFound, Code::Unavailable]);
+.problems(&[Code::NotFound, Code::Unavailable])
+.open_to_banned();
 
 kit::settings! {
     /// What the function needs beside.
@@ -134,6 +136,10 @@ pub struct ExportDocument {
     devices: Vec<ExportedDevice>,
     /// Which notices they have read.
     notices_read: ExportedReading,
+    /// The history of their consents, the oldest first.
+    consent_history: Vec<ConsentEvent>,
+    /// Security events of their sessions, the oldest first.
+    security_events: Vec<SecurityEvent>,
 }
 
 /// Which notices a member has read.
@@ -167,7 +173,7 @@ pub struct ExportedIdentity {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExportedSession {
     id: SessionId,
-    device: SessionDevice,
+    device: DeviceInfo,
     created_at: Instant,
     last_seen_at: Instant,
 }
@@ -187,7 +193,7 @@ async fn post(
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Json<ExportAnswer>>, Problem> {
     let (now, export_id) = (call.now(), RandomId::new(call.now(), &mut call.rng()));
-    let member = member_now(&state.members, &call.principal, now)
+    let member = member_for_own_data(&state.members, &call.principal, now)
         .await?
         .member
         .id;
@@ -213,7 +219,7 @@ async fn get(
     call: Call<ExportPath, Nothing, Nothing>,
 ) -> Result<Reply<Json<ExportDocument>>, Problem> {
     let now = call.now();
-    let member = member_now(&state.members, &call.principal, now)
+    let member = member_for_own_data(&state.members, &call.principal, now)
         .await?
         .member
         .id;
@@ -262,6 +268,8 @@ async fn get(
             until: watermark,
             ids: ids.into_iter().collect(),
         },
+        consent_history: document.consent_history,
+        security_events: document.security_events,
         member: MemberAnswer::new(document.member, &document.identities, now),
     }))
 }

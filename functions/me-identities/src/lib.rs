@@ -11,10 +11,10 @@ use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
 use kit::{Caller, Code, Endpoint, Faults, Function, Method, Vars, config::Variable};
-use sessions::{Prover, SessionSettings, Sessions, WithdrawalSettings};
+use sessions::{Prover, ReauthenticationSettings, SessionSettings, Sessions, WithdrawalSettings};
 use store::{
     Database,
-    edge::{self, IssuerSettings, SnapshotSettings, TokenSettings},
+    edge::{self, Calls, IssuerSettings, LimitSettings, Limits, SnapshotSettings, TokenSettings},
     members::Members,
 };
 use upstream::{
@@ -38,6 +38,7 @@ const LINK: Endpoint = Endpoint::new(
     Code::TokenNonce,
     Code::ChallengeUsed,
     Code::MemberBanned,
+    Code::ReauthenticationRequired,
     Code::IdentityInUse,
     Code::ProviderAlreadyLinked,
     Code::ProviderDisabled,
@@ -67,6 +68,7 @@ const UNLINK: Endpoint = Endpoint::new(
 .answers(&[204])
 .problems(&[
     Code::MemberBanned,
+    Code::ReauthenticationRequired,
     Code::NotFound,
     Code::LastIdentity,
     Code::Unavailable,
@@ -83,7 +85,20 @@ pub const VARIABLES: &[&[Variable]] = &[
     IssuerSettings::VARIABLES,
     ProviderSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
+    ReauthenticationSettings::VARIABLES,
+    LimitSettings::VARIABLES,
+    Settings::VARIABLES,
 ];
+
+kit::settings! {
+    /// How often identities are linked.
+    pub struct Settings {
+        /// Attempts to link an identity an hour from one address (IPv6: from one /64).
+        per_address: Calls = "LINK_LIMIT_ADDRESS_PER_HOUR", default "60";
+        /// Attempts of one member to link an identity an hour.
+        per_member: Calls = "LINK_LIMIT_MEMBER_PER_HOUR", default "20";
+    }
+}
 
 struct State {
     members: Members,
@@ -91,17 +106,26 @@ struct State {
     providers: Providers,
     prover: Prover,
     grace: Duration,
+    reauthentication: ReauthenticationSettings,
+    limits: Limits,
+    settings: Settings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), ((token, issuer), (provider, settings))), aws, gate) =
-        edge::start_gated(vars, NAME, |vars| {
-            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            let own = Faults::both(ProviderSettings::read(vars), WithdrawalSettings::read(vars));
-            Faults::both(sessions, Faults::both(tokens, own))
-        })?;
+    let (
+        runtime,
+        (((secrets, session), ((token, issuer), (provider, settings))), (limits, own)),
+        aws,
+        gate,
+    ) = edge::start_gated(vars, NAME, |vars| {
+        let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+        let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+        let links = Faults::both(ProviderSettings::read(vars), WithdrawalSettings::read(vars));
+        let own = Faults::both(ReauthenticationSettings::read(vars), Settings::read(vars));
+        let own = Faults::both(LimitSettings::read(vars), own);
+        Faults::both(Faults::both(sessions, Faults::both(tokens, links)), own)
+    })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let sessions = Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database);
@@ -111,6 +135,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         sessions,
         providers,
         grace: settings.grace.0,
+        reauthentication: own.0,
+        limits: limits.limits(&database),
+        settings: own.1,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)

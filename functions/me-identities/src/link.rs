@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::identity::{MemberId, Provider, SessionDevice};
+use domain::{
+    Instant,
+    identity::{MemberId, Provider, SessionDevice, SessionId},
+};
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use rand::RngExt;
@@ -13,6 +16,7 @@ use serde_json::{Map, Value, json};
 use sessions::{Claimed, MemberAnswer, member_now};
 use store::{
     Stamp,
+    edge::CountedBy,
     members::{Linking, NewIdentity, Ticket},
 };
 
@@ -56,6 +60,8 @@ pub(crate) async fn post(
         .await?
         .member
         .id;
+    let recent = state.count_and_look(&call, member, now).await?;
+    let (_, session) = call.principal.member()?;
     let body = call.body.0;
     let claimed = Claimed {
         provider: body.provider,
@@ -71,7 +77,18 @@ pub(crate) async fn post(
         subject: &proven.subject,
         guest_secret: None,
         provider_token: None,
+        hashes: &proven.hashes,
     };
+    // One's own identity may be proved at any time: that is how a member signs in again.
+    let owner = match recent {
+        true => None,
+        false => Some(state.members.owner(proven.provider, &proven.subject)),
+    };
+    if let Some(owner) = owner
+        && owner.await? != Some(member)
+    {
+        return Err(state.reauthentication.refusal());
+    }
     let (challenge, stamp) = (proven.challenge.as_ref(), Stamp::random(&mut rng));
     let linking = state
         .members
@@ -89,12 +106,14 @@ pub(crate) async fn post(
             Ok(Reply::created(member))
         }
         Linking::AlreadyYours(record) => {
+            state.authenticated(member, session, now).await?;
             let member = MemberAnswer::read(&state.members, record, now).await?;
             Ok(Reply::ok(member))
         }
         Linking::OtherOfProvider => Err(Problem::new(Code::ProviderAlreadyLinked)),
         Linking::ChallengeUsed => Err(Problem::new(Code::ChallengeUsed)),
         Linking::NotThere => Err(Problem::new(Code::TokenInvalid)),
+        Linking::Banned(ban) => Err(Problem::banned(ban.message, ban.ends_at)),
         Linking::TakenBy(other) => {
             let ticket = URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>());
             let challenge = proven.challenge.as_ref();
@@ -108,6 +127,41 @@ pub(crate) async fn post(
 }
 
 impl State {
+    /// Counts the attempt, and returns whether the member signed in recently.
+    async fn count_and_look<P, Q, B>(
+        &self,
+        call: &Call<P, Q, B>,
+        member: MemberId,
+        now: Instant,
+    ) -> Result<bool, Problem> {
+        let per_address = self.settings.per_address.per_hour("links-address");
+        let per_member = self.settings.per_member.per_hour("links-member");
+        let address = CountedBy::Address(call.facts.address);
+        let name = member.to_string();
+        self.limits.check(address, per_address, now).await?;
+        let by_member = CountedBy::Name(&name);
+        self.limits.check(by_member, per_member, now).await?;
+        let (_, session) = call.principal.member()?;
+        let session = self.members.live_session(member, session).await?;
+        Ok(session.is_some_and(|session| self.reauthentication.is_recent(&session, now)))
+    }
+
+    /// Stores that the member proved who they are.
+    async fn authenticated(
+        &self,
+        member: MemberId,
+        session: SessionId,
+        now: Instant,
+    ) -> Result<(), Problem> {
+        let noted = self.members.note_authentication(member, session, now).await;
+        match noted {
+            Err(error) if error.is_conflict() => {
+                Err(Problem::new(Code::TokenInvalid).detail("the session is over"))
+            }
+            noted => Ok(noted?),
+        }
+    }
+
     /// The refusal that carries a ticket.
     async fn in_use(
         &self,

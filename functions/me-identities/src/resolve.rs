@@ -60,9 +60,11 @@ pub(crate) async fn post(
     if let Some(refused) = refusal(&record.member, now) {
         return Err(refused);
     }
+    let session = session.ok_or_else(over)?;
     let session = NewSession {
         id: RandomId::new(now, &mut rng),
-        device: session.ok_or_else(over)?.device,
+        device_key: session.device_key,
+        device: session.device,
     };
     let ResolveBody {
         link_ticket,

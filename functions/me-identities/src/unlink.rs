@@ -33,6 +33,10 @@ pub(crate) async fn delete(
         .await?
         .member
         .id;
+    state
+        .reauthentication
+        .require(&state.members, &call.principal, now)
+        .await?;
     let unlinking = state
         .members
         .unlink(member, call.path.provider, stamp, now, Ok)
@@ -49,6 +53,7 @@ pub(crate) async fn delete(
             }
             Ok(Reply::no_content())
         }
+        Unlinking::Banned => Err(Problem::new(Code::MemberBanned)),
         Unlinking::LastIdentity => Err(Problem::new(Code::LastIdentity)),
         Unlinking::NotThere => Err(Problem::new(Code::NotFound)),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws::Pace;
 use domain::{
     Instant,
-    identity::{Session, SessionDevice, SessionId},
+    identity::{DeviceInfo, Session, SessionId},
 };
 use garde::Validate;
 use kit::{
@@ -31,7 +31,7 @@ const GET: Endpoint = Endpoint::new(
     "Where the member is signed in",
 )
 .caller(Caller::Member)
-.problems(&[Code::MemberBanned, Code::Unavailable]);
+.problems(&[Code::MemberBanned, Code::InvalidCursor, Code::Unavailable]);
 const DELETE: Endpoint = Endpoint::new(
     Method::Delete,
     "/v1/me/sessions/{session_id}",
@@ -63,11 +63,29 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .build())
 }
 
-/// A member's sessions, the newest first.
+/// The most sessions of a page, and as many as a page has where nothing is said.
+const MOST: usize = 100;
+
+/// Which page.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+pub struct SessionQuery {
+    /// The cursor that the page before ended with.
+    #[garde(inner(length(bytes, max = 512)))]
+    cursor: Option<String>,
+    /// The most sessions of the page, 1 to 100; 100 by default.
+    #[garde(range(min = 1, max = MOST))]
+    limit: Option<usize>,
+}
+
+/// One page of a member's sessions, the newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SessionList {
     /// The sessions.
     sessions: Vec<SessionAnswer>,
+    /// Cursor for the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 /// A session, as its member sees it.
@@ -76,8 +94,8 @@ pub struct SessionList {
 pub struct SessionAnswer {
     /// Its id.
     id: SessionId,
-    /// On which device.
-    device: SessionDevice,
+    /// What the app reported about the device. The device's id is not stored.
+    device: DeviceInfo,
     /// When it was signed in to.
     created_at: Instant,
     /// When its tokens were refreshed last.
@@ -97,7 +115,7 @@ pub struct SessionPath {
 
 async fn list(
     members: Arc<Members>,
-    call: Call<Nothing, Nothing, Nothing>,
+    call: Call<Nothing, SessionQuery, Nothing>,
 ) -> Result<Reply<reply::Json<SessionList>>, Problem> {
     let now = call.now();
     let (member, own) = call.principal.member()?;
@@ -109,9 +127,12 @@ async fn list(
         created_at: session.created_at,
         last_seen_at: session.rotated_at,
     };
-    let sessions = members.sessions(member, now).await?;
+    let cursor = call.query.cursor.as_deref();
+    let limit = call.query.limit.unwrap_or(MOST);
+    let page = members.sessions_page(member, cursor, limit, now).await?;
     Ok(Reply::ok(SessionList {
-        sessions: sessions.into_iter().map(told).collect(),
+        sessions: page.items.into_iter().map(told).collect(),
+        next_cursor: page.next_cursor,
     }))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{
     Instant,
-    identity::{Consents, Marketing, TermsAgreed},
+    identity::{Consents, MarketingChange, TermsAgreed},
 };
 use garde::Validate;
 use kit::{Call, Nothing, Problem, Reply, extract, reply::Json};
@@ -64,20 +64,13 @@ pub(crate) struct ToldOfOffers {
     night: bool,
 }
 
-impl MarketingConsent {
-    /// What is kept after it. What was agreed to before keeps its date.
-    pub(crate) fn over(self, before: Option<Marketing>, now: Instant) -> Option<Marketing> {
-        let night_before = before.and_then(|before| before.night);
-        let (agreed, night) = match self {
-            Self::ByDay(agreed) => (agreed, night_before),
-            Self::Told(ToldOfOffers { agreed, night }) => {
-                (agreed, night.then(|| night_before.unwrap_or(now)))
-            }
+impl From<MarketingConsent> for MarketingChange {
+    fn from(consent: MarketingConsent) -> Self {
+        let (agreed, night) = match consent {
+            MarketingConsent::ByDay(agreed) => (agreed, None),
+            MarketingConsent::Told(ToldOfOffers { agreed, night }) => (agreed, Some(night)),
         };
-        agreed.then(|| Marketing {
-            at: before.map_or(now, |before| before.at),
-            night,
-        })
+        Self { agreed, night }
     }
 }
 
@@ -90,7 +83,7 @@ pub(crate) async fn post(
     let body = call.body.0;
     let agreed = state
         .members
-        .agree(member, |consents| body.apply(consents, now), stamp)
+        .agree(member, |consents| body.apply(consents, now), stamp, now)
         .await?;
     let record = agreed.ok_or_else(gone)?;
     Ok(Reply::ok(record.member.consents))
@@ -101,7 +94,7 @@ impl ConsentsBody {
         agree(&mut to.terms, self.terms.as_ref(), now);
         agree(&mut to.privacy, self.privacy.as_ref(), now);
         if let Some(marketing) = self.marketing {
-            to.marketing = marketing.over(to.marketing, now);
+            to.marketing = MarketingChange::from(marketing).applied_to(to.marketing, now);
         }
         if self.guardian {
             to.guardian.get_or_insert(now);
@@ -124,6 +117,8 @@ fn agree(to: &mut Option<TermsAgreed>, consent: Option<&TermsConsent>, at: Insta
 
 #[cfg(test)]
 mod tests {
+    use domain::identity::Marketing;
+
     use super::*;
 
     const EARLIER: Instant = Instant::from_seconds(1_000);
@@ -151,7 +146,8 @@ mod tests {
             (both, MarketingConsent::ByDay(false), None),
             (both, told(false, true), None),
         ] {
-            assert_eq!(consent.over(before, NOW), after, "{before:?} {consent:?}");
+            let changed = MarketingChange::from(consent).applied_to(before, NOW);
+            assert_eq!(changed, after, "{before:?} {consent:?}");
         }
     }
 }

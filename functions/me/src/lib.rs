@@ -14,7 +14,7 @@ use domain::{content::Kind, identity::NicknameRules};
 use kit::{
     Call, Caller, Code, Endpoint, Faults, Function, Method, Problem, Rate, Vars, config::Variable,
 };
-use sessions::{WithdrawalSettings, member_now};
+use sessions::{ReauthenticationSettings, WithdrawalSettings, member_now};
 use store::{
     Database,
     edge::{SnapshotSettings, TokenSettings, Watched},
@@ -71,7 +71,8 @@ const WITHDRAW: Endpoint = Endpoint::new(
 )
 .caller(Caller::Member)
 .answers(&[202])
-.problems(&[Code::MemberBanned, Code::Unavailable]);
+.problems(&[Code::ReauthenticationRequired, Code::Unavailable])
+.open_to_banned();
 const STAY: Endpoint = Endpoint::new(
     Method::Delete,
     "/v1/me/withdrawal",
@@ -81,11 +82,11 @@ const STAY: Endpoint = Endpoint::new(
 .caller(Caller::Member)
 .answers(&[204])
 .problems(&[
-    Code::MemberBanned,
     Code::LastIdentity,
     Code::WithdrawalNotPending,
     Code::Unavailable,
-]);
+])
+.open_to_banned();
 
 /// Every variable that the function reads.
 pub const VARIABLES: &[&[Variable]] = &[
@@ -94,26 +95,34 @@ pub const VARIABLES: &[&[Variable]] = &[
     SnapshotSettings::VARIABLES,
     TokenSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
+    ReauthenticationSettings::VARIABLES,
 ];
 
 struct State {
     members: Members,
     nickname_rules: Watched<NicknameRules>,
     grace: Duration,
+    reauthentication: ReauthenticationSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (snapshots, (token, settings)), aws) = aws::start(vars, NAME, |vars| {
-        let own = Faults::both(TokenSettings::read(vars), WithdrawalSettings::read(vars));
-        Faults::both(SnapshotSettings::read(vars), own)
-    })?;
+    let (runtime, (snapshots, (token, (settings, reauthentication))), aws) =
+        aws::start(vars, NAME, |vars| {
+            let own = Faults::both(
+                WithdrawalSettings::read(vars),
+                ReauthenticationSettings::read(vars),
+            );
+            let own = Faults::both(TokenSettings::read(vars), own);
+            Faults::both(SnapshotSettings::read(vars), own)
+        })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let published = snapshots.source(&aws);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
         nickname_rules: published.reader(Kind::NicknameRules, NicknameRules::load),
         grace: settings.grace.0,
+        reauthentication,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(published.gate())

@@ -1,17 +1,16 @@
 //! `GET · PATCH /v1/me`.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use domain::{
-    Country, Fault, FaultCode, Instant, Locale,
-    identity::{Marketing, Nickname, NicknameFault},
-    targeting::Attributes,
+    BadText, Country, Fault, FaultCode, Instant, Locale, ReportedValue,
+    identity::{MarketingChange, Nickname, NicknameFault},
+    targeting::AttributesPatch,
 };
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, precondition::Precondition, reply::Json};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use sessions::{MemberAnswer, gone};
 use store::{
     Stamp,
@@ -37,22 +36,24 @@ pub(crate) struct MemberPatch {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<String>")]
     nickname: Option<Option<String>>,
-    /// The language they read.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<Locale>")]
+    /// The language that they read, as a tag in any spelling (`ko-KR`, `zh_TW_#Hant`). One that cannot be
+    /// read is refused.
+    #[serde(default, deserialize_with = "given_reported")]
+    #[schemars(with = "Option<String>")]
     locale: Option<Option<Locale>>,
-    /// Where they are at home.
-    #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<Country>")]
+    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read is refused.
+    #[serde(default, deserialize_with = "given_reported")]
+    #[schemars(with = "Option<String>")]
     country: Option<Option<Country>>,
     /// Whether they want to be told of offers.
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<MarketingConsent>")]
     marketing_consent: Option<Option<MarketingConsent>>,
-    /// What the app knows of them beside; merged name by name.
+    /// Free attributes, merged name by name: at most 100, and 16,384 bytes of JSON in sum.
     #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<Map<String, Value>>")]
-    attributes: Option<Option<Map<String, Value>>>,
+    #[schemars(with = "Option<AttributesPatch>")]
+    attributes: Option<Option<AttributesPatch>>,
 }
 
 /// What is there, be it `null`.
@@ -64,22 +65,31 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
+/// What is there, be it `null`, in any spelling that is in use.
+fn given_reported<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: ReportedValue + FromStr<Err = BadText>,
+{
+    let read = |text: String| T::reported(&text).map_or_else(|| text.parse(), Ok);
+    let value = Option::<String>::deserialize(deserializer)?.map(read);
+    value.transpose().map(Some).map_err(D::Error::custom)
+}
+
 pub(crate) async fn patch(
     state: Arc<State>,
     call: Call<Nothing, Nothing, extract::Json<MemberPatch>>,
 ) -> Result<Reply<Json<MemberAnswer>>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
-    let precondition = Precondition::of(&call.headers)?;
+    let precondition = Precondition::of_version(&call.headers)?;
     let record = state.member(&call).await?;
     let version = record.member.version;
-    let holds = match precondition {
-        Precondition::Present => true,
-        Precondition::Absent => false,
-        Precondition::OneOf(tags) => tags.contains(&version.to_string()),
+    // `*` holds of every version, so that nothing that others change at the same time is in the way.
+    let expected = match precondition {
+        Precondition::Present => None,
+        Precondition::OneOf(tags) if tags.contains(&version.to_string()) => Some(version),
+        Precondition::Absent | Precondition::OneOf(_) => return Err(conflict(version)),
     };
-    if !holds {
-        return Err(conflict(version));
-    }
     let nickname = match &call.body.0.nickname {
         // What they are called already is theirs, whatever rules came since.
         Some(Some(text)) if record.nickname.as_ref() == Some(text) => None,
@@ -90,13 +100,13 @@ pub(crate) async fn patch(
         Some(None) => Some(None),
         None => None,
     };
-    let change = change(call.body.0, nickname, &record, now)?;
+    let change = change(call.body.0, nickname);
     if change == ProfileChange::default() {
         return told(&state, record, now).await;
     }
     let updated = state
         .members
-        .update(record.member.id, version, &change, stamp, now)
+        .update(record.member.id, expected, &change, stamp, now)
         .await?;
     match updated {
         Updating::Updated(record) => told(&state, record, now).await,
@@ -104,6 +114,14 @@ pub(crate) async fn patch(
         Updating::NicknameTooSoon(until) => Err(Problem::new(Code::NicknameChangeTooSoon)
             .detail(format!("the nickname can be changed from {until}"))),
         Updating::NicknameTaken => Err(Problem::new(Code::NicknameTaken)),
+        Updating::AttributesRefused(Fault {
+            pointer,
+            code,
+            message,
+        }) => {
+            let fault = Fault::new(format_args!("/attributes{pointer}"), code, message);
+            Err(Problem::new(Code::ValidationFailed).errors(vec![fault]))
+        }
         Updating::NotThere => Err(gone()),
     }
 }
@@ -122,50 +140,26 @@ fn conflict(version: u64) -> Problem {
     Problem::new(Code::VersionConflict).detail(format!("the member is of version {version}"))
 }
 
-fn change(
-    patch: MemberPatch,
-    nickname: Option<Option<Nickname>>,
-    record: &MemberRecord,
-    now: Instant,
-) -> Result<ProfileChange, Problem> {
-    let before = record.member.consents.marketing;
-    let marketing = |consent: Option<MarketingConsent>| -> Option<Marketing> {
-        consent.and_then(|consent| consent.over(before, now))
-    };
-    let attributes = match patch.attributes {
-        None => None,
-        Some(None) => Some(Attributes::default()),
-        Some(Some(patch)) => Some(merged(&record.member.attributes, patch)?),
-    };
-    Ok(ProfileChange {
+fn change(patch: MemberPatch, nickname: Option<Option<Nickname>>) -> ProfileChange {
+    let marketing = patch.marketing_consent;
+    ProfileChange {
         nickname,
         locale: patch.locale,
         country: patch.country,
-        marketing: patch.marketing_consent.map(marketing),
-        attributes,
-    })
+        marketing: marketing.map(|consent| consent.map_or(NO_MARKETING, Into::into)),
+        attributes: patch.attributes,
+    }
 }
+
+/// What `null` says of marketing messages.
+const NO_MARKETING: MarketingChange = MarketingChange {
+    agreed: false,
+    night: None,
+};
 
 fn refused(fault: NicknameFault) -> Problem {
     let reason = Fault::new("/nickname", FaultCode::Invalid, fault.message());
     Problem::new(Code::NicknameInvalid)
         .detail(format!("{}: {}", fault.as_str(), fault.message()))
         .errors(vec![reason])
-}
-
-fn merged(before: &Attributes, patch: Map<String, Value>) -> Result<Attributes, Problem> {
-    let before = serde_json::to_value(before).map_err(|e| Problem::internal(&e))?;
-    let Value::Object(mut merged) = before else {
-        return Ok(Attributes::default());
-    };
-    for (name, value) in patch {
-        match value {
-            Value::Null => drop(merged.remove(&name)),
-            value => drop(merged.insert(name, value)),
-        }
-    }
-    serde_json::from_value(merged.into()).map_err(|error| {
-        let fault = Fault::new("/attributes", FaultCode::Invalid, error);
-        Problem::new(Code::ValidationFailed).errors(vec![fault])
-    })
 }

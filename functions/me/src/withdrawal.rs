@@ -6,7 +6,7 @@ use kit::{
     Call, Code, Nothing, Problem, Reply,
     reply::{Empty, Json},
 };
-use sessions::{WithdrawalAnswer, gone};
+use sessions::{WithdrawalAnswer, gone, member_for_own_data};
 use store::{
     Stamp,
     members::{Cancelling, Withdrawing},
@@ -19,14 +19,21 @@ pub(crate) async fn begin(
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Json<WithdrawalAnswer>>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
-    let member = state.member(&call).await?.member.id;
+    let member = member_for_own_data(&state.members, &call.principal, now)
+        .await?
+        .member
+        .id;
+    state
+        .reauthentication
+        .require(&state.members, &call.principal, now)
+        .await?;
     let withdrawing = state
         .members
         .withdraw(member, state.grace, stamp, now, Ok)
         .await?
         .ok_or_else(gone)?;
     let (Withdrawing::Begun(record) | Withdrawing::Pending(record)) = withdrawing;
-    let answer = WithdrawalAnswer::of(&record, now).ok_or_else(gone)?;
+    let answer = WithdrawalAnswer::of(&record).ok_or_else(gone)?;
     Ok(Reply::accepted(answer))
 }
 
@@ -35,7 +42,10 @@ pub(crate) async fn cancel(
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Empty>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
-    let member = state.member(&call).await?.member.id;
+    let member = member_for_own_data(&state.members, &call.principal, now)
+        .await?
+        .member
+        .id;
     let cancelling = state
         .members
         .cancel_withdrawal(member, stamp, now, Ok)

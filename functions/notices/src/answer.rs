@@ -28,14 +28,14 @@ pub(crate) struct Summary<'s> {
 impl<'s> Summary<'s> {
     pub(crate) fn new(
         notice: &'s PublishedNotice,
-        locale: Option<&Locale>,
+        languages: &[Locale],
         read: Option<&ReadState>,
     ) -> Self {
         Self {
             id: &notice.id,
             category: notice.category.as_ref(),
             pinned: notice.pinned,
-            title: notice.title.choose(locale),
+            title: notice.title.choose(languages),
             starts_at: notice.starts_at,
             ends_at: notice.ends_at,
             read: read.map(|read| read.is_read(&notice.id, notice.starts_at)),

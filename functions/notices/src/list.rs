@@ -43,12 +43,12 @@ pub(crate) async fn get(
         None => None,
     };
     let visitor = Visitor::of(&call)?;
-    let asking = Asking::new(&visitor, &state.profiles, now);
+    let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let seen = state.seen(&asking, &call.principal).await?;
     let (notices, audience) = (&seen.known.snapshot.content, seen.known.audience());
     let limit = call.query.limit.unwrap_or(PAGE).into();
     let (page, next) = notices.page(&audience, now, after.as_ref(), limit);
-    let summary = |notice| Summary::new(notice, visitor.locale(), seen.read.as_ref());
+    let summary = |notice| Summary::new(notice, visitor.languages(), seen.read.as_ref());
     let answer = NoticesAnswer {
         notices: page.into_iter().map(summary).collect(),
         next_cursor: next.map(|cursor| cursor.to_string()),

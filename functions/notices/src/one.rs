@@ -34,7 +34,7 @@ pub(crate) async fn get(
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
     let visitor = Visitor::of(&call)?;
-    let asking = Asking::new(&visitor, &state.profiles, now);
+    let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let id = &call.path.id;
     let mut seen = state.seen(&asking, &call.principal).await?;
     if !seen.known.snapshot.content.contains(id)
@@ -51,8 +51,8 @@ pub(crate) async fn get(
     };
     let (notice, explain) = found.ok_or_else(|| Problem::new(Code::NotFound))?;
     let answer = NoticeAnswer {
-        summary: Summary::new(notice, visitor.locale(), seen.read.as_ref()),
-        body: notice.body.choose(visitor.locale()),
+        summary: Summary::new(notice, visitor.languages(), seen.read.as_ref()),
+        body: notice.body.choose(visitor.languages()),
         link: notice.link.as_ref(),
         explain,
     };

@@ -86,7 +86,7 @@ pub(crate) async fn count(
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
     let visitor = Visitor::of(&call)?;
-    let asking = Asking::new(&visitor, &state.profiles, now);
+    let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let seen = state.seen(&asking, &call.principal).await?;
     let is_member = matches!(call.principal, Principal::Member { .. });
     // A count that is not known is no count: an app keeps the one that it has.

@@ -231,9 +231,12 @@ impl State {
         }
         let with = |transaction| self.members.act_once(transaction, seen, now);
         let identity = (event.provider, &event.subject);
-        let unlinking = self.members.unlink_ended(member, identity, stamp, with);
+        let unlinking = self
+            .members
+            .unlink_ended(member, identity, stamp, now, with);
         match (unlinking.await?, reaction) {
             (Unlinking::Unlinked { .. } | Unlinking::NotThere, _) => Ok(()),
+            (Unlinking::Banned, _) => self.members.dismiss_event(seen, now).await,
             (Unlinking::LastIdentity, Reaction::Withdraw) => {
                 let withdrawing = self.members.withdraw(member, self.grace, stamp, now, with);
                 match withdrawing.await? {

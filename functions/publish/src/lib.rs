@@ -71,6 +71,7 @@ enum Event {
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     live: u32,
+    valid: u32,
     failed: u32,
 }
 
@@ -81,6 +82,7 @@ impl Summary {
         } = publication;
         match publication.state {
             State::Live => self.live += 1,
+            State::Valid => self.valid += 1,
             State::Running | State::Failed => self.failed += 1,
         }
         let faults = publication.faults.len();
@@ -133,6 +135,7 @@ mod tests {
         Publication {
             id,
             kind,
+            goal: store::published::Goal::Publish,
             origin: store::published::Origin::Drafts,
             note: String::new(),
             author: String::new(),

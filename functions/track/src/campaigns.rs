@@ -8,7 +8,7 @@ use std::{
 };
 
 use domain::{
-    ClickUrl, Id, Instant,
+    ClickUrl, Instant,
     allocation::Snapshot,
     caps::{Charge, Shown, charges},
     content::{Kind, campaigns::ConversionsAfter},
@@ -16,11 +16,12 @@ use domain::{
     tracking::Token,
 };
 use kit::Problem;
-use serde_json::Value;
+use serde::Deserialize;
 use store::{
     StoreError,
     edge::{SnapshotSource, Watched},
     marks::Names,
+    published::SourceItem,
 };
 use tokio::time;
 
@@ -109,12 +110,11 @@ impl Campaigns {
     async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<ClickUrl>, StoreError> {
         for version in (from.saturating_sub(LOOK_BACK)..from).rev() {
             let items = self.source.items(Kind::Campaigns, version).await?;
-            let found = items
-                .unwrap_or_default()
-                .into_iter()
-                .find_map(|item| url_of(item, campaign));
-            if found.is_some() {
-                return Ok(found);
+            for item in items.unwrap_or_default().items() {
+                let item = item.map_err(|error| StoreError::unreadable("a source", &error))?;
+                if let Some(url) = url_of(&item, campaign) {
+                    return Ok(Some(url));
+                }
             }
         }
         Ok(None)
@@ -155,7 +155,15 @@ impl Known {
     }
 }
 
-fn url_of((id, item): (Id, Value), campaign: u64) -> Option<ClickUrl> {
-    let url = item.get("click_url")?.as_str()?;
-    (key_of(id.as_str()) == campaign).then(|| url.parse().ok())?
+/// Returns the click URL of an item if it is the campaign with this key.
+fn url_of(item: &SourceItem, campaign: u64) -> Option<ClickUrl> {
+    #[derive(Deserialize)]
+    struct Clicked {
+        click_url: ClickUrl,
+    }
+    if key_of(item.id.as_str()) != campaign {
+        return None;
+    }
+    let clicked: Clicked = serde_json::from_str(item.json.get()).ok()?;
+    Some(clicked.click_url)
 }

@@ -15,10 +15,10 @@ use kit::{
     Code, Endpoint, Faults, Function, Method, Vars,
     config::{Stage, Variable},
 };
-use sessions::{Prover, SessionSettings, WithdrawalSettings};
+use sessions::{GuestSecretSettings, Prover, SessionSettings, WithdrawalSettings};
 use store::{
     Database,
-    edge::{self, SnapshotSettings, TokenSettings},
+    edge::{self, Calls, LimitSettings, Limits, SnapshotSettings, TokenSettings},
     members::Members,
 };
 use upstream::{SecretSettings, providers::ProviderSettings};
@@ -58,7 +58,6 @@ const WITHDRAW: Endpoint = Endpoint::new(
     Code::TokenIssuer,
     Code::TokenNonce,
     Code::ChallengeUsed,
-    Code::MemberBanned,
     Code::NotFound,
     Code::ProviderDisabled,
     Code::Unavailable,
@@ -73,6 +72,8 @@ kit::settings! {
         app_name: Option<StoreName> = "APP_NAME", example "Madang";
         /// The developer's name as in the stores, which the page names. Required in the stage prd.
         developer_name: Option<StoreName> = "DEVELOPER_NAME", example "Madang Inc.";
+        /// Withdrawals by proof an hour from one address (IPv6: from one /64).
+        per_address: Calls = "WITHDRAWAL_LIMIT_ADDRESS_PER_HOUR", default "20";
     }
 }
 
@@ -86,6 +87,8 @@ pub const VARIABLES: &[&[Variable]] = &[
     TokenSettings::VARIABLES,
     ProviderSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
+    LimitSettings::VARIABLES,
+    GuestSecretSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
@@ -96,17 +99,26 @@ struct State {
     contact: Contact,
     app_name: StoreName,
     developer_name: StoreName,
+    limits: Limits,
+    per_address: Calls,
+    secrets: GuestSecretSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, session), (token, (provider, (withdrawal, settings)))), aws, gate) =
-        edge::start_gated(vars, NAME, |vars| {
-            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-            let own = Faults::both(WithdrawalSettings::read(vars), Settings::read(vars));
-            let own = Faults::both(ProviderSettings::read(vars), own);
-            Faults::both(sessions, Faults::both(TokenSettings::read(vars), own))
-        })?;
+    let (
+        runtime,
+        (((secrets, session), (token, (provider, (withdrawal, settings)))), (limits, guests)),
+        aws,
+        gate,
+    ) = edge::start_gated(vars, NAME, |vars| {
+        let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+        let own = Faults::both(WithdrawalSettings::read(vars), Settings::read(vars));
+        let own = Faults::both(ProviderSettings::read(vars), own);
+        let limits = Faults::both(LimitSettings::read(vars), GuestSecretSettings::read(vars));
+        let proofs = Faults::both(sessions, Faults::both(TokenSettings::read(vars), own));
+        Faults::both(proofs, limits)
+    })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let (app_name, developer_name) = settings.of_the_app(runtime.settings.stage)?;
     let database = Database::connect(&aws, Pace::NORMAL);
@@ -117,6 +129,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         contact: settings.contact,
         app_name,
         developer_name,
+        limits: limits.limits(&database),
+        per_address: settings.per_address,
+        secrets: guests,
     });
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)

@@ -111,7 +111,7 @@ pub(crate) async fn get(
     state: Arc<State>,
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Raw>, Problem> {
-    let language = Language::of(call.facts.locale.as_ref().map(domain::Locale::as_str));
+    let language = Language::of(call.facts.languages.first().map(domain::Locale::as_str));
     let body = Raw {
         media_type: "text/html; charset=utf-8",
         bytes: Cow::Owned(write(language, &state).into_bytes()),

@@ -13,8 +13,8 @@ use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sessions::{Claimed, WithdrawalAnswer, refusal};
-use store::{Stamp, members::Withdrawing};
+use sessions::{Claimed, WithdrawalAnswer};
+use store::{Stamp, edge::CountedBy, members::Withdrawing};
 
 use crate::State;
 
@@ -49,9 +49,12 @@ pub(crate) async fn post(
     call: Call<Nothing, Nothing, extract::Json<WithdrawalBody>>,
 ) -> Result<Reply<Json<WithdrawalAnswer>>, Problem> {
     let (now, mut rng) = (call.now(), call.rng());
+    let quota = state.per_address.per_hour("withdrawals-address");
+    let address = CountedBy::Address(call.facts.address);
+    state.limits.check(address, quota, now).await?;
     let body = call.body.0;
     let (provider, subject, challenge) = match body.provider {
-        Provider::Guest => (Provider::Guest, state.guest(body).await?, None),
+        Provider::Guest => (Provider::Guest, state.guest(body, now).await?, None),
         provider => {
             let claimed = claimed(provider, body);
             let proven = state.prover.prove(&claimed, now).await?;
@@ -60,26 +63,27 @@ pub(crate) async fn post(
     };
     let owner = state.members.owner(provider, &subject).await?;
     let member = owner.ok_or_else(nobody)?;
+    // A ban is no hindrance: a banned member may withdraw.
     let record = state.members.member(member).await?.ok_or_else(nobody)?;
-    if let Some(refused) = refusal(&record.member, now) {
-        return Err(refused);
+    if record.member.is_gone(now) {
+        return Err(nobody());
     }
     let withdrawing = state
         .withdraw(member, challenge.as_ref(), Stamp::random(&mut rng), now)
         .await?;
     let (Withdrawing::Begun(record) | Withdrawing::Pending(record)) = withdrawing;
-    let answer = WithdrawalAnswer::of(&record, now).ok_or_else(nobody)?;
+    let answer = WithdrawalAnswer::of(&record).ok_or_else(nobody)?;
     Ok(Reply::accepted(answer).cache_control("no-store"))
 }
 
 impl State {
     /// The guest who knows their secret.
-    async fn guest(&self, body: WithdrawalBody) -> Result<Subject, Problem> {
+    async fn guest(&self, body: WithdrawalBody, now: Instant) -> Result<Subject, Problem> {
         let guest = body.guest_id.ok_or_else(|| missing("/guest_id"))?;
         let secret = body.guest_secret.ok_or_else(|| missing("/guest_secret"))?;
         match self.members.knows_guest(&guest, &secret).await? {
             true => Ok(guest),
-            false => Err(Problem::new(Code::TokenInvalid).detail("not this guest")),
+            false => Err(self.secrets.wrong(&self.limits, &guest, now).await),
         }
     }
 

@@ -46,11 +46,11 @@ const TOUR: [(&str, &str); 5] = [
     ),
     (
         "the app's settings, for one device",
-        "'BASE/v1/config?platform=ios&version=2.4.0&country=KR' -H 'x-device-id: my-phone'",
+        "'BASE/v1/config?platform=ios&version=2.4.0&country=KR' -H 'x-device-id: my-phone-example-01'",
     ),
     (
         "what to show on a lock screen",
-        r#"BASE/v1/allocations -H 'content-type: application/json' -d '{"placements":[{"id":"lock_screen","count":2}],"device":{"id":"my-phone","platform":"android","locale":"ko-KR","country":"KR"},"consent":true}'"#,
+        r#"BASE/v1/allocations -H 'content-type: application/json' -d '{"placements":[{"id":"lock_screen","count":2}],"device":{"id":"my-phone-example-01","platform":"android","locale":"ko-KR","country":"KR"},"consent":true}'"#,
     ),
 ];
 

@@ -3,7 +3,7 @@
 
 use crate::{
     Country, Day, DeviceId, Instant, Label, Locale, Platform, Store, Version, allocation::Profile,
-    targeting::Facts,
+    identity::MemberId, targeting::Facts,
 };
 
 /// What is known of whoever asks.
@@ -17,12 +17,17 @@ pub struct Audience<'a> {
     pub version: Option<&'a str>,
     /// The operating system's version, as the device writes it; likewise.
     pub os_version: Option<&'a str>,
+    /// The app's build number.
+    pub build: Option<u64>,
     /// Where the user is; where it is not said, the profile's.
     pub country: Option<Country>,
-    /// The user's language.
-    pub locale: Option<&'a Locale>,
+    /// The user's languages, the most preferred first. Texts are chosen by all of them, targeting looks
+    /// at the first.
+    pub languages: &'a [Locale],
     /// The device, as it says it is.
     pub device_id: Option<&'a DeviceId>,
+    /// The member who is signed in, where a token proved it.
+    pub member: Option<MemberId>,
     /// What is stored of the device.
     pub profile: Option<&'a Profile>,
 }
@@ -49,11 +54,13 @@ impl<'a> Audience<'a> {
             app_version: self.version.and_then(Version::parse),
             os_version: self.os_version.and_then(Version::parse),
             country: self.country.or_else(|| profile?.country),
-            locale: self.locale,
+            build: self.build,
+            locale: self.languages.first(),
             age: birth_year.and_then(|year| certain_age(year, now)),
             gender: profile.and_then(|profile| profile.gender),
             attributes: profile.map(|profile| &profile.attributes),
             device_id: self.device_id,
+            member: self.member,
             ..Facts::default()
         }
     }

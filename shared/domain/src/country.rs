@@ -4,11 +4,12 @@ use std::{fmt, str::FromStr};
 
 use crate::define::BadText;
 
-/// An officially assigned ISO 3166-1 alpha-2 code, kept in capitals; lower case is accepted.
+/// An officially assigned ISO 3166-1 alpha-2 code, or `XK` (Kosovo), which phones and CLDR use though it
+/// is only user-assigned. Stored in capitals; lower case is accepted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Country([u8; 2]);
 
-/// The officially assigned codes (ISO 3166-1), in order.
+/// The officially assigned codes (ISO 3166-1) and `XK`, in order.
 const CODES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL \
 BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK \
 DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU \
@@ -16,7 +17,7 @@ GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM
 LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY \
 MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU \
 RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO \
-TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
+TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
 impl Country {
     /// The code, in capitals.
@@ -82,8 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_249_codes_and_nothing_else_is_one() {
-        assert_eq!(CODES.split(' ').count(), 249);
+    fn there_are_249_codes_and_kosovo_and_nothing_else_is_one() {
+        assert_eq!(CODES.split(' ').count(), 250);
         for code in CODES.split(' ') {
             assert_eq!(code.parse::<Country>().unwrap().as_str(), code);
             assert_eq!(
@@ -94,7 +95,9 @@ mod tests {
                 code
             );
         }
-        for bad in ["", "K", "KOR", "ZZ", "EU", "UK", "D A", "K ", " K"] {
+        for bad in [
+            "", "K", "KOR", "ZZ", "EU", "UK", "EA", "XX", "419", "001", "D A", "K ", " K",
+        ] {
             assert!(bad.parse::<Country>().is_err(), "{bad}");
         }
     }

@@ -27,6 +27,49 @@ text_type! {
     }
 }
 
+/// The fewest characters of an id that tells one device from all others.
+const SHORTEST_OWN_DEVICE_ID: usize = 16;
+
+impl DeviceId {
+    /// Whether many devices have this id, so that it names none of them: an id of zeros (the advertising
+    /// id of who limits tracking) or of `f`s, ids that faulty Android builds share, and whatever is too
+    /// short to be a device's own (`unknown`, `null`).
+    pub fn is_shared(&self) -> bool {
+        let digits = || {
+            let bytes = self.0.bytes().filter(u8::is_ascii_alphanumeric);
+            bytes.map(|byte| byte.to_ascii_lowercase())
+        };
+        let all = |same: u8| digits().all(|digit| digit == same);
+        self.0.len() < SHORTEST_OWN_DEVICE_ID
+            || all(b'0')
+            || all(b'f')
+            || SHARED_DEVICE_IDS
+                .iter()
+                .any(|shared| digits().eq(shared.bytes()))
+    }
+
+    /// Reads an id that a client reports. One that many devices share counts as absent, because whatever
+    /// is stored or counted by it would be everybody's.
+    ///
+    /// # Errors
+    /// When it is no device id.
+    pub fn reported(text: &str) -> Result<Option<Self>, BadText> {
+        if text.chars().count() < SHORTEST_OWN_DEVICE_ID {
+            return Ok(None);
+        }
+        let id: Self = text.parse()?;
+        Ok(Some(id).filter(|id| !id.is_shared()))
+    }
+}
+
+/// Ids that many devices share, letters and digits only.
+const SHARED_DEVICE_IDS: [&str; 2] = [
+    // `ANDROID_ID` of a faulty Android 2.2 and of emulators.
+    "9774d56d682e549c",
+    // The address that Android gives for every network interface.
+    "020000000000",
+];
+
 text_type! {
     /// A word of the author's own vocabulary: an interest, a segment, an advertiser, a category,
     /// a type of creative.
@@ -180,6 +223,44 @@ mod tests {
             &"g".repeat(32),
         ] {
             assert!(bad.parse::<DeviceKey>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_that_many_devices_share_count_as_absent() {
+        for shared in [
+            "",
+            "unknown",
+            "null",
+            "undefined",
+            "a b",
+            "phone-1",
+            "00000000-0000-0000-0000-000000000000",
+            "00000000000000000000000000000000",
+            "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+            "9774d56d682e549c",
+            "9774D56D682E549C",
+            "02:00:00:00:00:00",
+            "00:00:00:00:00:00",
+            "----------------",
+        ] {
+            assert_eq!(DeviceId::reported(shared), Ok(None), "{shared}");
+        }
+        for own in [
+            "9774d56d682e549d",
+            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "00000000-0000-0000-0000-000000000001",
+            "aaaaaaaaaaaaaaaa",
+        ] {
+            let read = DeviceId::reported(own).unwrap();
+            assert_eq!(read.as_deref(), Some(own));
+        }
+        for bad in [
+            "a b a b a b a b a b",
+            &"x".repeat(129),
+            "{3f2504e0-4f89-11d3}",
+        ] {
+            assert!(DeviceId::reported(bad).is_err(), "{bad}");
         }
     }
 

@@ -102,9 +102,12 @@ impl Keys {
 
     /// The key of that id, where it is still believed.
     pub fn by_id(&self, id: u8) -> Option<&Key> {
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .find(|key| key.id == id)
+        self.iter().find(|key| key.id == id)
+    }
+
+    /// Returns every key that is still believed, the current one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.current).chain(&self.previous)
     }
 }
 

@@ -1,107 +1,20 @@
-//! Text in several languages, and the language tags that choose among it.
+//! Text in several languages, and how one of them is chosen for a reader.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
+};
 
 use garde::{Path, Report, Validate};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::{define::BadText, validation::UniqueMap};
-
-/// A language tag (BCP 47, RFC 5646) in its usual case: `ko`, `ko-KR`, `zh-Hant-TW`. Underscores,
-/// which Android writes, are read as hyphens.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Locale(Box<str>);
-
-const LOCALE_PATTERN: &str = "^[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8})*$";
-const LONGEST_LOCALE: usize = 35;
-
-impl Locale {
-    /// The tag in its usual case.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether this tag is `other` or a more general form of it: `ko` covers `ko` and `ko-KR`, and
-    /// `ko-KR` does not cover `ko` (basic filtering of RFC 4647, section 3.3.1).
-    pub fn covers(&self, other: &Self) -> bool {
-        other
-            .0
-            .strip_prefix(&*self.0)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    }
-
-    /// The tag, then ever more general forms of it: `ko-KR`, `ko`.
-    pub(crate) fn forms(&self) -> impl Iterator<Item = &str> {
-        std::iter::successors(Some(&*self.0), |tag| Some(tag.rsplit_once('-')?.0))
-    }
-}
-
-impl FromStr for Locale {
-    type Err = BadText;
-
-    fn from_str(text: &str) -> Result<Self, BadText> {
-        let mut tag = String::with_capacity(text.len());
-        let well_formed = text.len() <= LONGEST_LOCALE
-            && text.split(['-', '_']).enumerate().all(|(place, part)| {
-                if place > 0 {
-                    tag.push('-');
-                }
-                push_in_usual_case(&mut tag, place, part);
-                if place == 0 {
-                    (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic())
-                } else {
-                    (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
-                }
-            });
-        if well_formed {
-            Ok(Self(tag.into()))
-        } else {
-            Err(BadText {
-                expected: "a language tag such as ko or ko-KR",
-            })
-        }
-    }
-}
-
-/// RFC 5646, section 2.1.1: regions in capitals, scripts capitalised, everything else small.
-fn push_in_usual_case(tag: &mut String, place: usize, part: &str) {
-    for (at, letter) in part.chars().enumerate() {
-        let capital = place > 0 && (part.len() == 2 || part.len() == 4 && at == 0);
-        tag.push(if capital {
-            letter.to_ascii_uppercase()
-        } else {
-            letter.to_ascii_lowercase()
-        });
-    }
-}
-
-impl fmt::Display for Locale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-text_in_json!(Locale);
-
-impl JsonSchema for Locale {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Locale".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "maxLength": LONGEST_LOCALE,
-            "pattern": LOCALE_PATTERN,
-            "examples": ["ko-KR"],
-        })
-    }
-}
+use crate::{
+    Locale,
+    define::BadText,
+    locale::{LOCALE_PATTERN, LONGEST_LOCALE},
+    validation::UniqueMap,
+};
 
 /// One thing in several languages, `default` among them: `{"default": …, "ko": …, "ko-KR": …}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -112,10 +25,11 @@ const DEFAULT: &str = "default";
 const MOST_LOCALES: usize = 100;
 
 impl<V> ByLocale<V> {
-    /// What is there for a reader of `locale`: `ko-KR`, else `ko`, else the default. `None` only of
-    /// what was made without a default, which no author can.
-    pub fn choose(&self, locale: Option<&Locale>) -> Option<&V> {
-        locale
+    /// Returns the value for a reader of these languages, the most preferred first: of each language the
+    /// tag itself, then its CLDR parents (`ko-KR`, `ko`); then the next language; at last the default.
+    /// `None` only of a map that was made without a default, which no author can do.
+    pub fn choose<'l>(&self, languages: impl IntoIterator<Item = &'l Locale>) -> Option<&V> {
+        languages
             .into_iter()
             .flat_map(Locale::forms)
             .chain([DEFAULT])
@@ -136,20 +50,34 @@ impl<V> TryFrom<BTreeMap<String, V>> for ByLocale<V> {
         if values.len() > MOST_LOCALES {
             return Err(bad("at most 100 languages"));
         }
-        let mut by_locale = BTreeMap::new();
-        for (tag, value) in values {
-            let tag = match &*tag {
-                DEFAULT => tag.into(),
-                _ => tag.parse::<Locale>()?.0,
+        let mut by_locale: BTreeMap<Box<str>, (V, bool)> = BTreeMap::new();
+        for (written, value) in values {
+            let (tag, renamed): (Box<str>, bool) = match &*written {
+                DEFAULT => (DEFAULT.into(), false),
+                _ => {
+                    let locale: Locale = written.parse()?;
+                    (locale.as_str().into(), !locale.is_spelled(&written))
+                }
             };
-            if by_locale.insert(tag, value).is_some() {
-                return Err(bad("each language once"));
+            match by_locale.entry(tag) {
+                Entry::Vacant(place) => {
+                    place.insert((value, renamed));
+                }
+                // Authors wrote a deprecated code (`in`) besides its replacement (`id`), so that each
+                // reader found one. Both mean the same language now: the replacement counts.
+                Entry::Occupied(mut place) if place.get().1 != renamed => {
+                    if !renamed {
+                        place.insert((value, false));
+                    }
+                }
+                Entry::Occupied(_) => return Err(bad("each language once")),
             }
         }
         if !by_locale.contains_key(DEFAULT) {
             return Err(bad("one under `default`"));
         }
-        Ok(Self(by_locale))
+        let values = by_locale.into_iter();
+        Ok(Self(values.map(|(tag, (value, _))| (tag, value)).collect()))
     }
 }
 
@@ -206,9 +134,20 @@ pub struct Localized<const LONGEST: usize = USUAL_LENGTH>(ByLocale<Box<str>>);
 const USUAL_LENGTH: usize = 4000;
 
 impl<const LONGEST: usize> Localized<LONGEST> {
-    /// The text for a reader of `locale`: `ko-KR`, else `ko`, else the default.
-    pub fn choose(&self, locale: Option<&Locale>) -> &str {
-        self.0.choose(locale).map_or("", |text| text)
+    /// Returns the text for a reader of these languages, the most preferred first
+    /// ([`ByLocale::choose`]).
+    pub fn choose<'l>(&self, languages: impl IntoIterator<Item = &'l Locale>) -> &str {
+        self.0.choose(languages).map_or("", |text| text)
+    }
+
+    /// Returns the number of languages, the default included.
+    pub(crate) fn languages(&self) -> usize {
+        self.0.0.len()
+    }
+
+    /// Returns the same text as one that may be as long as texts usually are.
+    pub(crate) fn widen(self) -> Localized {
+        Localized(self.0)
     }
 
     /// The text for whoever reads none of its languages, alone.
@@ -263,7 +202,8 @@ impl<const LONGEST: usize> JsonSchema for Localized<LONGEST> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let text = json_schema!({ "type": "string", "minLength": 1, "maxLength": LONGEST });
         let mut schema = by_locale_schema(text);
-        let told = "One text in several languages, chosen `ko-KR`, then `ko`, then `default`.";
+        let told = "One text in several languages. For each language of the reader the exact tag is \
+            tried, then its CLDR parents (`ko-KR`, `ko`); at last `default`.";
         schema.insert("description".to_owned(), told.into());
         schema
     }
@@ -278,50 +218,6 @@ mod tests {
     }
 
     #[test]
-    fn tags_take_their_usual_case() {
-        for (given, usual) in [
-            ("KO", "ko"),
-            ("ko_kr", "ko-KR"),
-            ("zh-hANT-tw", "zh-Hant-TW"),
-            ("es-419", "es-419"),
-            ("sl-ROZAJ", "sl-rozaj"),
-        ] {
-            assert_eq!(locale(given).as_str(), usual);
-        }
-        for bad in [
-            "",
-            "k",
-            "한국어",
-            "ko-",
-            "-KR",
-            "1o",
-            "ko KR",
-            "en-abcdefghi",
-            &"en-a".repeat(20),
-        ] {
-            assert!(bad.parse::<Locale>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_tag_covers_itself_and_its_region_forms() {
-        for (general, special, covered) in [
-            ("ko", "ko", true),
-            ("ko", "ko-KR", true),
-            ("zh-Hant", "zh-Hant-TW", true),
-            ("ko-KR", "ko", false),
-            ("ko", "kok", false),
-            ("en-US", "en-GB", false),
-        ] {
-            assert_eq!(
-                locale(general).covers(&locale(special)),
-                covered,
-                "{general} {special}"
-            );
-        }
-    }
-
-    #[test]
     fn the_nearest_language_is_chosen() {
         let texts: Localized =
             serde_json::from_str(r#"{"default":"d","ko":"k","ko-kr":"kr","zh-Hant":"z"}"#).unwrap();
@@ -330,10 +226,38 @@ mod tests {
             (Some("ko-KP"), "k"),
             (Some("ko"), "k"),
             (Some("zh-Hant-TW"), "z"),
+            (Some("zh-TW"), "z"),
+            (Some("zh-MO"), "z"),
             (Some("zh"), "d"),
             (None, "d"),
         ] {
             assert_eq!(texts.choose(reader.map(locale).as_ref()), text);
+        }
+    }
+
+    #[test]
+    fn a_language_is_chosen_by_its_parents_then_the_next_of_the_list_and_at_last_the_default() {
+        let texts: Localized = serde_json::from_str(
+            r#"{"default":"d","en-001":"world","en":"us","pt-PT":"pt","zh-CN":"cn","zh-Hans":"hans",
+                "in":"old","id":"new","no":"norsk","iw":"hebrew"}"#,
+        )
+        .unwrap();
+        for (readers, text) in [
+            (&["en-AU"] as &[_], "world"),
+            (&["en-US"], "us"),
+            (&["pt-AO"], "pt"),
+            (&["pt-BR"], "d"),
+            (&["pt-BR", "en-GB"], "world"),
+            (&["fr", "de", "zh-Hans-CN"], "cn"),
+            (&["zh-SG"], "hans"),
+            (&["zh"], "hans"),
+            (&["zh-TW"], "d"),
+            (&["in-ID"], "new"),
+            (&["nb-NO"], "norsk"),
+            (&["he"], "hebrew"),
+        ] {
+            let readers: Vec<Locale> = readers.iter().map(|tag| locale(tag)).collect();
+            assert_eq!(texts.choose(&readers), text, "{readers:?}");
         }
     }
 

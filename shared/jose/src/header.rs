@@ -25,6 +25,7 @@ const MAX_KID_CHARS: usize = 255;
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<String>,
+    pub(crate) typ: Option<String>,
 }
 
 impl Header {
@@ -43,15 +44,13 @@ impl Header {
                 return Err(Refused::Header(why));
             }
         }
-        for (name, why) in [
-            ("typ", "the header's typ is not text"),
-            ("cty", "the header's cty is not text"),
-        ] {
-            json::text(&header, name).map_err(|_| Refused::Header(why))?;
-        }
+        let typ = json::text(&header, "typ")
+            .map_err(|_| Refused::Header("the header's typ is not text"))?;
+        json::text(&header, "cty").map_err(|_| Refused::Header("the header's cty is not text"))?;
         Ok(Self {
             algorithm,
             kid: kid(&header)?,
+            typ: typ.map(str::to_owned),
         })
     }
 }

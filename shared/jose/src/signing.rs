@@ -82,11 +82,24 @@ impl SigningKey {
     /// # Errors
     /// When the claims are no JSON object.
     pub fn sign(&self, kid: &str, claims: &impl Serialize) -> Result<String, SigningError> {
+        self.sign_as("JWT", kid, claims)
+    }
+
+    /// Signs a token as [`sign`](Self::sign) does, with `typ` as the type in its header.
+    ///
+    /// # Errors
+    /// When the claims are no JSON object.
+    pub fn sign_as(
+        &self,
+        typ: &str,
+        kid: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, SigningError> {
         let claims = serde_json::to_vec(claims).map_err(|_| SigningError::Claims)?;
         if claims.first() != Some(&b'{') {
             return Err(SigningError::Claims);
         }
-        let header = json!({ "alg": Algorithm::Es256.name(), "kid": kid, "typ": "JWT" });
+        let header = json!({ "alg": Algorithm::Es256.name(), "kid": kid, "typ": typ });
         let mut token = base64url::encode(header.to_string());
         token.push('.');
         token.push_str(&base64url::encode(claims));

@@ -10,8 +10,22 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 pub struct Verified {
     /// The key's name, as the token gave it.
     pub kid: Option<String>,
+    /// The token's type, as its header gives it (RFC 7515, section 4.1.9).
+    pub typ: Option<String>,
     /// What was signed.
     pub payload: Vec<u8>,
+}
+
+impl Verified {
+    /// Returns whether the token's type is `typ`. Case does not matter, and `application/` may stand
+    /// before it (RFC 7515, section 4.1.9).
+    pub fn is_of_type(&self, typ: &str) -> bool {
+        self.typ.as_deref().is_some_and(|given| {
+            let given = given.to_ascii_lowercase();
+            let given = given.strip_prefix("application/").unwrap_or(&given);
+            given.eq_ignore_ascii_case(typ)
+        })
+    }
 }
 
 /// Why a token is not believed. None of this is for whoever sent it, who learns one code.
@@ -58,13 +72,17 @@ pub fn verify(token: &str, keys: &KeySet, algorithms: &[Algorithm]) -> Result<Ve
     let header = decode(parts.header)?;
     let payload = decode(parts.payload)?;
     let signature = decode(parts.signature)?;
-    let Header { algorithm, kid } = Header::read(&header, algorithms)?;
+    let Header {
+        algorithm,
+        kid,
+        typ,
+    } = Header::read(&header, algorithms)?;
     if !algorithm.can_be_long(signature.len()) {
         return Err(Refused::Signature);
     }
     let key = choose(keys, kid.as_deref(), algorithm)?;
     match key.verifies(algorithm, parts.signed.as_bytes(), &signature) {
-        true => Ok(Verified { kid, payload }),
+        true => Ok(Verified { kid, typ, payload }),
         false => Err(Refused::Signature),
     }
 }

@@ -10,7 +10,7 @@ use tower::{ServiceBuilder, service_fn, util::BoxCloneSyncService};
 use crate::{
     Request, Response,
     call::{Call, Principal},
-    endpoint::{Endpoint, Method},
+    endpoint::{Endpoint, Idempotency, Method},
     extract::{Incoming, Params, query_pairs},
     function::{BoxFuture, Function},
     gateway::Http,
@@ -278,6 +278,8 @@ impl Parser {
         let query = Q::read(query_pairs(&facts.query)?, &self.query)
             .map_err(|faults| Problem::new(Code::InvalidQuery).errors(faults))?;
         let body = B::read(request.body().as_ref())?;
+        let in_handler = facts.endpoint.idempotency == Idempotency::KeyInHandler;
+        let sent_body = in_handler.then(|| request.body().as_ref().to_vec());
         let (mut parts, _) = request.into_parts();
         let principal = parts.extensions.remove().unwrap_or(Principal::Anonymous);
         let passed = parts.extensions.remove().unwrap_or_default();
@@ -291,6 +293,7 @@ impl Parser {
             passed,
             facts,
             random: self.random.clone(),
+            sent_body,
         })
     }
 }

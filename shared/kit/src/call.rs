@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use domain::{
-    DeviceId, DeviceKey, Instant, Locale,
+    DeviceId, DeviceKey, Instant, Locale, ReportedValue,
     identity::{MemberId, SessionId},
 };
 use http::HeaderMap;
@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use crate::{
     endpoint::Endpoint,
     extract::query_pairs,
-    middleware::Passed,
+    middleware::{Passed, idempotency::legal},
     problem::{Code, Problem},
     random::Random,
     trace::Trace,
@@ -42,8 +42,8 @@ pub struct Facts {
     pub path: String,
     /// The query string as it was sent.
     pub query: String,
-    /// The language that the caller likes best, by `Accept-Language`.
-    pub locale: Option<Locale>,
+    /// The languages of `Accept-Language`, the most preferred first.
+    pub languages: Vec<Locale>,
 }
 
 impl Facts {
@@ -72,8 +72,8 @@ pub enum Principal {
         id: MemberId,
         /// The session that the token was issued to.
         session: SessionId,
-        /// The device that the session is bound to.
-        device: DeviceKey,
+        /// The device that the session is bound to; `None` where the app named none of its own.
+        device: Option<DeviceKey>,
     },
 }
 
@@ -106,12 +106,17 @@ impl Principal {
         }
     }
 
-    /// Refuses a member whose session is bound to another device than `device`: 403. What a service
-    /// key may do is a matter of its scopes.
+    /// Refuses a member whose session is bound to another device than `device` (403), and everybody for
+    /// an id that many devices share (404), because nothing is stored under it. What a service key may
+    /// do is a matter of its scopes.
     pub fn acts_for(&self, device: &DeviceId) -> Result<(), Problem> {
         match self {
+            Self::Service { .. } | Self::Member { .. } if device.is_shared() => {
+                Err(Problem::new(Code::NotFound)
+                    .detail("many devices share this id, so that it names none of them"))
+            }
             Self::Service { .. } => Ok(()),
-            Self::Member { device: bound, .. } if *bound == DeviceKey::of(device) => Ok(()),
+            Self::Member { device: bound, .. } if *bound == Some(DeviceKey::of(device)) => Ok(()),
             Self::Member { .. } => {
                 Err(Problem::new(Code::Forbidden).detail("the session is bound to another device"))
             }
@@ -147,6 +152,17 @@ pub struct Call<P, Q, B> {
     /// The rest.
     pub facts: Arc<Facts>,
     pub(crate) random: Random,
+    /// The body as it was sent, where the handler honours `Idempotency-Key`.
+    pub(crate) sent_body: Option<Vec<u8>>,
+}
+
+/// An `Idempotency-Key` and the body that came with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey<'c> {
+    /// The header's value.
+    pub key: &'c str,
+    /// The body as it was sent.
+    pub body: &'c [u8],
 }
 
 impl<P, Q, B> Call<P, Q, B> {
@@ -165,20 +181,40 @@ impl<P, Q, B> Call<P, Q, B> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// `X-App-Store`, where the app named a store we know.
-    pub fn app_store(&self) -> Option<domain::Store> {
-        self.header("x-app-store")?.parse().ok()
+    /// Returns the `Idempotency-Key` of a request to a route whose handler honours it; `None` if there
+    /// is none.
+    ///
+    /// # Errors
+    /// 400 `invalid_header` if the key is empty or longer than 255 bytes.
+    pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey<'_>>, Problem> {
+        let (Some(body), Some(sent)) = (&self.sent_body, self.headers.get("idempotency-key"))
+        else {
+            return Ok(None);
+        };
+        let key = legal(sent)?;
+        Ok(Some(IdempotencyKey { key, body }))
     }
 
-    /// `X-Device-Id`, where the app sent one.
+    /// Returns what a header reports about the app or its device; `None` where the header is absent,
+    /// empty or cannot be read.
+    pub fn reported<T: ReportedValue>(&self, name: &str) -> Option<T> {
+        T::reported(self.header(name)?)
+    }
+
+    /// `X-App-Build`, where it is a whole number.
+    pub fn app_build(&self) -> Option<u64> {
+        domain::reported::build(self.header("x-app-build")?)
+    }
+
+    /// `X-Device-Id`, where the app sent one that is its device's own: an empty one, and one that many
+    /// devices share, count as absent.
     pub fn device_id(&self) -> Result<Option<DeviceId>, Problem> {
         match self.headers.get("x-device-id") {
             None => Ok(None),
             Some(value) => value
                 .to_str()
                 .ok()
-                .and_then(|text| text.parse().ok())
-                .map(Some)
+                .and_then(|text| DeviceId::reported(text.trim()).ok())
                 .ok_or_else(|| {
                     Problem::new(Code::InvalidHeader).detail("X-Device-Id is not a device id")
                 }),
@@ -202,23 +238,43 @@ mod tests {
         assert_eq!(refused(key(&["content:read", "content:write"])), None);
         assert_eq!(refused(key(&["content:read"])), Some(Code::Forbidden));
         assert_eq!(refused(Principal::Anonymous), Some(Code::TokenMissing));
-        assert_eq!(refused(member("phone-1")), Some(Code::Forbidden));
+        assert_eq!(refused(member(PHONE)), Some(Code::Forbidden));
     }
+
+    const PHONE: &str = "phone-1-example-0001";
 
     #[test]
     fn a_member_acts_for_the_device_that_the_session_is_bound_to() {
-        let device: DeviceId = "phone-1".parse().unwrap();
+        let device: DeviceId = PHONE.parse().unwrap();
         let refused = |who: Principal| who.acts_for(&device).err().map(|problem| problem.code);
-        assert_eq!(refused(member("phone-1")), None);
-        assert_eq!(refused(member("phone-2")), Some(Code::Forbidden));
+        assert_eq!(refused(member(PHONE)), None);
+        assert_eq!(
+            refused(member("phone-2-example-0002")),
+            Some(Code::Forbidden)
+        );
         assert_eq!(refused(Principal::Anonymous), Some(Code::TokenMissing));
+    }
+
+    #[test]
+    fn an_id_that_many_devices_share_names_no_device() {
+        let key = Principal::Service {
+            id: "ops".into(),
+            scopes: vec!["*".to_owned()],
+        };
+        for shared in ["00000000-0000-0000-0000-000000000000", "unknown"] {
+            let device: DeviceId = shared.parse().unwrap();
+            for principal in [member(shared), key.clone()] {
+                let refusal = principal.acts_for(&device).unwrap_err();
+                assert_eq!(refusal.code, Code::NotFound);
+            }
+        }
     }
 
     fn member(device: &str) -> Principal {
         Principal::Member {
             id: MemberId::from_bytes([1; 16]),
             session: SessionId::from_bytes([2; 16]),
-            device: DeviceKey::of(&device.parse().unwrap()),
+            device: Some(DeviceKey::of(&device.parse().unwrap())),
         }
     }
 }

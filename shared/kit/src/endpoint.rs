@@ -80,8 +80,18 @@ pub enum Rate {
 pub enum Idempotency {
     /// The method's own meaning makes it safe, or repeats are wanted.
     Natural,
-    /// `Idempotency-Key` is honoured where a caller sends one.
+    /// `Idempotency-Key` is honoured where a caller sends one: the middleware stores the response.
     Key,
+    /// `Idempotency-Key` is honoured by the handler, because the response has secrets in it that must
+    /// not be stored ([`Call::idempotency_key`](crate::Call::idempotency_key)).
+    KeyInHandler,
+}
+
+impl Idempotency {
+    /// Returns whether the route takes the header.
+    pub fn takes_key(self) -> bool {
+        self != Self::Natural
+    }
 }
 
 /// One route's declaration.
@@ -114,6 +124,8 @@ pub struct Endpoint {
     pub during_maintenance: bool,
     /// Whether the handler verifies an access token itself, where one is sent.
     pub takes_token: bool,
+    /// Whether banned members may call it: for their own data.
+    pub open_to_banned: bool,
 }
 
 impl Endpoint {
@@ -139,6 +151,7 @@ impl Endpoint {
             sampled: false,
             during_maintenance: false,
             takes_token: false,
+            open_to_banned: false,
         }
     }
 
@@ -160,6 +173,13 @@ impl Endpoint {
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotency = Idempotency::Key;
+        self
+    }
+
+    /// Declares that the handler honours `Idempotency-Key` itself.
+    #[must_use]
+    pub const fn idempotent_in_handler(mut self) -> Self {
+        self.idempotency = Idempotency::KeyInHandler;
         self
     }
 
@@ -188,6 +208,13 @@ impl Endpoint {
     #[must_use]
     pub const fn sampled(mut self) -> Self {
         self.sampled = true;
+        self
+    }
+
+    /// Opens it to banned members.
+    #[must_use]
+    pub const fn open_to_banned(mut self) -> Self {
+        self.open_to_banned = true;
         self
     }
 

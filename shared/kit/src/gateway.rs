@@ -75,7 +75,7 @@ impl Http {
         let trace = Trace::from_headers(None, None, &mut self.runtime.random.rng());
         tracing::error!(trace_id = trace.trace_id, "an event broke the adapter");
         let (parts, body) = Problem::new(Code::Internal)
-            .into_response(&trace.trace_id, &trace.span_id, None)
+            .into_response(&trace.trace_id, &trace.span_id, &[])
             .into_parts();
         let answer = serde_json::json!({
             "statusCode": parts.status.as_u16(),

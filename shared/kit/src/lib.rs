@@ -15,7 +15,6 @@ pub mod endpoint;
 pub mod extract;
 pub mod function;
 mod gateway;
-mod language;
 pub mod logging;
 pub mod metrics;
 pub mod middleware;

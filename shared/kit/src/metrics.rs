@@ -68,6 +68,20 @@ pub fn emit(at: Instant, name: &'static str, unit: Unit, value: f64) {
     tracing::info!(_aws = format!("{directive},\"{name}\":{value}"), "metric");
 }
 
+/// Logs one business metric of the function whose span is entered, with one more dimension, whose value
+/// is one of few words.
+pub fn emit_by(
+    at: Instant,
+    (name, unit, value): (&'static str, Unit, f64),
+    (dimension, word): (&'static str, &'static str),
+) {
+    let sets: [&[&str]; 2] = [&["stage", "service", dimension], &["stage", "service"]];
+    let directive = directive(at, &sets, &[(name, unit)]);
+    let value = if value.is_finite() { value } else { 0.0 };
+    let members = format!("{directive},\"{name}\":{value},\"{dimension}\":\"{word}\"");
+    tracing::info!(_aws = members, "metric");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -178,7 +178,7 @@ fn parameters_of(object: Option<&Schema>, place: &str) -> Vec<Value> {
 /// What the endpoint declares, and what the stack in front of it reads.
 fn header_parameters(endpoint: &Endpoint) -> Vec<Value> {
     let key = match endpoint.idempotency {
-        Idempotency::Key => Some("Idempotency-Key"),
+        Idempotency::Key | Idempotency::KeyInHandler => Some("Idempotency-Key"),
         Idempotency::Natural => None,
     };
     let of_gate = match endpoint.closes_for_maintenance() {
@@ -267,7 +267,7 @@ pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
     if endpoint.rate != Rate::Unlimited {
         codes.insert(Code::RateLimited);
     }
-    if endpoint.idempotency == Idempotency::Key {
+    if endpoint.idempotency.takes_key() {
         codes.extend([
             Code::InvalidHeader,
             Code::IdempotencyInFlight,

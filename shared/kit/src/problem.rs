@@ -58,9 +58,11 @@ codes! {
     TokenNonce "token_nonce" 401 "The token does not carry the nonce of the challenge.";
     ChallengeUsed "challenge_used" 401 "The challenge was used, has lapsed, or is none.";
     RefreshTokenReused "refresh_token_reused" 401 "The refresh token was replaced before; its session is over.";
+    TransferCodeInvalid "transfer_code_invalid" 401 "The transfer code is unknown, expired, already used, or was tried too often.";
     ServiceKeyInvalid "service_key_invalid" 401 "The service key is unknown or revoked.";
     Forbidden "forbidden" 403 "The caller may not do this.";
     MemberBanned "member_banned" 403 "The member is banned.";
+    ReauthenticationRequired "reauthentication_required" 403 "The member has not signed in recently enough for this operation.";
     WithdrawalPending "withdrawal_pending" 403 "The member is about to withdraw.";
     GuardianConsentRequired "guardian_consent_required" 403 "A guardian has to agree first.";
     NotFound "not_found" 404 "There is nothing here.";
@@ -72,6 +74,7 @@ codes! {
     ProviderAlreadyLinked "provider_already_linked" 409 "The member has an identity of this provider already.";
     LastIdentity "last_identity" 409 "It is the only identity that the member signs in with.";
     LinkTicketInvalid "link_ticket_invalid" 409 "The link ticket was used, has lapsed, or is not this member's.";
+    GuestOnly "guest_only" 409 "Only a member whose one identity is a guest's has transfer codes.";
     NicknameTaken "nickname_taken" 409 "The nickname, or one that looks like it, is taken.";
     NicknameChangeTooSoon "nickname_change_too_soon" 409 "The nickname was changed too lately.";
     WithdrawalNotPending "withdrawal_not_pending" 409 "There is no withdrawal under way.";
@@ -216,16 +219,16 @@ impl Problem {
             })
     }
 
-    /// The answer to the caller of the request `request_id`, who reads `locale`.
+    /// The answer to the caller of the request `request_id`, who reads `languages`.
     pub(crate) fn into_response(
         mut self,
         trace_id: &str,
         request_id: &str,
-        locale: Option<&Locale>,
+        languages: &[Locale],
     ) -> crate::Response {
         let told = |member| match member {
             Member::Value(value) => value,
-            Member::Text(text) => Value::from(text.choose(locale)),
+            Member::Text(text) => Value::from(text.choose(languages)),
         };
         let detail = self.take_detail();
         let members = std::mem::take(&mut self.members).into_iter();
@@ -310,6 +313,19 @@ pub struct Members {
     pub link_ticket: Option<String>,
     /// `identity_in_use`: what may be told of the other member.
     pub other: Option<Map<String, Value>>,
+    /// `member_banned` at sign-in and refresh: a token for the member's exports and withdrawal.
+    pub own_data: Option<OwnDataToken>,
+}
+
+/// An access token that opens nothing but the member's own data: their exports and their withdrawal.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OwnDataToken {
+    /// Bearer token for the `Authorization` header.
+    pub access_token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds until the access token expires (1–900).
+    pub expires_in: u64,
 }
 
 /// An error with its sources, on one line: how errors are logged.
@@ -351,8 +367,9 @@ mod tests {
             serde_json::from_str(r#"{"default":"Cheating","ko":"부정행위"}"#).unwrap();
         let told = |locale: Option<&str>, ends_at| {
             let locale: Option<Locale> = locale.map(|tag| tag.parse().unwrap());
+            let languages = locale.as_slice();
             let problem = Problem::banned(message.clone(), ends_at);
-            let response = problem.into_response("t", "r", locale.as_ref());
+            let response = problem.into_response("t", "r", languages);
             serde_json::from_slice::<Value>(response.body()).unwrap()
         };
         let for_a_while = told(Some("ko-KR"), Some(Instant::from_seconds(0)));
@@ -377,7 +394,7 @@ mod tests {
         ] {
             let now = Instant::from_millis(now_ms);
             let problem = Problem::maintenance(message.clone(), ends_at, now);
-            let response = problem.into_response("t", "r", None);
+            let response = problem.into_response("t", "r", &[]);
             assert_eq!(response.status(), 503);
             assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");

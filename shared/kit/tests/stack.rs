@@ -380,7 +380,7 @@ impl Authority for Gullible {
             device => Ok(Principal::Member {
                 id: RandomId::from_bytes([1; 16]),
                 session: RandomId::from_bytes([2; 16]),
-                device: DeviceKey::of(&device.parse().unwrap()),
+                device: Some(DeviceKey::of(&device.parse().unwrap())),
             }),
         };
         Box::pin(std::future::ready(answer))
@@ -429,7 +429,7 @@ fn guarded() -> Function {
 
 async fn as_caller(route: &str, token: Option<&str>) -> (u64, Value, Value) {
     let mut event = event(route);
-    event["pathParameters"] = json!({"id": "phone-1"});
+    event["pathParameters"] = json!({"id": "phone-1-example-0001"});
     event["headers"]["accept-language"] = "ko-KR,ko;q=0.9".into();
     if let Some(token) = token {
         event["headers"]["authorization"] = format!("Bearer {token}").into();
@@ -439,7 +439,7 @@ async fn as_caller(route: &str, token: Option<&str>) -> (u64, Value, Value) {
 
 #[tokio::test]
 async fn a_members_route_takes_access_tokens_only() {
-    let (status, body, headers) = as_caller("PATCH /me", Some("phone-2")).await;
+    let (status, body, headers) = as_caller("PATCH /me", Some("phone-2-example-0002")).await;
     let member = RandomId::from_bytes([1; 16]);
     assert_eq!(
         (status, &body["who"]),
@@ -464,9 +464,9 @@ async fn a_members_route_takes_access_tokens_only() {
 #[tokio::test]
 async fn a_devices_route_takes_its_own_members_and_keys_with_the_scope() {
     for (token, status, code) in [
-        ("phone-1", 200, None),
+        ("phone-1-example-0001", 200, None),
         ("msk_known", 200, None),
-        ("phone-2", 403, Some("forbidden")),
+        ("phone-2-example-0002", 403, Some("forbidden")),
         ("msk_other", 401, Some("service_key_invalid")),
     ] {
         let (answered, body, _) = as_caller("GET /devices/{id}", Some(token)).await;
@@ -479,7 +479,7 @@ async fn a_public_route_that_knows_members_takes_anyone_and_refuses_bad_tokens()
     let member = format!("member:{}", RandomId::from_bytes([1; 16]));
     for (token, who) in [
         (None, "anonymous"),
-        (Some("phone-1"), member.as_str()),
+        (Some("phone-1-example-0001"), member.as_str()),
         (Some("msk_known"), "service:ci"),
     ] {
         let (status, body, _) = as_caller("GET /news", token).await;

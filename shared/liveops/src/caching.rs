@@ -78,6 +78,15 @@ impl Caching {
         }
     }
 
+    /// The same where answers depend on who proves to be a member only by what is published now.
+    #[must_use]
+    pub fn varying_by_token_if(self, by_member: bool) -> Self {
+        Self {
+            by_token: self.by_token || by_member,
+            ..self
+        }
+    }
+
     /// 200 with a document that is its own tag: nothing in it differs from one moment to the next without
     /// meaning anything. `boundary` is the next moment at which a schedule may change it.
     ///

@@ -31,6 +31,7 @@ pub const AUDIENCE_HEADERS: &[&str] = &[
     "X-App-Platform",
     "X-App-Store",
     "X-App-Version",
+    "X-App-Build",
     "Accept-Language",
     "If-None-Match",
 ];

@@ -1,7 +1,7 @@
 //! What an app says of itself in a query. The same on every route, with what the route takes beside:
 //! unknown parameters are refused, and that does not go with structs inside of structs.
 
-use domain::{Country, Id, Locale, Platform, Store};
+use domain::{Country, Id, Locale, Platform, Store, reported};
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,23 +17,41 @@ macro_rules! audience_query {
         #[derive(Debug, Deserialize, JsonSchema, Validate)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            /// What the app runs on.
+            /// The platform that the app runs on: `ios`, `android` or `web`, in any case. A value that
+            /// cannot be read counts as absent, here and below.
             #[garde(skip)]
+            #[serde(default, deserialize_with = "reported::value")]
+            #[schemars(with = "Option<String>")]
             platform: Option<Platform>,
-            /// Where the app was installed from.
+            /// The store that the app was installed from: `app_store`, `google_play`, `onestore`,
+            /// `galaxy_store` or `web`, in any case.
             #[garde(skip)]
+            #[serde(default, deserialize_with = "reported::value")]
+            #[schemars(with = "Option<String>")]
             store: Option<Store>,
-            /// The app's version; one that is no version counts as not said.
-            #[garde(length(chars, max = 64))]
+            /// The app's version, which begins with a number: `1.10`, `v2.0.0-beta.1`, `5.1.0 (2041)`.
+            #[garde(skip)]
+            #[serde(default, deserialize_with = "reported::any_version_text")]
             version: Option<String>,
-            /// The version of the operating system.
-            #[garde(length(chars, max = 64))]
+            /// The app's build number, a whole number from 0.
+            #[garde(skip)]
+            #[serde(default, deserialize_with = "reported::build_text")]
+            #[schemars(with = "Option<String>")]
+            build: Option<u64>,
+            /// The operating system's version, which begins with a number.
+            #[garde(skip)]
+            #[serde(default, deserialize_with = "reported::any_version_text")]
             os_version: Option<String>,
-            /// Which language texts are wanted in.
+            /// The language in which texts are wanted, as a tag in any spelling (`ko-KR`,
+            /// `zh_TW_#Hant`), or a list with weights as in `Accept-Language`.
             #[garde(skip)]
-            locale: Option<Locale>,
-            /// Where the user is.
+            #[serde(default, deserialize_with = "reported::languages")]
+            #[schemars(with = "Option<String>")]
+            locale: Vec<Locale>,
+            /// The country that the user is in: ISO 3166-1 alpha-2 or `XK`, in any case.
             #[garde(skip)]
+            #[serde(default, deserialize_with = "reported::value")]
+            #[schemars(with = "Option<String>")]
             country: Option<Country>,
             $( $(#[$doc])* pub $field: $type, )*
         }
@@ -44,8 +62,9 @@ macro_rules! audience_query {
                     platform: self.platform,
                     store: self.store,
                     version: self.version.as_deref(),
+                    build: self.build,
                     os_version: self.os_version.as_deref(),
-                    locale: self.locale.as_ref(),
+                    languages: &self.locale,
                     country: self.country,
                 }
             }

@@ -1,11 +1,12 @@
 //! Who asks: what the query says of them, or else a header, and which headers were looked at.
 
-use std::{net::IpAddr, str::FromStr};
+use std::net::IpAddr;
 
 use domain::{
-    Audience, Country, DeviceId, Locale, Platform, Store, allocation::Profile, app_status,
+    Audience, Country, DeviceId, Locale, Platform, ReportedValue, Store, Version,
+    allocation::Profile, app_status, reported,
 };
-use kit::{Call, Code, Problem, middleware::Passed};
+use kit::{Call, Problem, middleware::Passed};
 
 /// What a query says of its sender.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,10 +17,12 @@ pub struct Said<'q> {
     pub store: Option<Store>,
     /// Its version.
     pub version: Option<&'q str>,
+    /// Its build number.
+    pub build: Option<u64>,
     /// The operating system's version.
     pub os_version: Option<&'q str>,
-    /// The language of its user.
-    pub locale: Option<&'q Locale>,
+    /// The languages of its user, the most preferred first.
+    pub languages: &'q [Locale],
     /// Where the user is.
     pub country: Option<Country>,
 }
@@ -36,8 +39,9 @@ pub struct Visitor {
     platform: Option<Platform>,
     store: Option<Store>,
     version: Option<String>,
+    build: Option<u64>,
     os_version: Option<String>,
-    locale: Option<Locale>,
+    languages: Vec<Locale>,
     country: Option<Country>,
     /// The device, where the app said which.
     pub device_id: Option<DeviceId>,
@@ -51,33 +55,41 @@ pub struct Visitor {
 
 impl Visitor {
     /// Takes what the query says, and else what headers do: `X-App-Platform`, `X-App-Store`,
-    /// `X-App-Version`, `Accept-Language`. The device is always that of `X-Device-Id`.
+    /// `X-App-Version`, `X-App-Build`, `Accept-Language`. The device is always that of `X-Device-Id`. What
+    /// cannot be read counts as absent.
     ///
     /// # Errors
-    /// 400 `invalid_header` where a header that counts says nothing we know.
+    /// 400 `invalid_header` where `X-Device-Id` is no device id.
     pub fn of<P, Q: Says, B>(call: &Call<P, Q, B>) -> Result<Self, Problem> {
         let said = call.query.says();
-        let mut vary = Vec::with_capacity(5);
+        let mut vary = Vec::with_capacity(6);
         let mut header = |name, is_said: bool| {
             if is_said {
                 return None;
             }
             vary.push(name);
-            call.header(name).map(|text| (name, text))
+            call.header(name)
         };
         let platform = header("x-app-platform", said.platform.is_some());
         let store = header("x-app-store", said.store.is_some());
         let version = header("x-app-version", said.version.is_some());
+        let build = header("x-app-build", said.build.is_some());
         // The middleware has read it.
-        let _ = header("accept-language", said.locale.is_some());
+        let _ = header("accept-language", !said.languages.is_empty());
         let _ = header("x-device-id", false);
-        let version = said.version.or_else(|| version.map(|(_, text)| text));
+        let version = said.version.or(version);
+        let version = version.filter(|version| !version.trim().is_empty());
+        let languages = match said.languages {
+            [] => &call.facts.languages,
+            queried => queried,
+        };
         Ok(Self {
-            platform: known(platform)?.or(said.platform),
-            store: known(store)?.or(said.store),
+            platform: said.platform.or_else(|| Platform::reported(platform?)),
+            store: said.store.or_else(|| Store::reported(store?)),
             version: version.map(ToOwned::to_owned),
+            build: said.build.or_else(|| reported::build(build?)),
             os_version: said.os_version.map(ToOwned::to_owned),
-            locale: said.locale.or(call.facts.locale.as_ref()).cloned(),
+            languages: languages.to_vec(),
             country: said.country,
             device_id: call.device_id()?,
             address: call.facts.address,
@@ -92,10 +104,12 @@ impl Visitor {
             platform: self.platform,
             store: self.store,
             version: self.version.as_deref(),
+            build: self.build,
             os_version: self.os_version.as_deref(),
             country: self.country,
-            locale: self.locale.as_ref(),
+            languages: &self.languages,
             device_id: self.device_id.as_ref(),
+            member: None,
             profile,
         }
     }
@@ -106,16 +120,30 @@ impl Visitor {
             platform: self.platform,
             store: self.store,
             version: self.version.as_deref(),
+            build: self.build,
             os_version: self.os_version.as_deref(),
-            locale: self.locale.as_ref(),
+            languages: &self.languages,
             device_id: self.device_id.as_ref(),
             address: self.address,
         }
     }
 
-    /// The language that texts are wanted in.
-    pub fn locale(&self) -> Option<&Locale> {
-        self.locale.as_ref()
+    /// The languages in which texts are wanted, the most preferred first.
+    pub fn languages(&self) -> &[Locale] {
+        &self.languages
+    }
+
+    /// How many versions, of the app and of the operating system, were reported and cannot be read.
+    pub(crate) fn unreadable_versions(&self) -> usize {
+        let reported = [&self.version, &self.os_version].into_iter().flatten();
+        reported
+            .filter(|text| Version::parse(text).is_none())
+            .count()
+    }
+
+    /// The platform that the app reported, or its store's.
+    pub(crate) fn platform(&self) -> Option<Platform> {
+        self.platform.or(self.store.map(Store::platform))
     }
 
     /// The names of the headers that the answer depends on.
@@ -127,15 +155,4 @@ impl Visitor {
     pub(crate) fn passed(&self) -> Passed {
         self.passed
     }
-}
-
-/// What an `X-App-…` header says; one that says nothing we know is refused by name.
-fn known<T: FromStr>(header: Option<(&'static str, &str)>) -> Result<Option<T>, Problem> {
-    header
-        .map(|(name, text)| {
-            text.parse().map_err(|_| {
-                Problem::new(Code::InvalidHeader).detail(format!("{name} has no known value"))
-            })
-        })
-        .transpose()
 }

@@ -90,7 +90,7 @@ impl MemberAnswer {
 /// A withdrawal that is under way.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WithdrawalAnswer {
-    /// How the member stands.
+    /// Always `withdrawal_pending`, although a ban may hold too.
     status: MemberStatus,
     /// When they said so.
     requested_at: Instant,
@@ -100,10 +100,10 @@ pub struct WithdrawalAnswer {
 
 impl WithdrawalAnswer {
     /// The withdrawal of a member; `None`: there is none.
-    pub fn of(record: &MemberRecord, now: Instant) -> Option<Self> {
+    pub fn of(record: &MemberRecord) -> Option<Self> {
         let withdrawal = record.member.withdrawal?;
         Some(Self {
-            status: record.member.status(now),
+            status: MemberStatus::WithdrawalPending,
             requested_at: withdrawal.requested_at,
             purge_at: withdrawal.purge_at,
         })

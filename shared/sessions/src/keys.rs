@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use domain::{
     Instant,
-    identity::{Challenge, ChallengeRefused, RefreshToken, RefreshTokenRefused},
+    identity::{
+        Challenge, ChallengeRefused, IdentityHash, Provider, RefreshToken, RefreshTokenRefused,
+        Subject,
+    },
     keyring::Keys,
 };
 use kit::{Code, Problem};
@@ -39,6 +42,22 @@ impl AuthKeys {
             verified => verified,
         };
         verified.map_err(|refused| Problem::new(Code::TokenInvalid).detail(refused.to_string()))
+    }
+
+    /// Returns the keyed hashes of an identity, by which a ban that outlived its member is found: one
+    /// for each key, the current one first.
+    ///
+    /// # Errors
+    /// The keys cannot be read.
+    pub async fn identity_hashes(
+        &self,
+        provider: Provider,
+        subject: &Subject,
+        secret_sha256: Option<&str>,
+        now: Instant,
+    ) -> Result<Vec<IdentityHash>, SecretError> {
+        let keys = self.current(now).await?;
+        Ok(IdentityHash::all(&keys, provider, subject, secret_sha256))
     }
 
     /// The challenge of that id, if it is ours and has not lapsed.

@@ -2,7 +2,7 @@
 
 use domain::{
     Instant,
-    identity::{Member, MemberStatus},
+    identity::{Member, MemberStatus, NO_SESSION},
 };
 use kit::{Code, Principal, Problem};
 use store::members::{MemberRecord, Members};
@@ -33,6 +33,32 @@ pub async fn member_now(
         (Some(refused), _) => Err(refused),
         (None, None) => Err(Problem::new(Code::TokenInvalid).detail("the session is over")),
         (None, Some(_)) => Ok(record),
+    }
+}
+
+/// The member who calls for their own data, as they are now: they may be banned. A token without a
+/// session is one that [`Sessions::banned`](crate::Sessions::banned) issued.
+///
+/// # Errors
+/// 401 `token_invalid` where the session or the member is no more.
+pub async fn member_for_own_data(
+    members: &Members,
+    principal: &Principal,
+    now: Instant,
+) -> Result<MemberRecord, Problem> {
+    let (member, session) = principal.member()?;
+    let (record, is_over) = match session {
+        NO_SESSION => (members.member(member).await?, false),
+        session => match members.standing(member, session).await? {
+            Some((record, session)) => (Some(record), session.is_none()),
+            None => (None, false),
+        },
+    };
+    let record = record.filter(|record| !record.member.is_gone(now));
+    let record = record.ok_or_else(gone)?;
+    match is_over {
+        true => Err(Problem::new(Code::TokenInvalid).detail("the session is over")),
+        false => Ok(record),
     }
 }
 

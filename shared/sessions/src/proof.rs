@@ -2,7 +2,7 @@
 
 use domain::{
     Fault, FaultCode, Instant,
-    identity::{Challenge, MemberId, Provider, Subject},
+    identity::{Challenge, IdentityHash, MemberId, Provider, Subject},
 };
 use kit::{Code, Problem};
 use rand::Rng;
@@ -39,6 +39,8 @@ pub struct Proven {
     pub subject: Subject,
     /// The challenge that was answered; it is good for one sign-in.
     pub challenge: Option<Challenge>,
+    /// Keyed hashes of the identity, by which a ban that outlived its member is found.
+    pub hashes: Vec<IdentityHash>,
     /// Apple's single-use code that came with the proof, still unspent.
     code: Option<UnspentCode>,
 }
@@ -86,6 +88,10 @@ impl Prover {
             .subject
             .parse()
             .map_err(|_| Problem::new(Code::TokenInvalid).detail("the provider names nobody"))?;
+        let hashes = self
+            .keys
+            .identity_hashes(provider, &subject, None, now)
+            .await?;
         let challenge = match (challenge, identity.token) {
             (Some(challenge), token) => Some(Challenge { token, ..challenge }),
             (None, token) => token.map(Challenge::of_token),
@@ -96,6 +102,7 @@ impl Prover {
             provider,
             subject,
             challenge,
+            hashes,
             code: code.map(|code| UnspentCode { code, identity }),
         })
     }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use aws::Aws;
 use domain::{
-    DeviceKey, Instant,
-    identity::{RefreshToken, Session, SessionId, SessionTerms},
+    Instant,
+    identity::{Ban, MemberId, RefreshToken, Session, SessionId, SessionTerms},
     keyring::Keys,
 };
 use kit::{
     Problem,
     config::{ResourceName, Seconds},
+    problem::OwnDataToken,
 };
 use rand::Rng;
 use schemars::JsonSchema;
@@ -29,7 +30,7 @@ kit::settings! {
     pub struct SessionSettings {
         /// The secret with the keys that sign refresh tokens and challenges.
         auth_keys: ResourceName = "AUTH_KEYS_SECRET", example "madang/dev/auth-keys";
-        /// For so long after it was replaced a refresh token is answered with the pair that replaced it.
+        /// A refresh token whose successor was used is still answered with the current pair for so many seconds; one whose successor was not used, always.
         refresh_grace: Seconds = "REFRESH_GRACE_S", default "60";
         /// A session that is not used for so long is over.
         idle: Seconds = "SESSION_IDLE_S", default "7776000";
@@ -81,6 +82,35 @@ pub struct TokenPair {
 }
 
 impl Sessions {
+    /// Returns the refusal of a banned member who proved their identity: 403 `member_banned`, with a
+    /// token that opens nothing but their own data unless they are gone.
+    ///
+    /// # Errors
+    /// The keys that sign access tokens cannot be read.
+    pub async fn banned(
+        &self,
+        member: Option<MemberId>,
+        ban: &Ban,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Problem, Problem> {
+        let problem = Problem::banned(ban.message.clone(), ban.ends_at);
+        let Some(member) = member else {
+            return Ok(problem);
+        };
+        let keys = self.signing_keys.get(now).await?;
+        let issued = self
+            .issuer
+            .issue_for_own_data(&keys, member, now, rng)
+            .await?;
+        let token = OwnDataToken {
+            access_token: issued.token,
+            token_type: "Bearer",
+            expires_in: issued.expires_in.as_secs(),
+        };
+        Ok(problem.with("own_data", token))
+    }
+
     /// Nothing is read before the first request.
     pub fn new(
         settings: &SessionSettings,
@@ -118,7 +148,7 @@ impl Sessions {
         let grant = Grant {
             member: session.member,
             session: session.id,
-            device: DeviceKey::of(&session.device.id),
+            device: session.device_key,
         };
         let signing_keys = self.signing_keys.get(now).await?;
         let access = self.issuer.issue(&signing_keys, grant, now, rng).await?;

@@ -7,7 +7,7 @@
 
 use std::{
     fmt, fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -117,7 +117,7 @@ impl Blobs {
     /// [`StoreError::TooLarge`] and is not read to its end.
     pub async fn get(&self, key: &BlobKey, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let found = match self {
-            Self::S3 { client, bucket } => get_object(client, bucket, key, limit).await?,
+            Self::S3 { client, bucket } => get_object(client, bucket, key, None, limit).await?,
             Self::Files { dir } => {
                 let path = dir.join(&key.0);
                 let place = dir.display().to_string();
@@ -131,6 +131,28 @@ impl Blobs {
                 limit_bytes: limit,
             }),
             found => Ok(found),
+        }
+    }
+
+    /// Returns `length` bytes of a blob from `offset`, `None` where there is no such blob. Fewer bytes
+    /// come where the blob ends earlier.
+    pub async fn get_range(
+        &self,
+        key: &BlobKey,
+        offset: u64,
+        length: usize,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::S3 { client, bucket } => {
+                let last = offset.saturating_add(length as u64).saturating_sub(1);
+                let range = format!("bytes={offset}-{last}");
+                get_object(client, bucket, key, Some(range), length).await
+            }
+            Self::Files { dir } => {
+                let path = dir.join(&key.0);
+                let place = dir.display().to_string();
+                blocking("GetObject", place, move || read_part(&path, offset, length)).await
+            }
         }
     }
 
@@ -159,9 +181,11 @@ async fn get_object(
     client: &Client,
     bucket: &str,
     key: &BlobKey,
+    range: Option<String>,
     limit: usize,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let sent = client.get_object().bucket(bucket).key(&key.0).send().await;
+    let request = client.get_object().bucket(bucket).key(&key.0);
+    let sent = request.set_range(range).send().await;
     let mut body = match sent {
         Ok(object) => object.body,
         Err(error) => {
@@ -254,6 +278,16 @@ fn read_at_most(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+fn read_part(path: &Path, offset: u64, length: usize) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = open(path)? else {
+        return Ok(None);
+    };
+    file.seek(io::SeekFrom::Start(offset))?;
+    let mut bytes = Vec::with_capacity(length);
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
 fn open(path: &Path) -> io::Result<Option<fs::File>> {
     match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -281,6 +315,10 @@ mod tests {
         assert_eq!(blobs.size(&key).await.unwrap(), Some(5));
         let refused = blobs.get(&key, 4).await;
         assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
+        let part = blobs.get_range(&key, 1, 3).await.unwrap().unwrap();
+        assert_eq!(part, b"ell");
+        let beyond = blobs.get_range(&key, 3, 9).await.unwrap().unwrap();
+        assert_eq!(beyond, b"lo");
         let folder = fs::read_dir(dir.path().join("bucket/campaigns/1")).unwrap();
         assert_eq!(folder.count(), 1, "nothing is left aside");
     }

@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Page, Stamp, StoreError, Table, keys, page,
+    published::Freezer,
     query::{Range, Read},
     table::{ABSENT, Put, string},
 };
 
 /// The most bytes that a draft's body may have.
 pub const BODY_LIMIT: usize = 256 * 1024;
+
+/// The drafts that are in memory at once while all are frozen: at most 50 MB.
+const PAGE: usize = 200;
 
 /// A draft as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,11 +146,28 @@ impl Drafts {
         id.parse().map_err(|_| StoreError::BadCursor)
     }
 
-    /// All drafts of a kind, by id, as they are now.
-    pub async fn all(&self, kind: Kind) -> Result<Vec<Draft>, StoreError> {
-        self.table
-            .query_all(&Range::all(keys::drafts(kind), Read::Consistent))
-            .await
+    /// Freezes the drafts of a kind as they are now, page by page, in the order of their ids. Returns
+    /// `false` without the rest once there are more than `limit_bytes` of JSON.
+    pub async fn freeze(
+        &self,
+        kind: Kind,
+        freezer: &mut Freezer,
+        limit_bytes: usize,
+    ) -> Result<bool, StoreError> {
+        let mut cursor = None;
+        loop {
+            let page = self.list(kind, cursor.as_deref(), PAGE).await?;
+            for draft in page.items {
+                freezer.add(&draft.id, &draft.body)?;
+            }
+            if freezer.json_bytes() > limit_bytes {
+                return Ok(false);
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(true);
+            }
+        }
     }
 
     async fn write(

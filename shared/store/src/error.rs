@@ -6,6 +6,8 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
+use domain::content::UnreadableItems;
+use kit::problem::Chain;
 
 /// A failed operation on a table, a bucket or a worker.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,9 @@ pub enum StoreError {
         /// What the SDK says.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// What is to be stored could not be encrypted.
+    #[error("the encryption library refused")]
+    Encryption,
     /// No answer within the client's time limit. A write may or may not have happened.
     #[error("{operation} on {place}: timed out")]
     TimedOut {
@@ -105,6 +110,11 @@ impl StoreError {
             place: place.to_owned(),
             what: what.to_string(),
         }
+    }
+
+    /// Returns [`Corrupt`](Self::Corrupt) for stored items that cannot be read.
+    pub fn unreadable(place: &str, error: &UnreadableItems) -> Self {
+        Self::corrupt(place, Chain(error))
     }
 
     /// Sorts an SDK error. A transaction's reasons are sorted by `Transaction`.

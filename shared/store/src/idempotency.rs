@@ -1,6 +1,9 @@
 //! Idempotency records: the same key and body within a day answer what was answered.
 //!
 //! Actions on the Requests table: PutItem, DeleteItem.
+//!
+//! What an answer holds is the caller's concern: one with secrets in it is sealed before it comes
+//! here.
 
 use std::time::Duration;
 
@@ -8,10 +11,10 @@ use domain::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Stamp, StoreError, Table,
+    Stamp, StoreError, Table, Transaction,
     blobs::sha256,
     keys::{self, Key},
-    table::{ABSENT, Item, Put, number, string},
+    table::{ABSENT, Item, Put, number, set_stamp, string},
 };
 
 /// How long an answer is remembered.
@@ -142,6 +145,23 @@ impl Requests {
             Put::Done => Ok(()),
             Put::Exists(_) => Err(self.table.conflict("PutItem")),
         }
+    }
+
+    /// Adds to the transaction of what the request does that it has this answer, which is remembered
+    /// for `remembered`. If the claim has lapsed and another request has made it since, the
+    /// transaction is refused.
+    pub fn finish_in<'t>(
+        &self,
+        claim: &InFlight,
+        answer: Answer,
+        remembered: Duration,
+        now: Instant,
+        transaction: Transaction<'t>,
+    ) -> Result<Transaction<'t>, StoreError> {
+        let mut item = self.item(claim, Some(answer), now + remembered)?;
+        set_stamp(&mut item, claim.stamp);
+        let mine = [(":mine", string(claim.stamp))];
+        transaction.put_into(&self.table, item, "stamp = :mine", mine)
     }
 
     /// Gives the claim up: nothing was done, and the next try may do it. A claim that somebody

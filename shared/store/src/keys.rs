@@ -13,6 +13,11 @@
 //! | Operators | `service-key#<id>` | `key` | a service key's hashes and scopes | – |
 //! | Operators | `audit#<day in UTC>` | `<record id>` | who changed what, from what to what | – |
 //! | Members | `member#<member>` | `member` | a member, or what is left of one | – |
+//! | Members | `member#<member>` | `standing` | their ban, pending withdrawal and ended sessions | – |
+//! | Members | `member#<member>` | `consent#<time>#<consent>#<action>` | a consent that was given or withdrawn | – |
+//! | Members | `member#<member>` | `security#<event>` | a copied refresh token that ended a session | a year later |
+//! | Members | `member#<member>` | `banned-identities` | the hashes under which a purged member's ban is stored | with the ban |
+//! | Members | `banned-identity#<keyed hash>` | `ban` | the ban of an identity whose member was purged | with the ban |
 //! | Members | `member#<member>` | `identity#<provider>` | what they sign in with | – |
 //! | Members | `member#<member>` | `session#<session>` | a session | when it is over by itself |
 //! | Members | `member#<member>` | `device#<device>` | a device that they signed in on | – |
@@ -23,11 +28,14 @@
 //! | Members | `nickname#<first character of its key>` | `<key>` | whose nickname it is, or was | when it is held no more |
 //! | Members | `challenge#<serial>` | `used` | that a challenge was used | when it has lapsed anyway |
 //! | Members | `event#<provider>#<sha-256 of event id>` | `seen` | that a provider's event was acted on | long after it can be told again |
+//! | Members | `transfer-code#<first letters of the code>` | `code` | a transfer code's hash, its member, and how often it was tried | with the code |
+//! | Members | `member#<member>` | `transfer-code` | the first letters of the member's transfer code | with the code |
 //! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
 //! | Members | `signing-keys` | `public` | the public halves of the keys that sign access tokens | – |
-//! | Members | `revocations` | `head` | who may not come in although their token is good | – |
 //! | Members | `unlink-outbox` | `<due at>#<entry>` | a connection that is still to be ended at its provider | –, deleted when the provider was called or is given up |
 //! | Members | `deletion-request#<sha-256 of code>` | `request` | a deletion that Facebook requested | long after the member is gone |
+//! | Members | `revocations#<minute>` | `<time>#<hash of the entry>` | a ban, or ended sessions, for those who verify access tokens | with the longest access token |
+//! | Members | `revocations` | `head` | the same, as earlier versions stored it; only read | – |
 //! | Members | `withdrawals` | `<purge at>#<member>` | who is to be forgotten, and when | – |
 //! | Devices | `device#<device>` | `profile` | what targeting knows of a device | when nobody has put it for long |
 //! | Devices | `device#<device>` | `content-config` | what its user wants to see | when nobody has put it for long |
@@ -68,7 +76,7 @@ use domain::{
     caps::{Counter, Span},
     content::{Kind, campaigns::CapScope},
     events::{Counter as EventCounter, EventId},
-    identity::{MemberId, Provider, SessionId, Subject},
+    identity::{ConsentEvent, IdentityHash, MemberId, Provider, SessionId, Subject},
 };
 
 use crate::{Stamp, blobs::sha256};
@@ -129,8 +137,17 @@ pub(crate) fn public_keys() -> Key {
     key("signing-keys", "public")
 }
 
-pub(crate) fn revocations() -> Key {
+/// The list of revocations that earlier versions stored in one item.
+pub(crate) fn legacy_revocations() -> Key {
     key("revocations", "head")
+}
+
+pub(crate) fn revocations(minute: i64) -> String {
+    format!("revocations#{minute:010}")
+}
+
+pub(crate) fn revocation(minute: i64, made_at: Instant, hash: &str) -> Key {
+    key(revocations(minute), format!("{made_at}#{hash}"))
 }
 
 pub(crate) fn member(id: MemberId) -> String {
@@ -139,6 +156,34 @@ pub(crate) fn member(id: MemberId) -> String {
 
 pub(crate) fn member_record(id: MemberId) -> Key {
     key(member(id), "member")
+}
+
+pub(crate) fn member_standing(id: MemberId) -> Key {
+    key(member(id), "standing")
+}
+
+pub(crate) fn member_consent(id: MemberId, event: &ConsentEvent) -> Key {
+    let (consent, action) = (event.consent.as_str(), event.action.as_str());
+    key(
+        member(id),
+        format!("{}{}#{consent}#{action}", MEMBER_CONSENTS.0, event.at),
+    )
+}
+
+pub(crate) fn security_event(of: MemberId, id: RandomId) -> Key {
+    key(member(of), format!("{}{id}", SECURITY_EVENTS.0))
+}
+
+pub(crate) fn banned_identities(of: MemberId) -> Key {
+    key(member(of), "banned-identities")
+}
+
+pub(crate) fn banned_identity(hash: &IdentityHash) -> Key {
+    banned_identity_of(&hash.to_string())
+}
+
+pub(crate) fn banned_identity_of(hash: &str) -> Key {
+    key(format!("banned-identity#{hash}"), "ban")
 }
 
 pub(crate) fn member_identity(id: MemberId, provider: Provider) -> Key {
@@ -166,6 +211,8 @@ pub(crate) const MEMBER_IDENTITIES: (&str, &str) = ("identity#", "identity$");
 pub(crate) const SESSIONS: (&str, &str) = ("session#", "session$");
 pub(crate) const MEMBER_DEVICES: (&str, &str) = ("device#", "device$");
 pub(crate) const EXPORTS: (&str, &str) = ("export#", "export$");
+pub(crate) const MEMBER_CONSENTS: (&str, &str) = ("consent#", "consent$");
+pub(crate) const SECURITY_EVENTS: (&str, &str) = ("security#", "security$");
 
 pub(crate) fn identity(provider: Provider, subject: &Subject) -> Key {
     let hash = sha256(subject.as_bytes());
@@ -215,6 +262,14 @@ pub(crate) fn unlink_entry(due_at: Instant, entry: &str) -> Key {
 pub(crate) fn deletion_request(code: &str) -> Key {
     let hash = sha256(code.as_bytes());
     key(format!("deletion-request#{hash}"), "request")
+}
+
+pub(crate) fn transfer_code(handle: &str) -> Key {
+    key(format!("transfer-code#{handle}"), "code")
+}
+
+pub(crate) fn member_transfer_code(of: MemberId) -> Key {
+    key(member(of), "transfer-code")
 }
 
 pub(crate) const WITHDRAWALS: &str = "withdrawals";

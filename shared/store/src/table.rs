@@ -214,7 +214,9 @@ impl Table {
             .table_name(&*self.name)
             .set_key(Some(key_item(key)))
             .condition_expression(condition)
-            .set_expression_attribute_values(Some(named(values)))
+            .set_expression_attribute_values(
+                Some(named(values)).filter(|values| !values.is_empty()),
+            )
             .return_values(ReturnValue::AllOld)
             .send()
             .await

@@ -99,6 +99,11 @@ impl<'a> Transaction<'a> {
         self.put_anywhere(table.name(), item, Some(condition), values)
     }
 
+    /// The same, whatever was there before.
+    pub(crate) fn put_always_into(self, table: &Table, item: Item) -> Result<Self, StoreError> {
+        self.put_anywhere(table.name(), item, None, [])
+    }
+
     fn put_where(
         self,
         item: Item,

@@ -139,24 +139,30 @@ fn what_is_stored_of_a_device_counts_for_that_device_alone() {
         ],
     );
     let golden = json!({"country": "KR", "birth_year": 1990, "segments": ["gold"]});
-    profile(&scenario, "golden", &golden);
+    profile(&scenario, "golden-example-0001", &golden);
     profile(
         &scenario,
-        "plain",
+        "plain-example-00001",
         &json!({"country": "JP", "birth_year": 2020}),
     );
     let asked = |device: &str, query: &str| {
         let request = on(device, &format!("/v1/banners?{query}"));
         ids(&good(scenario.send(&request))["banners"])
     };
-    assert_eq!(asked("golden", ""), ["adults", "all", "gold", "korea"]);
-    assert_eq!(asked("golden", "country=US"), ["adults", "all", "gold"]);
     assert_eq!(
-        asked("golden", "platform=ios"),
+        asked("golden-example-0001", ""),
+        ["adults", "all", "gold", "korea"]
+    );
+    assert_eq!(
+        asked("golden-example-0001", "country=US"),
+        ["adults", "all", "gold"]
+    );
+    assert_eq!(
+        asked("golden-example-0001", "platform=ios"),
         ["adults", "all", "gold", "ios", "korea"]
     );
-    assert_eq!(asked("plain", ""), ["all"]);
-    assert_eq!(asked("plain", "country=KR"), ["all", "korea"]);
+    assert_eq!(asked("plain-example-00001", ""), ["all"]);
+    assert_eq!(asked("plain-example-00001", "country=KR"), ["all", "korea"]);
     assert_eq!(asked("unheard-of", ""), ["all"]);
     assert_eq!(
         banners(&scenario, "country=KR&platform=ios"),

@@ -21,7 +21,7 @@ fn max_age(answer: &Response) -> u64 {
 #[test]
 fn an_answer_is_shared_by_its_audience_or_kept_by_its_device() {
     let scenario = stack();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     for route in ROUTES {
         let shared = scenario.get(route);
         assert_eq!(shared.status, 200, "{route}: {}", shared.text());
@@ -35,7 +35,7 @@ fn an_answer_is_shared_by_its_audience_or_kept_by_its_device() {
             Some("application/json"),
             "{route}"
         );
-        let private = scenario.send(&on("phone-1", route));
+        let private = scenario.send(&on("phone-1-example-0001", route));
         assert_eq!(
             private.header("cache-control"),
             Some("private, max-age=10"),
@@ -105,17 +105,18 @@ fn the_same_audience_has_the_same_bytes_under_the_same_tag() {
 #[test]
 fn vary_names_the_headers_that_the_query_left_to_say() {
     let scenario = stack();
-    let all = "x-app-platform, x-app-store, x-app-version, accept-language, x-device-id";
+    let all =
+        "x-app-platform, x-app-store, x-app-version, x-app-build, accept-language, x-device-id";
     for (query, vary) in [
         ("", all),
         ("country=KR&os_version=1", all),
         (
             "platform=ios",
-            "x-app-store, x-app-version, accept-language, x-device-id",
+            "x-app-store, x-app-version, x-app-build, accept-language, x-device-id",
         ),
         (
             "locale=ko",
-            "x-app-platform, x-app-store, x-app-version, x-device-id",
+            "x-app-platform, x-app-store, x-app-version, x-app-build, x-device-id",
         ),
         (
             "platform=ios&store=app_store&version=1&locale=ko",
@@ -148,7 +149,7 @@ fn no_answer_may_be_kept_past_the_next_boundary() {
         let answer = scenario.get(route);
         assert_eq!(answer.status, 200, "{route}");
         assert!(max_age(&answer) <= 8, "{route}: {}", max_age(&answer));
-        let again = scenario.send(&on("phone-1", route));
+        let again = scenario.send(&on("phone-1-example-0001", route));
         assert!(max_age(&again) <= 8, "{route}");
     }
     assert_eq!(max_age(&scenario.get("/v1/config")), 10);
@@ -173,7 +174,7 @@ fn no_answer_may_be_kept_into_a_maintenance_window() {
     let mut answers = 0;
     while now() < starts_at {
         for route in GATED {
-            for request in [Request::get(route), on("phone-1", route)] {
+            for request in [Request::get(route), on("phone-1-example-0001", route)] {
                 let asked_at = now();
                 let answer = scenario.send(&request);
                 if answer.status == 503 {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn explained(scenario: &Scenario, target: &str) -> Value {
-    let answer = scenario.service(on("phone-1", target));
+    let answer = scenario.service(on("phone-1-example-0001", target));
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{target}");
     good(answer)
 }
@@ -24,7 +24,7 @@ fn only_operators_are_told_why() {
     let scenario = stack();
     let reader = key_with(&scenario, "reader", &["content:read"]);
     let other = key_with(&scenario, "other", &["content:write", "members:read"]);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     publish(&scenario, "notices", &[("n", notice(json!({})))]);
     let of_notices = ["/v1/notices/n", "/v1/notices/unread-count"];
     for route in ROUTES.into_iter().chain(of_notices) {
@@ -108,11 +108,11 @@ fn every_answer_says_what_became_of_all_that_is_published() {
     publish(
         &scenario,
         "testers",
-        &[("us", json!({"device_ids": ["phone-1"]}))],
+        &[("us", json!({"device_ids": ["phone-1-example-0001"]}))],
     );
     profile(
         &scenario,
-        "phone-1",
+        "phone-1-example-0001",
         &json!({"segments": ["gold"], "country": "JP"}),
     );
 
@@ -145,10 +145,13 @@ fn every_answer_says_what_became_of_all_that_is_published() {
             "body": "Some *news*", "link": null, "explain": outcome,
         });
         assert_eq!(told, expected);
-        let unexplained = scenario.service(on("phone-1", &target)).status;
+        let unexplained = scenario.service(on("phone-1-example-0001", &target)).status;
         assert_eq!(unexplained, if id == "gold" { 200 } else { 404 }, "{id}");
     }
-    let nothing = scenario.service(on("phone-1", &format!("/v1/notices/nothing?{query}")));
+    let nothing = scenario.service(on(
+        "phone-1-example-0001",
+        &format!("/v1/notices/nothing?{query}"),
+    ));
     assert_eq!(told(&nothing), refused(404, "not_found"));
     let of_config = json!({
         "plain": {"condition": null, "conditions": []},

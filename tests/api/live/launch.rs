@@ -53,18 +53,25 @@ fn furnished() -> Scenario {
     let version = json!({"platform": "ios", "store": "app_store", "latest": "2.0", "min": "1.5",
         "store_url": "https://apps.example/ours", "message": {"default": "Update", "ko": "업데이트"}});
     publish(&scenario, "app_versions", &[("ios", version)]);
-    profile(&scenario, "phone-1", &json!({"segments": ["gold"]}));
+    profile(
+        &scenario,
+        "phone-1-example-0001",
+        &json!({"segments": ["gold"]}),
+    );
     scenario
 }
 
 #[test]
 fn every_part_is_what_its_own_route_says() {
     let scenario = furnished();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let query = "platform=ios&version=1.0&locale=ko-KR";
-    let ask = |path: &str, query: &str| {
-        good(scenario.send(&on("phone-1", &format!("{path}?{query}")).bearer(&person.access)))
-    };
+    let ask =
+        |path: &str, query: &str| {
+            good(scenario.send(
+                &on("phone-1-example-0001", &format!("{path}?{query}")).bearer(&person.access),
+            ))
+        };
     let launch = ask("/v1/launch", query);
     let status = ask("/v1/app/status", query);
     let mut expected = json!({
@@ -97,7 +104,7 @@ fn every_part_is_what_its_own_route_says() {
 #[test]
 fn a_bad_token_costs_the_members_part_alone() {
     let scenario = furnished();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let ban = json!({"reason": "cheating", "message": {"default": "no"}});
     for (authorization, code) in [
         ("Bearer a.b.c".to_owned(), "token_invalid"),
@@ -132,7 +139,7 @@ fn a_bad_token_costs_the_members_part_alone() {
 #[test]
 fn an_expired_token_is_told_as_such() {
     let scenario = with_environment(&[("ACCESS_TOKEN_LIFETIME_S", "1")]);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     std::thread::sleep(Duration::from_millis(1_500));
     let launch = good(person.get(&scenario, "/v1/launch"));
     let missing = json!([{"part": "unread", "code": "token_expired"}]);
@@ -143,7 +150,7 @@ fn an_expired_token_is_told_as_such() {
 #[test]
 fn a_part_that_stalls_delays_the_answer_by_its_own_deadline_at_most() {
     let scenario = furnished();
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let whole = good(person.get(&scenario, "/v1/launch"));
     assert_eq!(whole["unread"], 1);
     let tables = &scenario.courtyard.description().tables;
@@ -175,7 +182,7 @@ fn a_part_that_stalls_delays_the_answer_by_its_own_deadline_at_most() {
         .at(&tables["DevicesTable"]);
     scenario.courtyard.database.inject(profiles).unwrap();
     let began = Instant::now();
-    let answer = scenario.send(&on("phone-1", "/v1/launch"));
+    let answer = scenario.send(&on("phone-1-example-0001", "/v1/launch"));
     assert!(
         began.elapsed() < Duration::from_millis(1_500),
         "{:?}",
@@ -205,7 +212,7 @@ fn a_kind_that_cannot_be_read_is_missing_and_the_rest_is_there() {
     ] {
         let scenario = furnished();
         if kind == "testers" {
-            let ours = json!({"device_ids": ["phone-9"]});
+            let ours = json!({"device_ids": ["phone-9-example-0009"]});
             publish(&scenario, kind, &[("qa", ours)]);
         }
         // Nothing has asked for a launch yet, so that there is no version from before to serve.

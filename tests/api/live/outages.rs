@@ -40,13 +40,17 @@ fn what_is_known_is_answered_from_memory_whatever_the_database_does() {
         "config",
         &[("p", parameter("flag", "bool", json!(true), json!({})))],
     );
-    let person = guest(&scenario, "phone-1");
-    super::profile(&scenario, "phone-1", &json!({"segments": ["gold"]}));
+    let person = guest(&scenario, "phone-1-example-0001");
+    super::profile(
+        &scenario,
+        "phone-1-example-0001",
+        &json!({"segments": ["gold"]}),
+    );
     let marked = person.send(&scenario, Request::new("POST", "/v1/notices/n/read"));
     assert_eq!(marked.status, 204);
     let member = |target: &str| {
         let began = Instant::now();
-        let answer = scenario.send(&on("phone-1", target).bearer(&person.access));
+        let answer = scenario.send(&on("phone-1-example-0001", target).bearer(&person.access));
         (answer, began.elapsed())
     };
     for route in ROUTES {

@@ -56,8 +56,8 @@ fn a_notice_is_read_once_by_each_member_apart() {
         ],
     );
     let (guest, other) = (
-        Guest::new(&scenario, "phone-1"),
-        guest(&scenario, "phone-2"),
+        Guest::new(&scenario, "phone-1-example-0001"),
+        guest(&scenario, "phone-2-example-0002"),
     );
     let person = &guest.person;
     assert_eq!(unread(&scenario, person), 2);
@@ -79,11 +79,11 @@ fn a_notice_is_read_once_by_each_member_apart() {
     let count = scenario.get("/v1/notices/unread-count");
     assert_eq!(good(count), json!({"unread": null}));
 
-    let elsewhere = guest.on(&scenario, "phone-3");
+    let elsewhere = guest.on(&scenario, "phone-3-example-0003");
     assert_eq!(read(&scenario, &elsewhere), ["a"], "on all devices");
     let out = person.post(&scenario, "/v1/auth/sign-out", &json!({"scope": "local"}));
     assert!(matches!(out.status, 200 | 204), "{}", out.text());
-    let back = guest.on(&scenario, "phone-1");
+    let back = guest.on(&scenario, "phone-1-example-0001");
     assert_eq!(read(&scenario, &back), ["a"]);
 
     let asked = back.post(&scenario, "/v1/me/exports", &json!({})).json();
@@ -101,7 +101,7 @@ fn slow_stack() -> Scenario {
 fn a_notice_that_was_just_published_is_found_by_who_was_told_of_it_elsewhere() {
     let scenario = slow_stack();
     publish(&scenario, "notices", &[("a", notice(json!({})))]);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     assert_eq!(unread(&scenario, &person), 1);
     publish(&scenario, "notices", &[("b", notice(json!({})))]);
     assert_eq!(mark(&scenario, &person, "b"), 204);
@@ -118,7 +118,7 @@ fn a_mark_outlasts_a_time_in_which_its_notice_is_not_known() {
     let old = || notice(json!({"starts_at": in_seconds(-864_000)}));
     let all: Vec<_> = names.iter().map(|name| (name.as_str(), old())).collect();
     publish(&scenario, "notices", &all);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let put = json!({
         "TableName": scenario.courtyard.description().tables["MembersTable"],
         "Item": {
@@ -154,7 +154,7 @@ fn of_marks_at_once_none_is_lost() {
         .map(|n| (n.as_str(), notice(json!({}))))
         .collect();
     publish(&scenario, "notices", &all);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     let marked = at_once(names.len(), |n| mark(&scenario, &person, &names[n]));
     assert!(marked.iter().all(|status| *status == 204), "{marked:?}");
     assert_eq!(read(&scenario, &person).len(), names.len());
@@ -172,7 +172,7 @@ fn what_is_kept_of_much_that_was_read_stays_small_and_says_the_same() {
         .map(|(n, name)| (name.as_str(), dated(n)))
         .collect();
     publish(&scenario, "notices", &all);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     // All but one in the middle.
     for name in names.iter().filter(|name| *name != "n20") {
         assert_eq!(mark(&scenario, &person, name), 204);

@@ -51,7 +51,11 @@ fn the_first_condition_that_matches_gives_the_value_and_else_the_default() {
             ("p5", parameter("tree", "json", tree.clone(), json!({}))),
         ],
     );
-    profile(&scenario, "golden", &json!({"segments": ["gold"]}));
+    profile(
+        &scenario,
+        "golden-example-0001",
+        &json!({"segments": ["gold"]}),
+    );
     let everything = eventually("the parameters are there", || {
         let answer = good(scenario.get("/v1/config"));
         (answer["version"] == 1).then_some(answer)
@@ -69,8 +73,13 @@ fn the_first_condition_that_matches_gives_the_value_and_else_the_default() {
         (None, "platform=ios&version=1.10", "new", true),
         (None, "version=1.10.0-rc.1", "hello", false),
         (None, "version=2", "new", false),
-        (Some("golden"), "platform=ios&version=2", "gold", true),
-        (Some("unknown"), "platform=ios", "ios", true),
+        (
+            Some("golden-example-0001"),
+            "platform=ios&version=2",
+            "gold",
+            true,
+        ),
+        (Some("never-seen-example-01"), "platform=ios", "ios", true),
     ] {
         let target = format!("/v1/config?{query}");
         let request = device.map_or_else(|| Request::get(&target), |device| on(device, &target));
@@ -93,7 +102,7 @@ fn rolled_out(percent: u32) -> Value {
 
 fn who_has_it(scenario: &Scenario) -> BTreeSet<usize> {
     let has = |n: &usize| {
-        let answer = good(scenario.send(&on(&format!("device-{n}"), "/v1/config")));
+        let answer = good(scenario.send(&on(&format!("device-{n}-example-0001"), "/v1/config")));
         answer["values"]["new_checkout"] == true
     };
     (0..200).filter(has).collect()

@@ -67,7 +67,7 @@ fn nothing_but_id_and_secret_together_proves_a_guest() {
             &wrong.to_string(),
         );
     }
-    for nobody in ["nobody", "phone-1", &"x".repeat(255)] {
+    for nobody in ["nobody", "phone-1-example-0001", &"x".repeat(255)] {
         let body = json!({"device": phone(), "guest_id": nobody, "guest_secret": secret});
         refused(&scenario.post(GUEST, &body), 401, "token_invalid", nobody);
     }

@@ -123,18 +123,18 @@ fn each_fault_of_a_body_is_told_by_its_pointer_and_changes_nothing() {
         (SIGN_IN, "/authorization_code", json!("x".repeat(4_097))),
         (SIGN_IN, "/challenge_id", json!("x".repeat(257))),
         (SIGN_IN, "/nonce", json!("x".repeat(257))),
-        (SIGN_IN, "/country", json!("Korea")),
+        (SIGN_IN, "/country", json!(410)),
         (SIGN_IN, "/under_14", json!("no")),
         (SIGN_IN, "/guardian_consent", json!(1)),
-        (SIGN_IN, "/device/id", json!("")),
         (SIGN_IN, "/device/id", json!("x".repeat(129))),
-        (SIGN_IN, "/device/id", json!("a b")),
-        (SIGN_IN, "/device/platform", json!("symbian")),
-        (SIGN_IN, "/device/store", json!("bazaar")),
-        (SIGN_IN, "/device/app_version", json!("1".repeat(65))),
-        (SIGN_IN, "/device/os_version", json!("")),
-        (SIGN_IN, "/device/model", json!("x".repeat(129))),
-        (SIGN_IN, "/device/locale", json!("not a locale")),
+        (SIGN_IN, "/device/id", json!("a b a b a b a b a b")),
+        (SIGN_IN, "/device/platform", json!(7)),
+        (SIGN_IN, "/device/store", json!(["app_store"])),
+        (SIGN_IN, "/device/app_version", json!(1.2)),
+        (SIGN_IN, "/device/build", json!("12")),
+        (SIGN_IN, "/device/os_version", json!(17)),
+        (SIGN_IN, "/device/model", json!({})),
+        (SIGN_IN, "/device/locale", json!(true)),
         (SIGN_IN, "/device/surprise", json!(1)),
         (LINK, "/id_token", json!("x".repeat(70_000))),
         (LINK, "/provider", json!("myspace")),
@@ -143,7 +143,7 @@ fn each_fault_of_a_body_is_told_by_its_pointer_and_changes_nothing() {
         (GUEST, "/guest_id", json!("x".repeat(256))),
         (GUEST, "/guest_id", json!("a b")),
         (GUEST, "/guest_secret", json!("x".repeat(129))),
-        (GUEST, "/device/platform", json!(null)),
+        (GUEST, "/device/platform", json!(["ios"])),
         (GUEST, "/country", json!(82)),
         (REFRESH, "/refresh_token", json!("x".repeat(513))),
         (SIGN_OUT, "/scope", json!("everything")),
@@ -180,7 +180,7 @@ fn all_faults_of_a_body_are_told_at_once() {
     let scenario = Scenario::start();
     let answer = sign_in(
         &scenario,
-        &json!({"provider": "myspace", "nonce": 7, "surprise": 1, "device": {"id": "a b"}}),
+        &json!({"provider": "myspace", "nonce": 7, "surprise": 1, "device": {"id": "no device id at all", "platform": 1}}),
     );
     refused(&answer, 422, "validation_failed", "many");
     let document = answer.json();
@@ -261,8 +261,7 @@ fn only_a_body_of_json_is_read() {
             "body_too_large",
             target,
         );
-        let twice =
-            r#"{"device":{"id":"a","platform":"ios"},"device":{"id":"b","platform":"ios"}}"#;
+        let twice = r#"{"device":{"id":"phone-a-example-01","platform":"ios"},"device":{"id":"b","platform":"ios"}}"#;
         refused(
             &send("application/json", twice),
             422,

@@ -57,7 +57,7 @@ pub(super) fn stack_with(environment: &[(&str, &str)]) -> Scenario {
 }
 
 pub(super) fn phone() -> Value {
-    json!({"id": "phone-1", "platform": "ios"})
+    json!({"id": "phone-1-example-0001", "platform": "ios"})
 }
 
 /// A sandbox's answer.

@@ -154,9 +154,10 @@ mod tests {
 
     #[test]
     fn campaigns_and_requests_are_what_the_product_accepts() {
-        assert_eq!(validate_set(Kind::Campaigns, &campaigns(200).unwrap()), []);
+        let simple = validate_set(Kind::Campaigns, &campaigns(200).unwrap());
+        assert_eq!(simple.unwrap(), []);
         let full: Result<Vec<_>, _> = full::campaigns().take(200).collect();
-        assert_eq!(validate_set(Kind::Campaigns, &full.unwrap()), []);
+        assert_eq!(validate_set(Kind::Campaigns, &full.unwrap()).unwrap(), []);
         for request in requests().into_iter().chain(full::requests()) {
             let text = request.to_string();
             let read = domain::validation::parse::<domain::allocation::Request>(text.as_bytes());

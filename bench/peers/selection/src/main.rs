@@ -126,6 +126,7 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
         showings: &showings,
         leases: &leases,
         store: None,
+        member: None,
         now,
     };
     let mut rng = StdRng::seed_from_u64(1);

@@ -125,7 +125,7 @@ impl<'r> Viewer<'r> {
         let birth_year = birth_year.or_else(|| profile?.birth_year);
         let gender = user.as_ref().and_then(|user| user.gender);
         let facts = Facts {
-            platform: Some(device.platform),
+            platform: device.platform,
             country: device.country.or_else(|| profile?.country),
             locale: device.locale.as_ref(),
             carrier: device.carrier.as_deref(),
@@ -221,6 +221,7 @@ mod tests {
                 showings: &showings,
                 leases: &leases,
                 store: None,
+                member: None,
                 now,
             };
             let viewer = Viewer::new(request, Some(&workload.profile), now);

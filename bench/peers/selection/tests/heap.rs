@@ -43,6 +43,7 @@ fn allocations(count: usize) -> Vec<u64> {
                 showings: &showings,
                 leases: &leases,
                 store: None,
+                member: None,
                 now,
             };
             let heap = allocation_counter::measure(|| {

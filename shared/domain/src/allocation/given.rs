@@ -8,6 +8,7 @@ use crate::{
     Audience, Instant, Label, Store, TimeZoneName,
     audience::{certain_age, words},
     caps::Showings,
+    identity::MemberId,
     targeting::Facts,
     zone::WallTime,
 };
@@ -29,6 +30,8 @@ pub struct Given<'a> {
     pub leases: &'a HashSet<u64>,
     /// The store that the app came from (it is not in the request's body).
     pub store: Option<Store>,
+    /// The member who is signed in, where a token proved it.
+    pub member: Option<MemberId>,
     /// The time.
     pub now: Instant,
 }
@@ -59,13 +62,15 @@ impl<'a> Given<'a> {
             .and_then(|user| user.birth_year)
             .or_else(|| profile?.birth_year);
         let audience = Audience {
-            platform: Some(device.platform),
+            platform: device.platform,
             store: self.store,
             version: device.app_version.as_deref(),
             os_version: device.os_version.as_deref(),
+            build: device.build,
             country: device.country,
-            locale: device.locale.as_ref(),
+            languages: device.locale.as_slice(),
             device_id: device.id.as_ref(),
+            member: self.member,
             profile,
         };
         Facts {

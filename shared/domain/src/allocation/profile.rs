@@ -4,15 +4,21 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Country, DeviceId, Gender, Instant, Label, targeting::Attributes};
+use crate::{Country, DeviceId, Gender, Instant, Label, reported, targeting::Attributes};
 
 /// The body of `PUT /v1/devices/{id}/profile`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub struct Profile {
-    /// Where the user is at home.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The country where the user is at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub country: Option<Country>,
     /// The year of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,8 +47,14 @@ pub struct Profile {
 pub struct NewProfile {
     /// The device.
     pub device_id: DeviceId,
-    /// Where the user is at home.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The country where the user is at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+    /// read counts as absent.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub country: Option<Country>,
     /// The year of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,10 +18,10 @@ use crate::{
     ClickUrl, Id, Instant, Label, Locale, TimeZoneName,
     caps::AdvertiserCaps,
     content::{
-        COMPACT, Entry, Kind, LoadError,
+        COMPACT, Kind, LoadError,
         campaigns::{
             self, Budget, Cap, CapScope,
-            artefact::{self, Defect, Flags, Read, Reader, Record, Tables},
+            artefact::{self, Defect, Flags, Read, Reader, Record, Shared, Tables, Writer},
         },
         load_artefact,
     },
@@ -51,6 +51,7 @@ pub struct Snapshot {
     /// In the order of their ids.
     placements: Vec<Placement>,
     asks_the_time: bool,
+    asks_the_member: bool,
     scratch: Pool,
 }
 
@@ -126,20 +127,27 @@ impl Snapshot {
     /// Loads an artefact of the format before: by way of the present one.
     fn compile(format: u16, artefact: &[u8]) -> Result<Self, LoadError> {
         let items = load_artefact::<campaigns::Campaign>(Kind::Campaigns, format, artefact)?;
-        let mut entries: Vec<_> = items.map(|(id, item)| Entry { id, item }).collect();
-        let broken = |entry: &&Entry<campaigns::Campaign>| {
-            let targeting = entry.item.targeting.as_ref();
-            targeting.is_some_and(|targeting| targeting.compile().is_err())
-        };
-        if let Some(entry) = entries.iter().find(broken) {
-            return Err(LoadError::Broken {
-                kind: Kind::Campaigns,
-                item: entry.id.clone(),
-            });
+        let mut items: Vec<_> = items.collect();
+        items.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut shared = Shared::default();
+        for (id, campaign) in &items {
+            let targeting = campaign.targeting.as_ref();
+            if targeting.is_some_and(|targeting| targeting.compile().is_err()) {
+                return Err(LoadError::Broken {
+                    kind: Kind::Campaigns,
+                    item: id.clone(),
+                });
+            }
+            shared.add(campaign);
         }
-        artefact::write(&mut entries)
-            .and_then(|bytes| Self::read(&bytes))
-            .map_err(|defect| LoadError::damaged(Kind::Campaigns, defect))
+        let write = || {
+            let mut writer = Writer::new(&shared)?;
+            for (id, campaign) in &items {
+                writer.add(id, campaign)?;
+            }
+            Self::read(&writer.finish())
+        };
+        write().map_err(|defect| LoadError::damaged(Kind::Campaigns, defect))
     }
 
     /// How many campaigns there are.
@@ -181,6 +189,11 @@ impl Snapshot {
     /// Whether the targeting of any campaign looks at the device's clock or calendar.
     pub(super) fn asks_the_time(&self) -> bool {
         self.asks_the_time
+    }
+
+    /// Whether the targeting of any campaign looks at the member who is signed in.
+    pub fn asks_the_member(&self) -> bool {
+        self.asks_the_member
     }
 
     pub(super) fn placement(&self, id: &str) -> Option<(usize, &Placement)> {
@@ -357,6 +370,7 @@ impl Snapshot {
                 shelf.push(place);
             }
             snapshot.asks_the_time |= matcher.asks_the_time();
+            snapshot.asks_the_member |= matcher.asks_the_member();
             snapshot.add(&record, targeting)?;
         }
         snapshot.by_key = (0..number(snapshot.rows.len(), "number")?).collect();

@@ -23,10 +23,12 @@ pub struct Caller<'a> {
     pub store: Option<Store>,
     /// Its version, as it writes it.
     pub version: Option<&'a str>,
+    /// Its build number.
+    pub build: Option<u64>,
     /// The operating system's version, as the device writes it.
     pub os_version: Option<&'a str>,
-    /// The language of its user.
-    pub locale: Option<&'a Locale>,
+    /// The languages of its user, the most preferred first.
+    pub languages: &'a [Locale],
     /// The device.
     pub device_id: Option<&'a DeviceId>,
     /// Where the request comes from.
@@ -269,12 +271,20 @@ fn update(item: Option<&AppVersion>, caller: Caller<'_>) -> Update {
             message: None,
         };
     };
-    let level = match caller.version.and_then(Version::parse) {
-        Some(version) if version < item.min && runs_latest(item, caller.os_version) => {
-            UpdateLevel::Required
-        }
-        Some(version) if version < item.latest => UpdateLevel::Recommended,
-        _ => UpdateLevel::None,
+    let version = caller.version.and_then(Version::parse);
+    let below_min = version.as_ref().is_some_and(|version| *version < item.min);
+    let below_min_build = caller
+        .build
+        .zip(item.min_build)
+        .is_some_and(|(build, min)| build < min);
+    let outdated = below_min || below_min_build;
+    let below_latest = version.is_some_and(|version| version < item.latest);
+    let level = if outdated && runs_latest(item, caller.os_version) {
+        UpdateLevel::Required
+    } else if outdated || below_latest {
+        UpdateLevel::Recommended
+    } else {
+        UpdateLevel::None
     };
     Update {
         level,
@@ -294,7 +304,7 @@ fn runs_latest(item: &AppVersion, os_version: Option<&str>) -> bool {
 }
 
 fn chosen(text: &Localized, caller: Caller<'_>) -> String {
-    text.choose(caller.locale).to_owned()
+    text.choose(caller.languages).to_owned()
 }
 
 /// A minute, or until something begins or ends, but never less than five seconds.

@@ -188,7 +188,7 @@ fn updates_follow_the_versions_of_the_store() {
     let locale = "ko-KR".parse().unwrap();
     let told = world.ask(
         Caller {
-            locale: Some(&locale),
+            languages: std::slice::from_ref(&locale),
             ..ios("1")
         },
         Settings::default(),

@@ -28,6 +28,9 @@ pub struct AppVersion {
     pub latest: Version,
     /// The oldest version that still works: below it an update is required. Not above `latest`.
     pub min: Version,
+    /// The oldest build that still works: below it an update is required, whatever the version is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_build: Option<u64>,
     /// The oldest operating system that `latest` runs on: below it no update is demanded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_os_version: Option<Version>,

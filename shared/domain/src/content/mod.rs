@@ -20,7 +20,7 @@ mod set;
 mod testers;
 
 pub use app_versions::{AppVersion, AppVersions};
-pub(crate) use artefact::{COMPACT, Entry, load as load_artefact};
+pub(crate) use artefact::{COMPACT, load as load_artefact};
 pub use artefact::{LoadError, format};
 pub use banners::Banner;
 pub use campaigns::Campaign;
@@ -28,7 +28,10 @@ pub use config::Parameter;
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
 pub use nickname_rules::{NicknameRuleItem, NicknameWord};
 pub use notices::Notice;
-pub use set::{AnyItem, Changes, SetFault, changes, check_item, compile, validate_set};
+pub use set::{
+    AnyItem, Changes, CompileError, ItemSet, MAX_SET_FAULTS, SetFault, UnreadableItems, changes,
+    check_item, compile, validate_set,
+};
 pub use testers::{Testers, TestersItem};
 
 closed_set! {

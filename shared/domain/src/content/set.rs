@@ -1,6 +1,9 @@
 //! Items by themselves, sets of items against each other, and what changed between two sets.
+//!
+//! A set may be larger than memory should hold as JSON values (100,000 campaigns), so it is read through
+//! [`ItemSet`], one item at a time and as often as it takes.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use garde::Validate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -31,7 +34,7 @@ pub struct SetFault {
 }
 
 impl SetFault {
-    fn new(item: &Id, fault: Fault) -> Self {
+    pub(super) fn new(item: &Id, fault: Fault) -> Self {
         let Fault {
             pointer,
             code,
@@ -46,6 +49,54 @@ impl SetFault {
     }
 }
 
+/// The most faults that are collected of one set.
+pub const MAX_SET_FAULTS: usize = 1_000;
+
+/// The items of a kind, which can be read several times.
+pub trait ItemSet {
+    /// Calls `each` with every item in the order of the ids.
+    ///
+    /// # Errors
+    /// [`UnreadableItems`] where the set is stored and its bytes are not what was written.
+    fn for_each(&self, each: &mut dyn FnMut(&Id, &Value)) -> Result<(), UnreadableItems>;
+}
+
+/// The stored form of a set cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the items cannot be read")]
+pub struct UnreadableItems(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl ItemSet for [(Id, Value)] {
+    fn for_each(&self, each: &mut dyn FnMut(&Id, &Value)) -> Result<(), UnreadableItems> {
+        let mut ordered: Vec<&(Id, Value)> = self.iter().collect();
+        ordered.sort_by(|a, b| a.0.cmp(&b.0));
+        for (id, item) in ordered {
+            each(id, item);
+        }
+        Ok(())
+    }
+}
+
+impl ItemSet for Vec<(Id, Value)> {
+    fn for_each(&self, each: &mut dyn FnMut(&Id, &Value)) -> Result<(), UnreadableItems> {
+        self.as_slice().for_each(each)
+    }
+}
+
+/// Why a set was not compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// It breaks these rules, at most [`MAX_SET_FAULTS`] of them.
+    #[error("{} faults", .0.len())]
+    Faults(Vec<SetFault>),
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableItems),
+    /// The artefact cannot be written.
+    #[error("the artefact cannot be written")]
+    Write(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
 /// An item of some kind, and the rules between the items of a set.
 pub(super) trait Item:
     DeserializeOwned + Serialize + JsonSchema + Validate<Context = ()>
@@ -53,17 +104,31 @@ pub(super) trait Item:
     /// The members that are times, which authors may write in a zone.
     const TIMES: &'static [&'static str] = &[];
 
-    /// Every fault that only the whole set shows, with the item it is told of.
-    fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)>;
+    /// Returns every fault that only the whole set shows, each with its item.
+    fn faults_between(_items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
+        Vec::new()
+    }
 
-    /// The artefact of items without faults, in the kind's current format.
-    fn write(items: Vec<Entry<Self>>) -> Result<Vec<u8>, WriteError> {
-        artefact::write(items).map_err(Into::into)
+    /// Returns every fault of a set. A kind with many items reads them one by one instead.
+    fn faults<S: ItemSet + ?Sized>(set: &S) -> Result<Vec<SetFault>, UnreadableItems> {
+        Ok(read::<Self, S>(set)?.1)
+    }
+
+    /// Compiles a set to the kind's current format. A kind with many items reads them one by one
+    /// instead.
+    fn compile<S: ItemSet + ?Sized>(set: &S) -> Result<Vec<u8>, CompileError> {
+        let (entries, faults) = read::<Self, S>(set)?;
+        if !faults.is_empty() {
+            return Err(CompileError::Faults(faults));
+        }
+        Self::write(entries).map_err(|error| CompileError::Write(error.into()))
+    }
+
+    /// Writes the artefact of items without faults.
+    fn write(items: Vec<Entry<Self>>) -> Result<Vec<u8>, serde_json::Error> {
+        artefact::write(items)
     }
 }
-
-/// Why items do not go into an artefact.
-pub(super) type WriteError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Calls `$function::<T>($arguments)` with the item type of `$kind`.
 macro_rules! with_item_of {
@@ -119,11 +184,17 @@ pub fn check_item(kind: Kind, json: &[u8]) -> Result<Value, Rejection> {
     with_item_of!(kind, check(json))
 }
 
-/// Holds a whole set of items against all rules: each by itself, then against each other. An empty
-/// answer is a set that can be published.
-pub fn validate_set(kind: Kind, items: &[(Id, Value)]) -> Vec<SetFault> {
-    fn check<T: Item>(items: &[(Id, Value)]) -> Vec<SetFault> {
-        read::<T>(items).err().unwrap_or_default()
+/// Returns every fault of a whole set of items: each item by itself, then against each other. A set
+/// without faults can be published.
+///
+/// # Errors
+/// [`UnreadableItems`] of the set.
+pub fn validate_set<S: ItemSet + ?Sized>(
+    kind: Kind,
+    items: &S,
+) -> Result<Vec<SetFault>, UnreadableItems> {
+    fn check<T: Item>(items: &(impl ItemSet + ?Sized)) -> Result<Vec<SetFault>, UnreadableItems> {
+        T::faults(items)
     }
     with_item_of!(kind, check(items))
 }
@@ -132,48 +203,46 @@ pub fn validate_set(kind: Kind, items: &[(Id, Value)]) -> Vec<SetFault> {
 /// items give the same bytes, in whatever order they come.
 ///
 /// # Errors
-/// The faults that [`validate_set`] finds.
-pub fn compile(kind: Kind, items: &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFault>> {
-    fn write<T: Item>(items: &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFault>> {
-        let entries = read::<T>(items)?;
-        let first = entries.first().map(|entry| entry.id.clone());
-        T::write(entries).map_err(|error| {
-            let fault = Fault::new("", FaultCode::Invalid, error);
-            first
-                .map(|item| SetFault::new(&item, fault))
-                .into_iter()
-                .collect()
-        })
+/// [`CompileError::Faults`] with what [`validate_set`] finds; [`UnreadableItems`] of the set.
+pub fn compile<S: ItemSet + ?Sized>(kind: Kind, items: &S) -> Result<Vec<u8>, CompileError> {
+    fn write<T: Item>(items: &(impl ItemSet + ?Sized)) -> Result<Vec<u8>, CompileError> {
+        T::compile(items)
     }
     with_item_of!(kind, write(items))
 }
 
-fn read<T: Item>(items: &[(Id, Value)]) -> Result<Vec<Entry<T>>, Vec<SetFault>> {
-    let mut entries = Vec::with_capacity(items.len());
+/// All items of a set that can be read, and the faults of the set.
+type ReadSet<T> = (Vec<Entry<T>>, Vec<SetFault>);
+
+fn read<T: Item, S: ItemSet + ?Sized>(items: &S) -> Result<ReadSet<T>, UnreadableItems> {
+    let mut entries = Vec::new();
     let mut faults = Vec::new();
-    for (id, value) in items {
-        match parse_value::<T>(value) {
-            Ok(item) => entries.push(Entry {
-                id: id.clone(),
-                item,
-            }),
-            Err(Rejection::Faults(of_item)) => {
-                faults.extend(of_item.into_iter().map(|fault| SetFault::new(id, fault)));
-            }
-            Err(other) => faults.push(SetFault::new(id, Fault::new("", FaultCode::Invalid, other))),
+    items.for_each(&mut |id, value| {
+        if let Some(item) = read_item(id, value, &mut faults) {
+            let id = id.clone();
+            entries.push(Entry { id, item });
         }
-    }
+    })?;
     let between = T::faults_between(&entries);
-    faults.extend(
-        between
-            .into_iter()
-            .map(|(id, fault)| SetFault::new(id, fault)),
-    );
-    if faults.is_empty() {
-        Ok(entries)
-    } else {
-        Err(faults)
-    }
+    let between = between
+        .into_iter()
+        .map(|(id, fault)| SetFault::new(id, fault));
+    let room = MAX_SET_FAULTS.saturating_sub(faults.len());
+    faults.extend(between.take(room));
+    Ok((entries, faults))
+}
+
+/// Reads one item, or notes its faults, while there are fewer than [`MAX_SET_FAULTS`].
+pub(super) fn read_item<T: Item>(id: &Id, value: &Value, faults: &mut Vec<SetFault>) -> Option<T> {
+    let room = MAX_SET_FAULTS.saturating_sub(faults.len());
+    let found = match parse_value::<T>(value) {
+        Ok(item) => return Some(item),
+        Err(Rejection::Faults(of_item)) => of_item,
+        Err(other) => vec![Fault::new("", FaultCode::Invalid, other)],
+    };
+    let found = found.into_iter().map(|fault| SetFault::new(id, fault));
+    faults.extend(found.take(room));
+    None
 }
 
 /// How one set of items differs from another, in numbers of items.
@@ -187,14 +256,41 @@ pub struct Changes {
     pub removed: usize,
 }
 
-/// What changed from the items of one version to those of the next.
-pub fn changes(before: &[(Id, Value)], after: &[(Id, Value)]) -> Changes {
-    let old: BTreeMap<&Id, &Value> = before.iter().map(|(id, value)| (id, value)).collect();
-    let new: BTreeMap<&Id, &Value> = after.iter().map(|(id, value)| (id, value)).collect();
-    let differs = |(id, value): &(&&Id, &&Value)| old.get(**id).is_some_and(|was| was != *value);
-    Changes {
-        added: new.keys().filter(|id| !old.contains_key(**id)).count(),
-        changed: new.iter().filter(differs).count(),
-        removed: old.keys().filter(|id| !new.contains_key(**id)).count(),
+/// Counts what changed from the items of one version to those of the next. Both come in the order of
+/// their ids.
+///
+/// # Errors
+/// The first error that one of the iterators returns.
+pub fn changes<I, T: PartialEq, E>(
+    before: impl IntoIterator<Item = Result<(I, T), E>>,
+    after: impl IntoIterator<Item = Result<(I, T), E>>,
+) -> Result<Changes, E>
+where
+    I: Ord,
+{
+    let (mut before, mut after) = (before.into_iter(), after.into_iter());
+    let (mut old, mut new) = (before.next().transpose()?, after.next().transpose()?);
+    let mut changes = Changes::default();
+    loop {
+        let order = match (&old, &new) {
+            (None, None) => return Ok(changes),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((was, _)), Some((is, _))) => was.cmp(is),
+        };
+        match order {
+            Ordering::Less => changes.removed += 1,
+            Ordering::Greater => changes.added += 1,
+            Ordering::Equal => {
+                let same = old.as_ref().map(|(_, item)| item) == new.as_ref().map(|(_, item)| item);
+                changes.changed += usize::from(!same);
+            }
+        }
+        if order.is_le() {
+            old = before.next().transpose()?;
+        }
+        if order.is_ge() {
+            new = after.next().transpose()?;
+        }
     }
 }

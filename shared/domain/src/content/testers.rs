@@ -6,12 +6,8 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Kind, LoadError,
-    artefact::{Entry, load},
-    set::Item,
-};
-use crate::{DeviceId, Fault, Id, network::Cidr};
+use super::{Kind, LoadError, artefact::load, set::Item};
+use crate::{DeviceId, network::Cidr};
 
 /// A group of testers, by their devices and by where they sit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -28,11 +24,7 @@ pub struct TestersItem {
     pub cidrs: Option<Vec<Cidr>>,
 }
 
-impl Item for TestersItem {
-    fn faults_between(_: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
-        Vec::new()
-    }
-}
+impl Item for TestersItem {}
 
 /// The published testers, all groups together.
 #[derive(Debug, Default)]

@@ -92,7 +92,7 @@ pub struct Member {
 impl Member {
     /// How they stand at `now`. Whoever is banned is banned first.
     pub fn status(&self, now: Instant) -> MemberStatus {
-        if self.withdrawn_at.is_some() {
+        if self.is_gone(now) {
             MemberStatus::Withdrawn
         } else if self.held_ban(now).is_some() {
             MemberStatus::Banned
@@ -101,6 +101,15 @@ impl Member {
         } else {
             MemberStatus::Active
         }
+    }
+
+    /// Whether the member is gone at `now`: their grace period has ended, whether or not the purge
+    /// has run.
+    pub fn is_gone(&self, now: Instant) -> bool {
+        self.withdrawn_at.is_some()
+            || self
+                .withdrawal
+                .is_some_and(|withdrawal| withdrawal.purge_at <= now)
     }
 
     /// The ban that holds at `now`.
@@ -157,6 +166,8 @@ mod tests {
         };
         assert_eq!(banned.status(at(199)), MemberStatus::Banned);
         assert_eq!(banned.status(at(200)), MemberStatus::WithdrawalPending);
+        assert_eq!(banned.status(at(999)), MemberStatus::WithdrawalPending);
+        assert_eq!(banned.status(at(1_000)), MemberStatus::Withdrawn);
         let for_good = Member {
             ban: Some(ban(None)),
             ..member()

@@ -7,42 +7,143 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MemberId, SessionId};
-use crate::{DeviceId, Instant, Locale, Platform, Store};
+use crate::{DeviceId, DeviceKey, Instant, Locale, Platform, Store, device_text, reported};
 
-/// What an app says of the device that it signs in on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+/// What an app reports about the device that it signs in on. A value that cannot be read counts as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub struct SessionDevice {
-    /// The id that the app gave it.
-    pub id: DeviceId,
-    /// What it runs on.
-    pub platform: Platform,
-    /// Where the app was installed from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The id that the app gave the device, of at least 16 characters. One that many devices share
+    /// (`unknown`, an id of zeros) counts as absent: the session is then bound to no device.
+    #[serde(
+        default,
+        deserialize_with = "reported::device_id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<DeviceId>,
+    /// The platform that the app runs on: `ios`, `android` or `web`, in any case.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub platform: Option<Platform>,
+    /// The store that the app was installed from: `app_store`, `google_play`, `onestore`,
+    /// `galaxy_store` or `web`, in any case.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub store: Option<Store>,
+    /// The app's version, which begins with a number: `1.10`, `v2.0.0-beta.1`, `5.1.0 (2041)`.
+    #[serde(
+        default,
+        deserialize_with = "reported::version_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub app_version: Option<String>,
+    /// The app's build number, a whole number from 0.
+    #[serde(
+        default,
+        deserialize_with = "reported::build_number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub build: Option<u64>,
+    /// The operating system's version, which begins with a number.
+    #[serde(
+        default,
+        deserialize_with = "reported::version_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub os_version: Option<String>,
+    /// The model, as it names itself. Control and formatting characters are removed, and what follows
+    /// the first 128 characters is cut off.
+    #[serde(
+        default,
+        deserialize_with = "device_text::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub model: Option<String>,
+    /// The language that the user reads as a tag in any spelling (`ko-KR`, `zh_TW_#Hant`), or a list of
+    /// which the most preferred counts.
+    #[serde(
+        default,
+        deserialize_with = "reported::language",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub locale: Option<Locale>,
+}
+
+impl SessionDevice {
+    /// The key of the device that a session on it is bound to, if it is bound to one.
+    pub fn key(&self) -> Option<DeviceKey> {
+        self.id.as_ref().map(DeviceKey::of)
+    }
+}
+
+/// What is stored and shown of the device of a session: everything but its id. A stored value that
+/// this version cannot read any more counts as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceInfo {
+    /// The operating system, or `web`.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub platform: Option<Platform>,
+    /// The store that the app was installed from.
+    #[serde(
+        default,
+        deserialize_with = "reported::value",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub store: Option<Store>,
     /// The app's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(chars, min = 1, max = 64)))]
     pub app_version: Option<String>,
+    /// The app's build number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<u64>,
     /// The operating system's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(chars, min = 1, max = 64)))]
     pub os_version: Option<String>,
     /// The model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(chars, min = 1, max = 128)))]
     pub model: Option<String>,
     /// The language that its user reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "reported::language",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub locale: Option<Locale>,
+}
+
+impl From<SessionDevice> for DeviceInfo {
+    fn from(device: SessionDevice) -> Self {
+        Self {
+            platform: device.platform,
+            store: device.store,
+            app_version: device.app_version,
+            build: device.build,
+            os_version: device.os_version,
+            model: device.model,
+            locale: device.locale,
+        }
+    }
 }
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTerms {
-    /// For so long after a rotation the token before is answered with the current pair: phones repeat
-    /// what they got no answer to.
+    /// How long after its successor was used a refresh token is still answered with the current pair:
+    /// of several requests that an app sends at once, some arrive late.
     pub grace: Duration,
     /// Unused for so long, a session ends.
     pub idle: Duration,
@@ -58,12 +159,16 @@ pub struct Session {
     pub id: SessionId,
     /// Whose it is.
     pub member: MemberId,
-    /// On which device.
-    pub device: SessionDevice,
+    /// The key of the device that it is bound to, if it is bound to one; the id is not stored.
+    pub device_key: Option<DeviceKey>,
+    /// What the app reported about that device.
+    pub device: DeviceInfo,
     /// The counter of the live refresh token.
     pub counter: u64,
     /// When it was signed in to.
     pub created_at: Instant,
+    /// When its member last proved who they are: at the sign-in, or by a provider's proof since.
+    pub authenticated_at: Instant,
     /// When the live refresh token was given out first.
     pub rotated_at: Instant,
 }
@@ -73,9 +178,10 @@ pub struct Session {
 pub enum Presented {
     /// It is the live one: the next takes its place.
     Live,
-    /// It is the one before, presented again in time: the live pair is told again.
-    JustBefore,
-    /// It was replaced too long ago: somebody has a copy, and the session is over.
+    /// It was replaced, but its successor was not used, or only just now: the app did not receive the
+    /// response. The live pair is the response again.
+    Retried,
+    /// It was replaced, and its successor was used since: it is a copy, and the session ends.
     Reused,
     /// The session was over by itself already.
     Ended,
@@ -89,18 +195,19 @@ impl Session {
         if now >= self.ends_at(terms) {
             return Presented::Ended;
         }
-        if counter == self.counter {
-            return Presented::Live;
+        // The live token is not used yet: its use is what makes the next one live.
+        match self.counter.checked_sub(counter) {
+            None => Presented::Unheard,
+            Some(0) => Presented::Live,
+            Some(1) => Presented::Retried,
+            Some(2) if now < self.rotated_at + terms.grace => Presented::Retried,
+            Some(_) => Presented::Reused,
         }
-        if counter > self.counter {
-            return Presented::Unheard;
-        }
-        let in_time = now < self.rotated_at + terms.grace;
-        if in_time && counter + 1 == self.counter {
-            Presented::JustBefore
-        } else {
-            Presented::Reused
-        }
+    }
+
+    /// Whether its member proved who they are within the last `window`.
+    pub fn is_recent(&self, now: Instant, window: Duration) -> bool {
+        now <= self.authenticated_at + window
     }
 
     /// When it is over, if it is not used again before.
@@ -125,31 +232,28 @@ mod tests {
         Session {
             id: RandomId::from_bytes([1; 16]),
             member: RandomId::from_bytes([2; 16]),
-            device: SessionDevice {
-                id: "d".parse().unwrap(),
-                platform: Platform::Ios,
-                store: None,
-                app_version: None,
-                os_version: None,
-                model: None,
-                locale: None,
-            },
+            device_key: Some(DeviceKey::from_bytes([3; 16])),
+            device: DeviceInfo::default(),
             counter,
             created_at: Instant::from_seconds(0),
+            authenticated_at: Instant::from_seconds(0),
             rotated_at: Instant::from_seconds(rotated_at),
         }
     }
 
     #[test]
-    fn only_the_token_just_before_is_forgiven_and_only_in_time() {
+    fn a_token_is_a_retry_until_its_successor_is_used_and_for_the_grace_after() {
         let session = session(7, 1_000);
         for (counter, at, presented) in [
             (7, 1_000, Presented::Live),
             (7, 5_000, Presented::Live),
-            (6, 1_000, Presented::JustBefore),
-            (6, 1_059, Presented::JustBefore),
-            (6, 1_060, Presented::Reused),
-            (5, 1_001, Presented::Reused),
+            (6, 1_000, Presented::Retried),
+            (6, 1_060, Presented::Retried),
+            (6, 80 * 86_400, Presented::Retried),
+            (5, 1_000, Presented::Retried),
+            (5, 1_059, Presented::Retried),
+            (5, 1_060, Presented::Reused),
+            (4, 1_001, Presented::Reused),
             (0, 1_001, Presented::Reused),
             (8, 1_001, Presented::Unheard),
             (u64::MAX, 1_001, Presented::Unheard),
@@ -161,6 +265,35 @@ mod tests {
                 "{counter} at {at}"
             );
         }
+    }
+
+    #[test]
+    fn a_sign_in_is_recent_for_its_window() {
+        let session = session(1, 0);
+        let window = Duration::from_secs(600);
+        for (at, recent) in [(0, true), (600, true), (601, false)] {
+            let now = Instant::from_seconds(at);
+            assert_eq!(session.is_recent(now, window), recent, "at {at}");
+        }
+    }
+
+    #[test]
+    fn the_texts_of_a_device_are_cleaned_and_never_refused() {
+        let device = |texts: serde_json::Value| -> SessionDevice {
+            let mut device = serde_json::json!({"platform": "ios"});
+            let all = device.as_object_mut().unwrap();
+            all.extend(texts.as_object().unwrap().clone());
+            serde_json::from_value(device).unwrap()
+        };
+        let long = &"x".repeat(5_000);
+        let cleaned = device(serde_json::json!({
+            "model": "SM-\u{202e}S928N\r\nlevel=error\u{0}", "os_version": " ", "app_version": long,
+        }));
+        assert_eq!(cleaned.model.as_deref(), Some("SM-S928N level=error"));
+        assert_eq!((cleaned.os_version, cleaned.app_version), (None, None));
+        let cut = device(serde_json::json!({ "model": long }));
+        assert_eq!(cut.model.map(|text| text.len()), Some(128));
+        assert_eq!(device(serde_json::json!({"model": null})).model, None);
     }
 
     #[test]

@@ -137,6 +137,11 @@ impl Banners {
         self.asks.profile_of(audience)
     }
 
+    /// Whether the member who is signed in could change an answer.
+    pub fn asks_member(&self) -> bool {
+        self.asks.member
+    }
+
     /// Whether a banner is published, in flight or not.
     pub fn contains(&self, id: &Id) -> bool {
         self.ids.contains(id)
@@ -169,8 +174,8 @@ impl Published {
         Some(BannerAnswer {
             id: &self.id,
             placement: &self.placement,
-            image: self.images.choose(audience.locale)?,
-            alt: self.alt.choose(audience.locale),
+            image: self.images.choose(audience.languages)?,
+            alt: self.alt.choose(audience.languages),
             click: &self.click,
             frequency: self.frequency,
             ends_at: self.ends_at,

@@ -113,12 +113,14 @@ fn targeted<'s>(matcher: &'s Matcher, facts: &Facts<'_>) -> Outcome<'s> {
 struct Asks {
     person: bool,
     country: bool,
+    member: bool,
 }
 
 impl Asks {
     fn note(&mut self, matcher: &Matcher) {
         self.person |= matcher.asks_the_person();
         self.country |= matcher.asks_the_country();
+        self.member |= matcher.asks_the_member();
     }
 
     /// Whether an audience's stored profile could change an answer.

@@ -170,6 +170,11 @@ impl Notices {
     pub fn asks_profile(&self, audience: &Audience<'_>) -> bool {
         self.asks.profile_of(audience)
     }
+
+    /// Whether the member who is signed in could change an answer.
+    pub fn asks_member(&self) -> bool {
+        self.asks.member
+    }
 }
 
 impl PublishedNotice {

@@ -5,8 +5,8 @@ use serde_json::Number;
 use super::{
     MAX_RULES, Matcher, Rule, Scalar, Targeting,
     attributes::is_name,
-    matcher::{ATTRIBUTES, AttributeTest, Test, Value},
-    operation::{Bad, LONGEST_TEXT, Operand, Operation, text, whole, word},
+    matcher::{ATTRIBUTES, AttributeTest, Basis, Test, Value},
+    operation::{Bad, LONGEST_TEXT, Operand, Operation, build, text, whole, word},
 };
 use crate::validation::{Fault, FaultCode, child};
 
@@ -90,6 +90,7 @@ impl Compiler {
             let message = "must be from 0 to 100 in steps of 0.01";
             self.fault(child(at, "percent"), FaultCode::OutOfRange, message);
         }
+        let by = self.basis(rule, at);
         let seed = rule.seed.as_deref().unwrap_or_default();
         match (&rule.seed, seed.chars().count()) {
             (None, _) => self.fault(child(at, "seed"), FaultCode::Required, "is required"),
@@ -101,9 +102,31 @@ impl Compiler {
                     "must have at most 256 characters",
                 );
             }
-            _ => return Some(Test::Percent(buckets?, seed.into())),
+            _ => {
+                let (below, by, seed) = (buckets?, by?, seed.into());
+                return Some(match by {
+                    None => Test::Percent(below, seed),
+                    Some(by) => Test::PercentBy { below, seed, by },
+                });
+            }
         }
         None
+    }
+
+    /// What a share is drawn by, `Some(None)` for the device; `None` after a fault.
+    fn basis(&mut self, rule: &Rule, at: &str) -> Option<Option<Basis>> {
+        match rule.by.as_deref() {
+            None | Some("device") => Some(None),
+            Some("member") => Some(Some(Basis::Member)),
+            Some(field) if field.strip_prefix(ATTRIBUTES).is_some_and(is_name) => {
+                Some(Some(Basis::Attribute(field.into())))
+            }
+            Some(_) => {
+                let message = "must be device, member or attributes.<name>";
+                self.fault(child(at, "by"), FaultCode::NotAllowed, message);
+                None
+            }
+        }
     }
 
     fn any_rule(&mut self, rule: &Rule, at: &str, outermost: bool) -> Option<Test> {
@@ -146,6 +169,7 @@ impl Compiler {
             "os_version" => {
                 self.one_of_or_range(&operation, word, Test::OsVersion, Test::OsVersionRange)
             }
+            "build" => self.one_of_or_range(&operation, build, Test::Build, Test::BuildRange),
             "age" => self.one_of_or_range(&operation, |v| whole(v, 150), Test::Age, Test::AgeRange),
             // The bound above all hours is 24.
             "hour" => self.one_of_or_range(
@@ -195,13 +219,13 @@ impl Compiler {
         })
     }
 
+    /// Refuses the members that only a share has.
     fn refuse_seed(&mut self, rule: &Rule, at: &str) {
-        if rule.seed.is_some() {
-            self.fault(
-                child(at, "seed"),
-                FaultCode::NotAllowed,
-                "goes with percent only",
-            );
+        for (name, given) in [("by", rule.by.is_some()), ("seed", rule.seed.is_some())] {
+            if given {
+                let message = "goes with percent only";
+                self.fault(child(at, name), FaultCode::NotAllowed, message);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! What is known of a device and its user at the time of a request.
 
 use super::Attributes;
-use crate::{Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday};
+use crate::{
+    Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday, identity::MemberId,
+};
 
 /// What targeting looks at. `None` is "not known", which no rule matches; an empty list is known.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +14,8 @@ pub struct Facts<'a> {
     pub store: Option<Store>,
     /// The app's version.
     pub app_version: Option<Version>,
+    /// The app's build number.
+    pub build: Option<u64>,
     /// The operating system's version.
     pub os_version: Option<Version>,
     /// Where the user is.
@@ -40,4 +44,6 @@ pub struct Facts<'a> {
     pub attributes: Option<&'a Attributes>,
     /// The device.
     pub device_id: Option<&'a DeviceId>,
+    /// The member who is signed in.
+    pub member: Option<MemberId>,
 }

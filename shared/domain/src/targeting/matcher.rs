@@ -1,10 +1,12 @@
 //! Compiled targeting: typed values, ready to be held against [`Facts`].
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{AttributeValue, Facts};
-use crate::{Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday};
+use crate::{Country, Gender, Locale, Platform, Store, Version, Weekday};
 
 /// Targeting that obeys the rules. Its serde form is for artefacts, not for people.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -45,6 +47,23 @@ impl Matcher {
                     | Test::Interests(_)
                     | Test::Segments(_)
                     | Test::Attribute { .. }
+                    | Test::PercentBy {
+                        by: Basis::Attribute(_),
+                        ..
+                    }
+            )
+        })
+    }
+
+    /// Whether a rule looks at which member is signed in.
+    pub fn asks_the_member(&self) -> bool {
+        self.has(|test| {
+            matches!(
+                test,
+                Test::PercentBy {
+                    by: Basis::Member,
+                    ..
+                }
             )
         })
     }
@@ -60,14 +79,15 @@ impl Matcher {
     }
 }
 
-/// The bucket, of 10,000, that a device is in for a seed: the first eight bytes of the SHA-256 of
-/// `seed`, a zero byte and the device id, as a big-endian number, modulo 10,000. A rule of *p* percent
-/// takes the buckets below *p* × 100, so that a raise keeps all who were in.
-pub fn bucket(seed: &str, device_id: &DeviceId) -> u16 {
+/// Returns the bucket, of 10,000, that a device, a member or an attribute's value is in for a seed: the
+/// first eight bytes of the SHA-256 of `seed`, a zero byte and the text, as a big-endian number, modulo
+/// 10,000. A rule of *p* percent takes the buckets below *p* × 100, so that a raise keeps all who were
+/// in.
+pub fn bucket(seed: &str, text: &str) -> u16 {
     let digest: [u8; 32] = Sha256::new()
         .chain_update(seed.as_bytes())
         .chain_update([0])
-        .chain_update(device_id.as_bytes())
+        .chain_update(text.as_bytes())
         .finalize()
         .into();
     let number = digest
@@ -102,9 +122,48 @@ pub(crate) enum Test {
         field: Box<str>,
         test: AttributeTest,
     },
-    /// Buckets below the first, of the seed.
+    /// Buckets of devices below the first, of the seed.
     Percent(u16, Box<str>),
     Any(Box<[Test]>),
+    // Artefacts name variants by their places: new ones come last.
+    Build(OneOf<u64>),
+    BuildRange(Range<u64>),
+    /// Buckets below the first, of the seed, by something else than the device.
+    PercentBy {
+        below: u16,
+        seed: Box<str>,
+        by: Basis,
+    },
+}
+
+/// What a share is drawn by, where it is not the device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Basis {
+    /// The member: one answer on all of their devices.
+    Member,
+    /// An attribute of the profile, by its field.
+    Attribute(Box<str>),
+}
+
+impl Basis {
+    /// The text that is hashed; `None` where the request has none.
+    fn text<'f>(&self, facts: &Facts<'f>) -> Option<Cow<'f, str>> {
+        match self {
+            Self::Member => Some(facts.member?.to_string().into()),
+            Self::Attribute(field) => {
+                let name = field.strip_prefix(ATTRIBUTES).unwrap_or(field);
+                match facts.attributes?.get(name)? {
+                    AttributeValue::Text(text) => Some(Cow::Borrowed(text)),
+                    AttributeValue::Bool(value) => Some(value.to_string().into()),
+                    AttributeValue::Number(number) => {
+                        let whole = number.is_u64() || number.is_i64();
+                        whole.then(|| number.to_string().into())
+                    }
+                    AttributeValue::List(_) => None,
+                }
+            }
+        }
+    }
 }
 
 /// A test of one attribute.
@@ -181,6 +240,11 @@ impl Test {
             Self::Percent(below, seed) => facts
                 .device_id
                 .is_some_and(|device_id| bucket(seed, device_id) < *below),
+            Self::PercentBy { below, seed, by } => by
+                .text(facts)
+                .is_some_and(|text| bucket(seed, &text) < *below),
+            Self::Build(values) => values.hold(facts.build.as_ref(), PartialEq::eq),
+            Self::BuildRange(range) => range.holds(facts.build.as_ref()),
             Self::Any(tests) => tests.iter().any(|test| test.matches(facts)),
         }
     }
@@ -210,7 +274,8 @@ impl Test {
             Self::Segments(_) => "segments",
             Self::Keywords(_) => "keywords",
             Self::Attribute { field, .. } => field,
-            Self::Percent(..) => "percent",
+            Self::Build(_) | Self::BuildRange(_) => "build",
+            Self::Percent(..) | Self::PercentBy { .. } => "percent",
             Self::Any(_) => "any",
         }
     }

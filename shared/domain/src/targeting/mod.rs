@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-pub use attributes::{AttributeValue, Attributes};
+pub use attributes::{AttributeValue, Attributes, AttributesPatch};
 pub use facts::Facts;
 pub use matcher::{Matcher, bucket};
 
@@ -39,10 +39,11 @@ pub struct Targeting {
 /// `{"field": F, "in" | "not_in": [v, …]}` for fields of one value,
 /// `{"field": F, "any_of" | "all_of" | "none_of": [v, …]}` for lists,
 /// `{"field": F, "gte": x, "lt": y}` (either bound or both) for numbers and versions,
-/// `{"percent": 0–100, "seed": "…"}` for a stable share of all devices,
+/// `{"percent": 0–100, "seed": "…", "by": "device" | "member" | "attributes.<name>"}` for a stable share
+/// of all devices, or of all members, or of all values of an attribute,
 /// `{"any": [rule, …]}` for alternatives, one level deep.
 ///
-/// Fields: `platform`, `store`, `app_version`, `os_version`, `country`, `locale`, `carrier`, `model`,
+/// Fields: `platform`, `store`, `app_version`, `build`, `os_version`, `country`, `locale`, `carrier`, `model`,
 /// `age`, `gender`, `interests`, `segments`, `keywords`, `hour` (0–23) and `weekday` (`mon` to `sun`)
 /// in the device's zone, and `attributes.<name>`. Of an age only the year of birth is known: it counts
 /// as the lower of the two that leaves open, so that `gte` 18 takes nobody of 17.
@@ -80,6 +81,10 @@ pub struct Rule {
     /// What makes this share a different draw from another's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
+    /// What the share is drawn by: `device` (the default), `member` (one answer on all devices of a
+    /// member; without an access token the rule does not match) or `attributes.<name>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// At least one of these rules matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub any: Option<Vec<Rule>>,

@@ -213,6 +213,10 @@ impl Compiler {
                 let message = format_args!("must be a whole number from 0 to {most}");
                 self.fault(at, FaultCode::OutOfRange, message);
             }
+            Bad::Build => {
+                let message = "must be a whole number from 0";
+                self.fault(at, FaultCode::OutOfRange, message);
+            }
             Bad::TooLong => self.fault(at, FaultCode::TooLong, "must have at most 256 characters"),
             Bad::Text(bad) => self.fault(at, FaultCode::NotAllowed, bad),
         }
@@ -229,6 +233,7 @@ impl Compiler {
 pub(super) enum Bad {
     Type(&'static str),
     Range(u16),
+    Build,
     TooLong,
     Text(BadText),
 }
@@ -255,6 +260,13 @@ pub(super) fn whole(value: &Scalar, most: u16) -> Result<u16, Bad> {
             .and_then(|number| u16::try_from(number).ok())
             .filter(|number| *number <= most)
             .ok_or(Bad::Range(most)),
+        _ => Err(Bad::Type("a number")),
+    }
+}
+
+pub(super) fn build(value: &Scalar) -> Result<u64, Bad> {
+    match value {
+        Scalar::Number(number) => number.as_u64().ok_or(Bad::Build),
         _ => Err(Bad::Type("a number")),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::DeviceId;
 
-/// The rows of the table of test vectors: seed, its bytes, device id, bucket.
+/// The rows of the table of test vectors: seed, its bytes, text, bucket.
 fn vectors() -> Vec<[&'static str; 4]> {
     let document = include_str!("../../../../docs/roll-outs.md");
     let (_, table) = document.split_once("## Test vectors").unwrap();
@@ -22,12 +22,11 @@ fn vectors() -> Vec<[&'static str; 4]> {
 fn the_documented_vectors_are_right() {
     let vectors = vectors();
     assert!(vectors.len() >= 12);
-    for [seed, bytes, device, documented] in vectors {
+    for [seed, bytes, text, documented] in vectors {
         let written: String = seed.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(written, bytes, "{seed}");
-        let device: DeviceId = device.parse().unwrap();
         let documented: u16 = documented.parse().unwrap();
-        assert_eq!(bucket(seed, &device), documented, "{seed} {device}");
+        assert_eq!(bucket(seed, text), documented, "{seed} {text}");
     }
 }
 
@@ -104,6 +103,47 @@ fn shares_of_two_seeds_are_independent() {
         let product = f64::from(one * other) / 10_000.0;
         let joint = share(&both);
         assert!((joint - product).abs() < tolerance(product), "{joint}");
+    }
+}
+
+#[test]
+fn a_share_is_drawn_by_what_its_rule_names() {
+    use crate::{RandomId, identity::MemberId};
+    let matches = |by: &str, facts: &Facts<'_>| {
+        let targeting = json!({"all": [{"percent": 50, "seed": "new-home", "by": by}]});
+        let targeting: Targeting = serde_json::from_value(targeting).unwrap();
+        targeting.compile().unwrap().matches(facts)
+    };
+    let in_half = |text: &str| bucket("new-home", text) < 5_000;
+    for n in 0..200_u8 {
+        let device: DeviceId = format!("device-{n}").parse().unwrap();
+        let member: MemberId = RandomId::from_bytes([n; 16]);
+        let attributes: Attributes = serde_json::from_value(json!({
+            "house": format!("house-{n}"), "number": n, "list": ["a"], "fraction": 0.5 + f64::from(n),
+        }))
+        .unwrap();
+        let facts = Facts {
+            device_id: Some(&device),
+            member: Some(member),
+            attributes: Some(&attributes),
+            ..Facts::default()
+        };
+        for (by, text) in [
+            ("device", device.to_string()),
+            ("member", member.to_string()),
+            ("attributes.house", format!("house-{n}")),
+            ("attributes.number", n.to_string()),
+        ] {
+            assert_eq!(matches(by, &facts), in_half(&text), "{by} {text}");
+            assert!(!matches(by, &Facts::default()), "{by}");
+        }
+        for by in [
+            "attributes.list",
+            "attributes.fraction",
+            "attributes.missing",
+        ] {
+            assert!(!matches(by, &facts), "{by}");
+        }
     }
 }
 

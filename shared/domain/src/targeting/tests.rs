@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Platform, Rejection, Version, Weekday,
+    DeviceId, Platform, RandomId, Rejection, Version, Weekday,
     validation::{parse_value, schema_of, unknown_keywords},
 };
 
@@ -37,6 +37,7 @@ fn with_facts<T>(with: impl FnOnce(&Facts<'_>) -> T) -> T {
         platform: Some(Platform::Android),
         store: Some(crate::Store::GooglePlay),
         app_version: Version::parse("1.10"),
+        build: Some(412),
         os_version: Version::parse("14"),
         country: "KR".parse().ok(),
         locale: Some(&locale),
@@ -51,6 +52,7 @@ fn with_facts<T>(with: impl FnOnce(&Facts<'_>) -> T) -> T {
         weekday: Some(Weekday::Friday),
         attributes: Some(&attributes),
         device_id: Some(&device_id),
+        member: Some(RandomId::from_bytes([7; 16])),
     })
 }
 
@@ -62,6 +64,13 @@ fn table() -> [Vec<Value>; 2] {
         json!({"field": "app_version", "gte": "1.9", "lt": "2"}),
         json!({"field": "app_version", "in": ["1.10.0"]}),
         json!({"field": "os_version", "gte": "14.0"}),
+        json!({"field": "build", "gte": 412, "lt": 413}),
+        json!({"field": "build", "in": [1, 412]}),
+        json!({"field": "build", "not_in": [413]}),
+        json!({"percent": 100, "seed": "s", "by": "device"}),
+        json!({"percent": 100, "seed": "s", "by": "member"}),
+        json!({"percent": 100, "seed": "s", "by": "attributes.city"}),
+        json!({"percent": 100, "seed": "s", "by": "attributes.vip"}),
         json!({"field": "country", "in": ["kr", "JP"]}),
         json!({"field": "locale", "in": ["ko"]}),
         json!({"field": "locale", "not_in": ["ko-KP", "en"]}),
@@ -93,6 +102,12 @@ fn table() -> [Vec<Value>; 2] {
         json!({"field": "platform", "not_in": ["android"]}),
         json!({"field": "app_version", "lt": "1.10"}),
         json!({"field": "app_version", "gte": "1.10.1"}),
+        json!({"field": "build", "lt": 412}),
+        json!({"field": "build", "in": [413]}),
+        json!({"percent": 0, "seed": "s", "by": "member"}),
+        json!({"percent": 100, "seed": "s", "by": "attributes.teams"}),
+        json!({"percent": 100, "seed": "s", "by": "attributes.level"}),
+        json!({"percent": 100, "seed": "s", "by": "attributes.missing"}),
         json!({"field": "locale", "in": ["ko-KP"]}),
         json!({"field": "locale", "not_in": ["ko"]}),
         json!({"field": "carrier", "in": ["skt"]}),
@@ -239,7 +254,7 @@ fn rules_that_make_no_sense_are_refused_where_they_stand() {
             "wrong_type",
         ),
         (
-            json!([{"field": "app_version", "lt": "v2"}]),
+            json!([{"field": "app_version", "lt": "next"}]),
             "/all/0/lt",
             "not_allowed",
         ),
@@ -277,6 +292,31 @@ fn rules_that_make_no_sense_are_refused_where_they_stand() {
             json!([{"field": "age", "in": [1], "seed": "s"}]),
             "/all/0/seed",
             "not_allowed",
+        ),
+        (
+            json!([{"field": "age", "in": [1], "by": "member"}]),
+            "/all/0/by",
+            "not_allowed",
+        ),
+        (
+            json!([{"percent": 1, "seed": "s", "by": "user"}]),
+            "/all/0/by",
+            "not_allowed",
+        ),
+        (
+            json!([{"percent": 1, "seed": "s", "by": "attributes."}]),
+            "/all/0/by",
+            "not_allowed",
+        ),
+        (
+            json!([{"field": "build", "in": [1.5]}]),
+            "/all/0/in/0",
+            "out_of_range",
+        ),
+        (
+            json!([{"field": "build", "gte": "12"}]),
+            "/all/0/gte",
+            "wrong_type",
         ),
         (json!([{"percent": 1}]), "/all/0/seed", "required"),
         (
@@ -343,10 +383,10 @@ fn the_schemas_have_only_keywords_that_are_checked() {
 fn buckets_are_stable_and_even() {
     // Worked out with another implementation of SHA-256: these may never change, or every share of
     // devices would be drawn anew.
-    let device = "device-1".parse().unwrap();
-    assert_eq!((bucket("s", &device), bucket("t", &device)), (7624, 3256));
+    let device = "device-1";
+    assert_eq!((bucket("s", device), bucket("t", device)), (7624, 3256));
     let in_ten = (0..20_000)
-        .filter(|n| bucket("seed", &format!("d{n}").parse().unwrap()) < 1000)
+        .filter(|n| bucket("seed", &format!("d{n}")) < 1000)
         .count();
     // 2,000 expected; the standard deviation is 42.
     assert!((1850..2150).contains(&in_ten), "{in_ten}");
@@ -358,7 +398,7 @@ proptest! {
         device in "[a-z0-9]{1,20}", seed in "[a-z]{1,5}", low in 0u32..10_000, high in 0u32..=10_000,
     ) {
         prop_assume!(low <= high);
-        let device = device.parse().unwrap();
+        let device: DeviceId = device.parse().unwrap();
         let facts = Facts { device_id: Some(&device), ..Facts::default() };
         let share = |buckets: u32| {
             matcher(json!([{"percent": f64::from(buckets) / 100.0, "seed": seed}])).matches(&facts)
@@ -369,7 +409,7 @@ proptest! {
     /// Whoever tells less is never shown more: there is nothing to gain by keeping a fact back.
     #[test]
     fn forgetting_a_fact_makes_nothing_match(
-        chosen in proptest::collection::vec((0..50_usize, any::<bool>()), 1..6), forgotten in 0_u32..1 << 17,
+        chosen in proptest::collection::vec((0..50_usize, any::<bool>()), 1..6), forgotten in 0_u32..1 << 19,
     ) {
         let [holding, failing] = table();
         let rules: Vec<Value> = holding.into_iter().chain(failing).collect();
@@ -409,6 +449,7 @@ fn without<'a>(facts: &Facts<'a>, forgotten: u32) -> Facts<'a> {
         platform,
         store,
         app_version,
+        build,
         os_version,
         country,
         locale,
@@ -422,8 +463,9 @@ fn without<'a>(facts: &Facts<'a>, forgotten: u32) -> Facts<'a> {
         hour,
         weekday,
         attributes,
-        device_id
+        device_id,
+        member
     );
-    assert_eq!(bit, 17);
+    assert_eq!(bit, 19);
     fewer
 }

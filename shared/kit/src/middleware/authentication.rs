@@ -1,8 +1,8 @@
 //! Who calls: the caller that the endpoint declares, proved by the `Authorization` header.
 
-use std::{future::ready, sync::Arc};
+use std::{future::ready, sync::Arc, time::Duration};
 
-use domain::{DeviceId, Instant};
+use domain::{DeviceId, Instant, identity::MemberId};
 use http::{HeaderMap, header};
 use lambda_http::RequestExt as _;
 
@@ -29,6 +29,11 @@ pub trait Authority: Send + Sync + 'static {
     /// in.
     fn access_token(&self, _token: String, _now: Instant) -> BoxFuture<Result<Principal, Problem>> {
         Box::pin(ready(Err(Problem::new(Code::TokenInvalid))))
+    }
+
+    /// The same at a route that is open to banned members: `token` may be a banned member's.
+    fn own_data_token(&self, token: String, now: Instant) -> BoxFuture<Result<Principal, Problem>> {
+        self.access_token(token, now)
     }
 }
 
@@ -87,16 +92,16 @@ impl Authentication {
                 Bearer::AccessToken(token) => self.member(token, facts).await,
                 Bearer::ServiceKey(_) => Err(Problem::new(Code::TokenInvalid)),
             },
-            Caller::Device(scope) => match bearer(request.headers())? {
-                Bearer::ServiceKey(key) => self.service_for(key, scope).await,
-                Bearer::AccessToken(token) => {
-                    let member = self.member(token, facts).await?;
-                    if let Some(device) = device_in_path(request)? {
-                        member.acts_for(&device)?;
-                    }
-                    Ok(member)
+            Caller::Device(scope) => {
+                let principal = match bearer(request.headers())? {
+                    Bearer::ServiceKey(key) => self.service_for(key, scope).await?,
+                    Bearer::AccessToken(token) => self.member(token, facts).await?,
+                };
+                if let Some(device) = device_in_path(request)? {
+                    principal.acts_for(&device)?;
                 }
-            },
+                Ok(principal)
+            }
         }
     }
 
@@ -104,7 +109,10 @@ impl Authentication {
         match &self.0 {
             Some(authority) => {
                 let token = token.to_owned();
-                authority.access_token(token, facts.received_at).await
+                match facts.endpoint.open_to_banned {
+                    true => authority.own_data_token(token, facts.received_at).await,
+                    false => authority.access_token(token, facts.received_at).await,
+                }
             }
             None => Err(Problem::new(Code::TokenInvalid)),
         }
@@ -148,6 +156,51 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         Some(Bearer::AccessToken(token)) => Some(token),
         Some(Bearer::ServiceKey(_)) | None => None,
     })
+}
+
+/// The member that a request proves to be, on a route that serves everybody and looks at the member only
+/// where published content depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProvedMember {
+    /// This one.
+    Member(MemberId),
+    /// None: there is no access token, or it proves nobody.
+    Nobody,
+    /// A token was sent that cannot be verified now.
+    Unknown,
+}
+
+impl ProvedMember {
+    /// Verifies the access token of a request, within `patience`.
+    pub async fn of(
+        authority: &dyn Authority,
+        headers: &HeaderMap,
+        now: Instant,
+        patience: Duration,
+    ) -> Self {
+        let Ok(Some(token)) = bearer_token(headers) else {
+            return Self::Nobody;
+        };
+        let verified = authority.access_token(token.to_owned(), now);
+        match tokio::time::timeout(patience, verified).await {
+            Ok(Ok(Principal::Member { id, .. })) => Self::Member(id),
+            Ok(Ok(Principal::Anonymous | Principal::Service { .. })) => Self::Nobody,
+            Ok(Err(problem)) if problem.code == Code::Unavailable => Self::Unknown,
+            Ok(Err(_)) => Self::Nobody,
+            Err(_) => {
+                tracing::warn!("access token verification timed out, served without the member");
+                Self::Unknown
+            }
+        }
+    }
+
+    /// The member, if one is known.
+    pub fn id(self) -> Option<MemberId> {
+        match self {
+            Self::Member(id) => Some(id),
+            Self::Nobody | Self::Unknown => None,
+        }
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Bearer<'_>, Problem> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::{Instant, Locale};
+use domain::{Instant, Locale, ReportedValue};
 use http::HeaderMap;
 
 use super::{Inner, Middleware, facts, refuse};
@@ -47,9 +47,10 @@ impl Middleware for MaintenanceGate {
 
 /// The query goes before `Accept-Language`, as in the app's status.
 fn in_the_language_asked_for(facts: &Facts) -> Facts {
-    let asked: Option<Locale> = facts.queried("locale").and_then(|tag| tag.parse().ok());
+    let queried = facts.queried("locale");
+    let queried = queried.and_then(|list| Vec::<Locale>::reported(&list));
     Facts {
-        locale: asked.or_else(|| facts.locale.clone()),
+        languages: queried.unwrap_or_else(|| facts.languages.clone()),
         ..facts.clone()
     }
 }

@@ -94,13 +94,9 @@ impl Middleware for IdempotencyKeys {
         let (Idempotency::Key, Some(sent)) = (facts.endpoint.idempotency, sent) else {
             return next.run(request).await;
         };
-        let key = match sent.to_str() {
-            Ok(key) if (1..=KEY_LIMIT_BYTES).contains(&key.len()) => scoped(key, &request, &facts),
-            _ => {
-                let problem = Problem::new(Code::InvalidHeader)
-                    .detail("Idempotency-Key is 1 to 255 visible ASCII characters");
-                return refuse(Some(&facts), problem);
-            }
+        let key = match legal(sent) {
+            Ok(key) => scoped(key, &request, &facts),
+            Err(problem) => return refuse(Some(&facts), problem),
         };
         let body = request.body().as_ref().to_vec();
         let claim = match store
@@ -109,10 +105,7 @@ impl Middleware for IdempotencyKeys {
         {
             Ok(Begun::Fresh(claim)) => claim,
             Ok(Begun::Answered(answer)) => return replay(answer),
-            Ok(Begun::InFlight) => {
-                let problem = Problem::new(Code::IdempotencyInFlight).retry_after(1);
-                return refuse(Some(&facts), problem);
-            }
+            Ok(Begun::InFlight) => return refuse(Some(&facts), Problem::in_flight()),
             Ok(Begun::Reused) => {
                 return refuse(Some(&facts), Problem::new(Code::IdempotencyKeyReused));
             }
@@ -131,6 +124,23 @@ impl Middleware for IdempotencyKeys {
             );
         }
         response
+    }
+}
+
+/// Returns the text of an `Idempotency-Key` header.
+pub(crate) fn legal(sent: &HeaderValue) -> Result<&str, Problem> {
+    let key = sent.to_str().ok();
+    key.filter(|key| (1..=KEY_LIMIT_BYTES).contains(&key.len()))
+        .ok_or_else(|| {
+            Problem::new(Code::InvalidHeader)
+                .detail("Idempotency-Key is 1 to 255 visible ASCII characters")
+        })
+}
+
+impl Problem {
+    /// Another invocation is answering a request with the same idempotency key: 409.
+    pub fn in_flight() -> Self {
+        Self::new(Code::IdempotencyInFlight).retry_after(1)
     }
 }
 

@@ -6,7 +6,7 @@ mod access;
 pub(crate) mod authentication;
 mod body;
 mod gate;
-mod idempotency;
+pub(crate) mod idempotency;
 mod panic;
 mod rate;
 mod trace;
@@ -20,10 +20,10 @@ use std::{
 
 use tower::{Layer, Service};
 
-pub use authentication::{Authority, bearer_token};
+pub use authentication::{Authority, ProvedMember, bearer_token};
 pub use gate::{Gate, Passed};
 pub use idempotency::{Begun, Claim, IdempotencyStore, Key, StoredAnswer};
-pub use rate::{Counter, Decision};
+pub use rate::{Counter, Decision, Quota, network, rate_limited};
 
 pub(crate) use access::AccessLog;
 pub(crate) use authentication::Authentication;
@@ -127,11 +127,9 @@ pub(crate) fn facts(request: &Request) -> Option<Arc<Facts>> {
 /// The document for `problem`, with the ids of the request it answers.
 pub(crate) fn refuse(facts: Option<&Facts>, problem: Problem) -> Response {
     match facts {
-        Some(facts) => problem.into_response(
-            &facts.trace.trace_id,
-            &facts.request_id,
-            facts.locale.as_ref(),
-        ),
-        None => problem.into_response("", "", None),
+        Some(facts) => {
+            problem.into_response(&facts.trace.trace_id, &facts.request_id, &facts.languages)
+        }
+        None => problem.into_response("", "", &[]),
     }
 }

@@ -88,11 +88,33 @@ impl AddressLimit {
     }
 }
 
-/// What one caller is taken to have: an IPv4 address, or the /64 that an IPv6 host is given whole.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+/// Returns what limits count as one address: an IPv4 address, or the /64 that an IPv6 host is given
+/// whole. An IPv4 address that is written as IPv6 is the IPv4 address.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 => v4,
+    }
+}
+
+/// How many calls a window allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// The name of the limit, in the `RateLimit` headers.
+    pub policy: &'static str,
+    /// Calls in one window.
+    pub calls: u32,
+    /// The window in seconds.
+    pub window_s: u64,
+}
+
+impl Quota {
+    const fn per_minute(policy: &'static str, calls: u32) -> Self {
+        Self {
+            policy,
+            calls,
+            window_s: 60,
+        }
     }
 }
 
@@ -105,7 +127,8 @@ impl Middleware for AddressLimit {
         {
             let decision = self.hit(address, facts.received_at);
             if !decision.allowed {
-                return refuse(Some(facts), limited(decision, self.per_minute, "address"));
+                let quota = Quota::per_minute("address", self.per_minute);
+                return refuse(Some(facts), rate_limited(decision, quota));
             }
         }
         next.run(request).await
@@ -127,13 +150,14 @@ impl Middleware for CallerLimit {
             return next.run(request).await;
         };
         let who = format!("{}#{subject}", facts.endpoint.operation);
+        let quota = Quota::per_minute("caller", per_minute);
         match counter.hit(who, per_minute, facts.received_at).await {
             Ok(decision) if !decision.allowed => {
-                refuse(Some(&facts), limited(decision, per_minute, "caller"))
+                refuse(Some(&facts), rate_limited(decision, quota))
             }
             Ok(decision) => {
                 let mut response = next.run(request).await;
-                for (name, value) in headers(decision, per_minute, "caller") {
+                for (name, value) in headers(decision, quota) {
                     response.headers_mut().insert(name, value);
                 }
                 response
@@ -170,21 +194,29 @@ fn subject(request: &Request, caller: Caller) -> Option<String> {
     }
 }
 
-fn limited(decision: Decision, per_minute: u32, policy: &str) -> Problem {
-    let mut problem = Problem::new(Code::RateLimited).retry_after(decision.reset_s.clamp(1, 60));
-    for (name, value) in headers(decision, per_minute, policy) {
+/// Returns the refusal of a call beyond `quota`: 429 with `Retry-After`, `RateLimit` and
+/// `RateLimit-Policy`.
+pub fn rate_limited(decision: Decision, quota: Quota) -> Problem {
+    let wait_s = decision.reset_s.clamp(1, quota.window_s.max(1));
+    let mut problem = Problem::new(Code::RateLimited).retry_after(wait_s);
+    for (name, value) in headers(decision, quota) {
         problem = problem.header(name, value);
     }
     problem
 }
 
 /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
-fn headers(decision: Decision, per_minute: u32, policy: &str) -> Vec<(HeaderName, HeaderValue)> {
+fn headers(decision: Decision, quota: Quota) -> Vec<(HeaderName, HeaderValue)> {
+    let Quota {
+        policy,
+        calls,
+        window_s,
+    } = quota;
     let state = format!(
         "\"{policy}\";r={};t={}",
         decision.remaining, decision.reset_s
     );
-    let limit = format!("\"{policy}\";q={per_minute};w=60");
+    let limit = format!("\"{policy}\";q={calls};w={window_s}");
     [("ratelimit", state), ("ratelimit-policy", limit)]
         .into_iter()
         .filter_map(|(name, value)| {
@@ -223,6 +255,41 @@ mod tests {
             .filter(|n| limit.hit(address(*n), now).allowed)
             .count();
         assert!((999_999..=1_000_000).contains(&allowed), "{allowed}");
+    }
+
+    #[test]
+    fn an_ipv4_address_in_ipv6_is_itself_and_no_network() {
+        let counted = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(counted("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn a_limit_of_an_hour_says_how_long_to_wait() {
+        let decision = Decision {
+            allowed: false,
+            remaining: 0,
+            reset_s: 1_800,
+        };
+        let quota = Quota {
+            policy: "guests",
+            calls: 20,
+            window_s: 3_600,
+        };
+        let problem = rate_limited(decision, quota);
+        let headers = problem.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            headers,
+            [
+                ("retry-after", "1800"),
+                ("ratelimit", "\"guests\";r=0;t=1800"),
+                ("ratelimit-policy", "\"guests\";q=20;w=3600"),
+            ]
+        );
     }
 
     #[test]

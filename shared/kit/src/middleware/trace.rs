@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use domain::Locale;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::{RequestExt as _, request::RequestContext};
 use tracing::{Instrument as _, field::Empty};
@@ -17,7 +18,6 @@ use crate::{
     call::Facts,
     config::{self, Stage},
     gateway::Received,
-    language,
     problem::{Code, Problem},
     runtime::Runtime,
     trace::Trace,
@@ -98,7 +98,7 @@ impl Tracing {
             method: request.method().clone(),
             path: received.path,
             query: received.query,
-            locale: text("accept-language").and_then(language::preferred),
+            languages: text("accept-language").map_or_else(Vec::new, Locale::list),
         };
         Ok((route, facts))
     }

@@ -3,11 +3,11 @@
 //! Maintenance is read as all published content is. Who the testers are is looked for once a window
 //! closes the app to somebody: out of maintenance, one head is looked after and not two.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use aws::Aws;
 use domain::{
-    DeviceId, Instant, Platform, Store,
+    DeviceId, Instant, Platform, ReportedValue, Store,
     content::{Kind, Maintenance, Testers, Window},
 };
 use http::HeaderMap;
@@ -123,20 +123,26 @@ impl Visitor {
         Self {
             platform: said(facts, headers, "platform", "x-app-platform"),
             store: said(facts, headers, "store", "x-app-store"),
-            device_id: header(headers, "x-device-id"),
+            device_id: text(headers, "x-device-id")
+                .and_then(|text| DeviceId::reported(text.trim()).ok().flatten()),
             address: facts.address,
             now: facts.received_at,
         }
     }
 }
 
-fn said<T: FromStr>(facts: &Facts, headers: &HeaderMap, query: &str, name: &str) -> Option<T> {
+fn said<T: ReportedValue>(
+    facts: &Facts,
+    headers: &HeaderMap,
+    query: &str,
+    name: &str,
+) -> Option<T> {
     facts
         .queried(query)
-        .and_then(|value| value.parse().ok())
-        .or_else(|| header(headers, name))
+        .and_then(|value| T::reported(&value))
+        .or_else(|| text(headers, name).and_then(T::reported))
 }
 
-fn header<T: FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
-    headers.get(name)?.to_str().ok()?.parse().ok()
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }

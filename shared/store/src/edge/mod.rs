@@ -2,6 +2,7 @@
 //! told to a caller.
 
 mod gate;
+mod limits;
 mod snapshots;
 mod tokens;
 
@@ -17,6 +18,7 @@ use kit::{
 
 pub use self::{
     gate::{Gatekeeper, start_gated},
+    limits::{Calls, CountedBy, LimitSettings, Limits},
     snapshots::{SNAPSHOT_AGE, SnapshotSettings, SnapshotSource, Watched},
     tokens::{AccessTokenLifetime, IssuerSettings, TokenAuthority, TokenSettings},
 };

@@ -9,18 +9,16 @@ use std::{
 };
 
 use aws::{Aws, Pace};
-use domain::{Id, Instant, content::Kind};
+use domain::{Instant, content::Kind};
 use kit::{
     Problem,
     config::{ResourceName, Seconds},
     metrics::{self, Unit},
 };
 
-use serde_json::Value;
-
 use crate::{
     Blobs, Database, StoreError, Table,
-    published::{Freshness, Loader, Reader, Snapshot, SnapshotUnavailable, Versions},
+    published::{Freshness, FrozenItems, Loader, Reader, Snapshot, SnapshotUnavailable, Versions},
 };
 
 impl From<SnapshotUnavailable> for Problem {
@@ -97,12 +95,8 @@ impl SnapshotSource {
         }
     }
 
-    /// The items of one version as they were frozen, by id; `None` where there is no such version.
-    pub async fn items(
-        &self,
-        kind: Kind,
-        version: u64,
-    ) -> Result<Option<Vec<(Id, Value)>>, StoreError> {
+    /// Returns the items of one version as they were frozen; `None` where there is no such version.
+    pub async fn items(&self, kind: Kind, version: u64) -> Result<Option<FrozenItems>, StoreError> {
         Versions::new(self.content.clone())
             .source(&self.blobs, kind, version)
             .await

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{Instant, identity::AccessClaims};
+use domain::{
+    Instant,
+    identity::{AccessClaims, NO_SESSION, own_data_audience},
+};
 use futures_util::future::join;
-use jose::{Algorithm, ClaimFault, Claims, Expected, Refused};
+use jose::{Algorithm, ClaimFault, Claims, Expected, Refused, Verified};
 use kit::{
     BoxFuture, Clock, Code, Principal, Problem,
     config::{ResourceName, Setting},
@@ -137,12 +140,31 @@ impl Authority for TokenAuthority {
 
     fn access_token(&self, token: String, now: Instant) -> BoxFuture<Result<Principal, Problem>> {
         let verifier = self.verifier.clone();
-        Box::pin(async move { verifier.member(&token, now).await })
+        Box::pin(async move { verifier.member(&token, Admits::Members, now).await })
+    }
+
+    fn own_data_token(&self, token: String, now: Instant) -> BoxFuture<Result<Principal, Problem>> {
+        let verifier = self.verifier.clone();
+        Box::pin(async move { verifier.member(&token, Admits::Banned, now).await })
     }
 }
 
+/// Whom a route admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admits {
+    /// Members who are not banned.
+    Members,
+    /// Banned members too, and tokens that open nothing but their own data.
+    Banned,
+}
+
 impl Verifier {
-    async fn member(&self, token: &str, now: Instant) -> Result<Principal, Problem> {
+    async fn member(
+        &self,
+        token: &str,
+        admits: Admits,
+        now: Instant,
+    ) -> Result<Principal, Problem> {
         if token.len() > MOST_BYTES {
             return Err(Problem::new(Code::TokenInvalid));
         }
@@ -150,9 +172,13 @@ impl Verifier {
         let (Some(keys), Some(revocations)) = (keys, revocations) else {
             return Err(Problem::unavailable("the token cannot be verified now"));
         };
-        let payload = self.payload(token, &keys, now).await?;
-        let claims = self.claims(&payload, now)?;
-        admit(&revocations, &claims, now)?;
+        let verified = self.verified(token, &keys, now).await?;
+        let claims = self.claims(&verified.payload, admits, now)?;
+        check_type(&verified)?;
+        // A token for own data is of no session; the routes that take it read the member.
+        if claims.sid != NO_SESSION {
+            admit(&revocations, &claims, admits, now)?;
+        }
         Ok(Principal::Member {
             id: claims.sub,
             session: claims.sid,
@@ -160,13 +186,13 @@ impl Verifier {
         })
     }
 
-    /// What a token that is ours says.
-    async fn payload(
+    /// Returns a token that one of our keys signed.
+    async fn verified(
         &self,
         token: &str,
         keys: &PublicKeySet,
         now: Instant,
-    ) -> Result<Vec<u8>, Problem> {
+    ) -> Result<Verified, Problem> {
         let verify = |keys: &PublicKeySet| jose::verify(token, &keys.keys, &[Algorithm::Es256]);
         let verified = match verify(keys) {
             Err(Refused::UnknownKey { kid: Some(kid) }) => {
@@ -176,7 +202,7 @@ impl Verifier {
             other => other,
         };
         match verified {
-            Ok(verified) => Ok(verified.payload),
+            Ok(verified) => Ok(verified),
             Err(refused) => {
                 tracing::debug!(%refused, "a token was refused");
                 Err(Problem::new(Code::TokenInvalid))
@@ -184,11 +210,21 @@ impl Verifier {
         }
     }
 
-    fn claims(&self, payload: &[u8], now: Instant) -> Result<AccessClaims, Problem> {
+    fn claims(
+        &self,
+        payload: &[u8],
+        admits: Admits,
+        now: Instant,
+    ) -> Result<AccessClaims, Problem> {
         let invalid = || Problem::new(Code::TokenInvalid);
+        let own_data = own_data_audience(&self.audience);
+        let audiences: &[&str] = match admits {
+            Admits::Members => &[&self.audience],
+            Admits::Banned => &[&self.audience, &own_data],
+        };
         let expected = Expected {
             issuers: &[&*self.issuer],
-            audiences: &[&*self.audience],
+            audiences,
             skew: SKEW,
             max_age: None,
         };
@@ -209,6 +245,10 @@ impl Verifier {
         if now >= expires_at {
             return Err(Problem::new(Code::TokenExpired));
         }
+        // Only a token for own data has no session.
+        if (claims.aud == own_data) != (claims.sid == NO_SESSION) {
+            return Err(invalid());
+        }
         // What is revoked is remembered for the life of the longest token, so none may be longer.
         if expires_at > issued_at + LONGEST_TOKEN {
             return Err(invalid());
@@ -217,9 +257,31 @@ impl Verifier {
     }
 }
 
-/// Lets in whoever is not on the list.
-fn admit(revocations: &RevocationList, claims: &AccessClaims, now: Instant) -> Result<(), Problem> {
-    revocations.check(claims, now).map_err(|refusal| {
+/// Refuses what is no access token by its type. Earlier versions issued access tokens as plain `JWT`,
+/// and those live for minutes beyond a deployment: a client that is told that its token has expired
+/// refreshes it, and gets one with the type.
+fn check_type(verified: &Verified) -> Result<(), Problem> {
+    if verified.is_of_type(AccessClaims::TYP) {
+        return Ok(());
+    }
+    Err(Problem::new(match verified.is_of_type("JWT") {
+        true => Code::TokenExpired,
+        false => Code::TokenInvalid,
+    }))
+}
+
+/// Admits whoever is not revoked.
+fn admit(
+    revocations: &RevocationList,
+    claims: &AccessClaims,
+    admits: Admits,
+    now: Instant,
+) -> Result<(), Problem> {
+    let checked = match admits {
+        Admits::Members => revocations.check(claims, now),
+        Admits::Banned => revocations.check_session(claims),
+    };
+    checked.map_err(|refusal| {
         match refusal {
             Refusal::Banned { message, ends_at } => Problem::banned(message, ends_at),
             Refusal::Ended => Problem::new(Code::TokenInvalid).detail("the session is over"),

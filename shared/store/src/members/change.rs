@@ -4,7 +4,7 @@ use domain::identity::MemberId;
 
 use super::{Members, item::Kept};
 use crate::{
-    Stamp, StoreError, Table,
+    Stamp, StoreError, Table, keys,
     table::{ABSENT, number, pause},
     transaction::{Attempt, Transaction},
 };
@@ -20,14 +20,37 @@ pub(super) enum Plan<'t, R> {
     Nothing(R),
 }
 
+/// How often it is tried again where nothing but other writes can be in the way: many at once all
+/// have to come through.
+const PERSISTENT_ROUNDS: u32 = 14;
+
 /// The tries of one write.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tries {
+    rounds: u32,
     round: u32,
     error: Option<StoreError>,
 }
 
+impl Default for Tries {
+    fn default() -> Self {
+        Self {
+            rounds: ROUNDS,
+            round: 0,
+            error: None,
+        }
+    }
+}
+
 impl Tries {
+    /// More of them than usual, for a write that must succeed whatever others write.
+    pub(super) fn persistent() -> Self {
+        Self {
+            rounds: PERSISTENT_ROUNDS,
+            ..Self::default()
+        }
+    }
+
     /// Whether there was one, so that it may have been answered by a failure of its own success.
     pub(super) fn any(&self) -> bool {
         self.round > 0 || self.error.is_some()
@@ -57,7 +80,7 @@ impl Tries {
                 (error, met_another)
             }
         };
-        if again && self.round < ROUNDS {
+        if again && self.round < self.rounds {
             self.round += 1;
             pause(self.round).await;
         } else {
@@ -68,11 +91,35 @@ impl Tries {
 }
 
 impl Members {
-    /// Changes a member by `plan`, which is given the member as they are and a copy to change, and
-    /// adds whatever else is to be written. `None`: there is no such member, or no more.
+    /// Changes what a member writes by `plan`, which is given the member as they are and a copy to
+    /// change, and adds whatever else is to be written. `None`: there is no such member, or no more.
     pub(super) async fn change<'t, R>(
         &'t self,
         id: MemberId,
+        stamp: Stamp,
+        plan: impl FnMut(&Kept, &mut Kept, Transaction<'t>) -> Result<Plan<'t, R>, StoreError>,
+        with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        let changed = self.change_part(id, Part::Profile, stamp, plan, with);
+        changed.await
+    }
+
+    /// The same for a member's standing, whose item is small whatever the member's own is.
+    pub(super) async fn change_standing<'t, R>(
+        &'t self,
+        id: MemberId,
+        stamp: Stamp,
+        plan: impl FnMut(&Kept, &mut Kept, Transaction<'t>) -> Result<Plan<'t, R>, StoreError>,
+        with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<Option<R>, StoreError> {
+        let changed = self.change_part(id, Part::Standing, stamp, plan, with);
+        changed.await
+    }
+
+    async fn change_part<'t, R>(
+        &'t self,
+        id: MemberId,
+        part: Part,
         stamp: Stamp,
         mut plan: impl FnMut(&Kept, &mut Kept, Transaction<'t>) -> Result<Plan<'t, R>, StoreError>,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
@@ -83,17 +130,27 @@ impl Members {
             let Some(before) = self.present(id).await? else {
                 return Ok(None);
             };
-            if let Some(outcome) = last.take().filter(|_| before.stamp == stamp) {
+            if let Some(outcome) = last.take().filter(|_| before.has_stamp(stamp)) {
                 return Ok(Some(outcome));
             }
             tries.proceed()?;
-            let mut after = before.next(stamp);
+            let mut after = match part {
+                Part::Profile => before.next(stamp),
+                Part::Standing => {
+                    let mut after = before.clone();
+                    after.change_standing(stamp);
+                    after
+                }
+            };
             let transaction = Transaction::new(&self.table);
             let (transaction, outcome) = match plan(&before, &mut after, transaction)? {
                 Plan::Write(transaction, outcome) => (transaction, outcome),
                 Plan::Nothing(outcome) => return Ok(Some(outcome)),
             };
-            let transaction = self.put_member(transaction, &before, &after)?;
+            let transaction = match part {
+                Part::Profile => self.put_member(transaction, &before, &after)?,
+                Part::Standing => self.put_standing(transaction, &before, &after)?,
+            };
             let own = transaction.len();
             if tries.commit(&self.table, with(transaction)?, own).await {
                 return Ok(Some(outcome));
@@ -102,18 +159,62 @@ impl Members {
         }
     }
 
-    /// The member's item, where nobody changed it since it was read.
+    /// The member's item, where nobody changed it or the standing since they were read; and the
+    /// standing's, if it was changed too.
     pub(super) fn put_member<'t>(
         &'t self,
         transaction: Transaction<'t>,
         before: &Kept,
         after: &Kept,
     ) -> Result<Transaction<'t>, StoreError> {
-        transaction.put_if(
-            after.write(&self.table)?,
-            UNCHANGED,
-            [(":version", number(before.version()))],
-        )
+        let version = [(":version", number(before.profile.version))];
+        let transaction = transaction.put_if(after.write(&self.table)?, UNCHANGED, version)?;
+        match before.standing == after.standing {
+            true => self.check_standing(transaction, before),
+            false => self.put_standing(transaction, before, after),
+        }
+    }
+
+    /// The standing's item, where nobody changed it since it was read.
+    pub(super) fn put_standing<'t>(
+        &'t self,
+        transaction: Transaction<'t>,
+        before: &Kept,
+        after: &Kept,
+    ) -> Result<Transaction<'t>, StoreError> {
+        let Some(revision) = after.standing else {
+            return Ok(transaction);
+        };
+        let item = after.write_standing(&self.table, revision)?;
+        match before.standing {
+            None => transaction.put_if(item, ABSENT, []),
+            Some(last) => transaction.put_if(item, UNCHANGED, [(":version", number(last.version))]),
+        }
+    }
+
+    /// Writes nothing of a member, and everything else only while their standing is as it was read.
+    pub(super) fn check_standing<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        kept: &Kept,
+    ) -> Result<Transaction<'t>, StoreError> {
+        let key = keys::member_standing(kept.id());
+        match kept.standing {
+            None => transaction.check(&key, ABSENT, []),
+            Some(last) => transaction.check(&key, UNCHANGED, [(":version", number(last.version))]),
+        }
+    }
+
+    /// Writes nothing of a member, and everything else only while they were not purged and their
+    /// standing is as it was read.
+    pub(super) fn check_present<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        kept: &Kept,
+    ) -> Result<Transaction<'t>, StoreError> {
+        let key = keys::member_record(kept.id());
+        let transaction = transaction.check(&key, NOT_PURGED, [])?;
+        self.check_standing(transaction, kept)
     }
 
     /// A new member's item.
@@ -126,5 +227,18 @@ impl Members {
     }
 }
 
-/// Holds where a member's item has the `:version` that was read.
+/// Which of a member's items a change writes.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Profile,
+    Standing,
+}
+
+/// Holds where an item has the `:version` that was read.
 pub(super) const UNCHANGED: &str = "version = :version";
+
+/// Holds of the item of a member who is there and of whom more than a tombstone is left.
+pub(super) const NOT_PURGED: &str = "attribute_exists(pk) AND attribute_not_exists(withdrawn_at)";
+
+/// Holds of the standing of a member whose purge has not begun, or who has none yet.
+pub(super) const NOT_CLOSED: &str = "attribute_not_exists(withdrawn_at)";

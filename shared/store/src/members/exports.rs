@@ -2,11 +2,14 @@
 
 use domain::{
     DeviceKey, Instant, RandomId, ReadState,
-    identity::{MemberId, Session},
+    identity::{ConsentEvent, MemberId, SecurityEvent, Session},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{LinkedIdentity, MemberRecord, Members};
+use super::{
+    LinkedIdentity, MemberRecord, Members,
+    change::{NOT_CLOSED, NOT_PURGED},
+};
 use crate::{
     StoreError, keys,
     query::{Range, Read},
@@ -36,6 +39,10 @@ pub struct Document {
     pub devices: Vec<DeviceKey>,
     /// Which notices they have read.
     pub notices_read: ReadState,
+    /// The history of their consents, the oldest first.
+    pub consent_history: Vec<ConsentEvent>,
+    /// Security events of their sessions, the oldest first.
+    pub security_events: Vec<SecurityEvent>,
 }
 
 impl Members {
@@ -49,11 +56,8 @@ impl Members {
         let key = keys::export(member, id);
         let item = self.table.encode_until(&key, &export, export.good_until)?;
         let written = Transaction::new(&self.table)
-            .check(
-                &keys::member_record(member),
-                "attribute_exists(pk) AND attribute_not_exists(withdrawn_at)",
-                [],
-            )?
+            .check(&keys::member_record(member), NOT_PURGED, [])?
+            .check(&keys::member_standing(member), NOT_CLOSED, [])?
             .put(item)?
             .commit()
             .await;
@@ -87,6 +91,8 @@ impl Members {
             return Ok(None);
         };
         Ok(Some(Document {
+            consent_history: self.consent_history(&kept.record.member).await?,
+            security_events: self.security_events(member, now).await?,
             member: kept.record,
             identities: self.identities(member).await?,
             sessions: self.sessions(member, now).await?,

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use domain::{
     Instant,
-    identity::{Challenge, MemberId, Provider, Subject},
+    identity::{Ban, Challenge, IdentityHash, MemberId, Provider, Subject},
 };
 use subtle::ConstantTimeEq;
 
@@ -32,6 +32,8 @@ pub struct NewIdentity<'a> {
     pub guest_secret: Option<&'a str>,
     /// The provider's refresh token, encrypted by whoever has the key.
     pub provider_token: Option<&'a [u8]>,
+    /// Keyed hashes of the identity, by which a ban that outlived a member is found.
+    pub hashes: &'a [IdentityHash],
 }
 
 /// An identity of a member.
@@ -45,6 +47,8 @@ pub struct LinkedIdentity {
     pub linked_at: Instant,
     /// The provider's refresh token, encrypted.
     pub provider_token: Option<Vec<u8>>,
+    /// SHA-256 of a guest's secret, in hexadecimal.
+    pub secret_sha256: Option<String>,
 }
 
 /// What came of linking an identity.
@@ -58,6 +62,8 @@ pub enum Linking {
     OtherOfProvider,
     /// It is another member's.
     TakenBy(MemberId),
+    /// It was a banned member's, who is gone.
+    Banned(Box<Ban>),
     /// The challenge was used before: the proof may be a copy.
     ChallengeUsed,
     /// There is no such member, or no more.
@@ -76,8 +82,15 @@ pub enum Unlinking {
     },
     /// It is the last that they could sign in with.
     LastIdentity,
+    /// The member is banned: an identity that were free could sign in without the ban.
+    Banned,
     /// They have none of that provider, or there is no such member.
     NotThere,
+}
+
+/// Returns the SHA-256 of a guest's secret as it is stored, in hexadecimal.
+pub fn secret_sha256(secret: &str) -> String {
+    sha256(secret.as_bytes())
 }
 
 impl Members {
@@ -147,11 +160,23 @@ impl Members {
                     false => Linking::OtherOfProvider,
                 });
             }
-            if let Some(other) = self.owner(identity.provider, identity.subject).await? {
-                // Between the two looks it may have become the member's own.
-                if other != member {
-                    return Ok(Linking::TakenBy(other));
+            let owner = self.owner(identity.provider, identity.subject).await?;
+            // Between the two looks it may have become the member's own.
+            let gone = match owner.filter(|other| *other != member) {
+                Some(other) => {
+                    let other = self.owner_record(other).await?;
+                    if !other.record.member.is_gone(now) {
+                        return Ok(Linking::TakenBy(other.id()));
+                    }
+                    Some(other)
                 }
+                None => None,
+            };
+            if let Some(ban) = self.ban_of_gone(gone.as_ref(), identity, now).await? {
+                return Ok(match self.spend(challenge, stamp).await? {
+                    true => Linking::Banned(Box::new(ban)),
+                    false => Linking::ChallengeUsed,
+                });
             }
             if let Some(challenge) = challenge
                 && tries.any()
@@ -164,7 +189,8 @@ impl Members {
             after.record.identities += 1;
             let transaction = Transaction::new(&self.table);
             let transaction = self.put_member(transaction, &before, &after)?;
-            let transaction = self.put_identity(transaction, member, identity, stamp, now)?;
+            let transaction =
+                self.put_identity(transaction, member, (identity, gone.as_ref()), stamp, now)?;
             let transaction = self.use_challenge(transaction, challenge)?;
             let own = transaction.len();
             if tries.commit(&self.table, with(transaction)?, own).await {
@@ -188,7 +214,7 @@ impl Members {
             let has_call = identity.provider.has_unlink_call();
             has_call.then(|| UnlinkEntry::of_unlinked(identity, stamp, now))
         };
-        self.unlink_where(member, provider, any, entry, stamp, with)
+        self.unlink_where((member, provider), any, entry, stamp, now, with)
             .await
     }
 
@@ -199,20 +225,21 @@ impl Members {
         member: MemberId,
         (provider, subject): (Provider, &Subject),
         stamp: Stamp,
+        now: Instant,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<Unlinking, StoreError> {
         let this_one = |item: &IdentityItem| item.subject == *subject;
-        self.unlink_where(member, provider, this_one, |_| None, stamp, with)
+        self.unlink_where((member, provider), this_one, |_| None, stamp, now, with)
             .await
     }
 
     async fn unlink_where<'t>(
         &'t self,
-        member: MemberId,
-        provider: Provider,
+        (member, provider): (MemberId, Provider),
         chosen: impl Fn(&IdentityItem) -> bool,
         entry_for: impl Fn(&LinkedIdentity) -> Option<UnlinkEntry>,
         stamp: Stamp,
+        now: Instant,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<Unlinking, StoreError> {
         let mut tries = Tries::default();
@@ -221,7 +248,7 @@ impl Members {
             let Some(before) = self.present(member).await? else {
                 return Ok(Unlinking::NotThere);
             };
-            if let Some(unlinked) = last.take().filter(|_| before.stamp == stamp) {
+            if let Some(unlinked) = last.take().filter(|_| before.has_stamp(stamp)) {
                 return Ok(unlinked);
             }
             let item = self.identity(member, provider).await?;
@@ -230,6 +257,9 @@ impl Members {
             };
             if before.record.identities <= 1 {
                 return Ok(Unlinking::LastIdentity);
+            }
+            if before.record.member.held_ban(now).is_some() {
+                return Ok(Unlinking::Banned);
             }
             tries.proceed()?;
             let mut after = before.next(stamp);

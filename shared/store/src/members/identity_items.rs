@@ -3,11 +3,11 @@
 use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use domain::{
     Instant,
-    identity::{MemberId, Provider, Subject},
+    identity::{Ban, MemberId, Provider, Subject},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{LinkedIdentity, Members, NewIdentity};
+use super::{LinkedIdentity, Members, NewIdentity, item::Kept};
 use crate::{
     Stamp, StoreError,
     blobs::sha256,
@@ -49,12 +49,14 @@ impl Members {
         self.table.get(&key, Read::Consistent).await
     }
 
-    /// Adds an identity that nobody has, to a member who has none of its provider.
+    /// Adds an identity that nobody has, to a member who has none of its provider. From a member who
+    /// is `gone` it is taken, and they are closed for good: their purge finds an identity that is
+    /// theirs no more.
     pub(super) fn put_identity<'t>(
         &'t self,
         transaction: Transaction<'t>,
         member: MemberId,
-        identity: &NewIdentity<'_>,
+        (identity, gone): (&NewIdentity<'_>, Option<&Kept>),
         stamp: Stamp,
         now: Instant,
     ) -> Result<Transaction<'t>, StoreError> {
@@ -72,7 +74,29 @@ impl Members {
         let key = keys::identity(identity.provider, identity.subject);
         let owner = Owner { member_id: member };
         let owner = self.table.encode(&key, &owner)?;
-        transaction.put_if(owner, ABSENT, [])
+        let Some(gone) = gone else {
+            return transaction.put_if(owner, ABSENT, []);
+        };
+        let mut closed = gone.clone();
+        closed.change_standing(stamp);
+        closed.record.member.withdrawn_at.get_or_insert(now);
+        let still_theirs = [(":gone", string(gone.id()))];
+        let transaction = transaction.put_if(owner, "member_id = :gone", still_theirs)?;
+        self.put_standing(transaction, gone, &closed)
+    }
+
+    /// Returns the ban that an identity has from a member who is gone, whether or not they were
+    /// purged.
+    pub(super) async fn ban_of_gone(
+        &self,
+        gone: Option<&Kept>,
+        identity: &NewIdentity<'_>,
+        now: Instant,
+    ) -> Result<Option<Ban>, StoreError> {
+        match gone {
+            Some(gone) => Ok(gone.record.member.held_ban(now).cloned()),
+            None => self.retained_ban(identity.hashes, now).await,
+        }
     }
 
     /// Adds one to those of a member who has none of its provider.
@@ -148,6 +172,7 @@ impl Members {
             provider: item.provider,
             subject: item.subject,
             linked_at: item.linked_at,
+            secret_sha256: item.secret_sha256,
             provider_token: token
                 .transpose()
                 .map_err(|e| StoreError::corrupt(self.table.name(), e))?,

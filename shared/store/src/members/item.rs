@@ -1,4 +1,9 @@
-//! A member as they lie in the table.
+//! A member as they lie in the table: an item with what the member writes, and an item with their
+//! standing.
+//!
+//! The standing (ban, pending withdrawal, ended sessions) is an item of its own because it must
+//! always be possible to write it, however large the member's item is. Earlier versions stored it in
+//! the member's item: that is read until the standing's item is written for the first time.
 
 use domain::{
     Country, Instant, Locale, RandomId,
@@ -10,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::MemberRecord;
 use crate::{Stamp, StoreError, Table, keys, table::Item};
 
-/// A member and all that is kept in their item.
+/// A member and all that is kept in their items.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
+    /// The member's version counts the changes of both items.
     pub(super) record: MemberRecord,
     /// The key of their nickname.
     pub(super) nickname_key: Option<String>,
@@ -20,7 +26,18 @@ pub(super) struct Kept {
     pub(super) released: Vec<Released>,
     /// What stands for them in what must be kept after they were forgotten.
     pub(super) pseudonym: Option<RandomId>,
-    /// Whose write this is.
+    /// The last write of the member's item.
+    pub(super) profile: Revision,
+    /// The last write of the standing's item; `None` before the first one.
+    pub(super) standing: Option<Revision>,
+    /// What an earlier version stored of the standing in the member's item.
+    legacy: Option<Standing>,
+}
+
+/// The state of an item: the number of its changes, and the last one's stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Revision {
+    pub(super) version: u64,
     pub(super) stamp: Stamp,
 }
 
@@ -49,12 +66,16 @@ pub(super) struct MemberItem {
     nickname_changed_at: Option<Instant>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     released: Vec<Released>,
+    /// Of an earlier version's member only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     withdrawal: Option<Withdrawal>,
+    /// Of a tombstone, and of an earlier version's member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     withdrawn_at: Option<Instant>,
+    /// Of an earlier version's member only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sessions_ended: Option<SessionsEnded>,
+    /// Of a tombstone, and of an earlier version's member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pseudonym: Option<RandomId>,
 }
@@ -71,13 +92,45 @@ struct Profile {
     under_14: bool,
     #[serde(default)]
     attributes: Attributes,
+    /// Of an earlier version's member only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ban: Option<Ban>,
+}
+
+/// The standing's item; the ban is JSON text.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StandingItem {
+    version: u64,
+    stamp: Stamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ban: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withdrawal: Option<Withdrawal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withdrawn_at: Option<Instant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sessions_ended: Option<SessionsEnded>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pseudonym: Option<RandomId>,
+}
+
+/// What a standing says, whichever item it lies in.
+#[derive(Debug, Clone, Default)]
+struct Standing {
+    ban: Option<Ban>,
+    withdrawal: Option<Withdrawal>,
+    withdrawn_at: Option<Instant>,
+    sessions_ended: Option<SessionsEnded>,
+    pseudonym: Option<RandomId>,
 }
 
 impl Kept {
     pub(super) fn new(member: Member, stamp: Stamp) -> Self {
         Self {
+            profile: Revision {
+                version: member.version,
+                stamp,
+            },
             record: MemberRecord {
                 member,
                 nickname: None,
@@ -87,7 +140,8 @@ impl Kept {
             nickname_key: None,
             released: Vec::new(),
             pseudonym: None,
-            stamp,
+            standing: None,
+            legacy: None,
         }
     }
 
@@ -95,21 +149,41 @@ impl Kept {
         self.record.member.id
     }
 
+    /// Returns the member's version: the number of changes of both items.
     pub(super) fn version(&self) -> u64 {
         self.record.member.version
     }
 
-    /// The same, about to be changed by the write of that stamp.
+    /// Whether the last write of one of the items has that stamp.
+    pub(super) fn has_stamp(&self, stamp: Stamp) -> bool {
+        self.profile.stamp == stamp || self.standing.is_some_and(|last| last.stamp == stamp)
+    }
+
+    /// The same, about to be changed by the write of that stamp: what the member writes.
     pub(super) fn next(&self, stamp: Stamp) -> Self {
         let mut next = self.clone();
         next.record.member.version += 1;
-        next.stamp = stamp;
+        next.profile = Revision {
+            version: self.profile.version + 1,
+            stamp,
+        };
         next
     }
 
-    /// What is left of a member who was forgotten.
+    /// Announces a change of the standing by the write of that stamp.
+    pub(super) fn change_standing(&mut self, stamp: Stamp) {
+        self.record.member.version += 1;
+        self.standing = Some(Revision {
+            version: self.standing.map_or(0, |last| last.version) + 1,
+            stamp,
+        });
+    }
+
+    /// What is left of a member who was forgotten: one item, in which the standing lies too.
     pub(super) fn tombstone(&self) -> Self {
+        let version = self.version() + 1;
         let left = Member {
+            version,
             locale: None,
             country: None,
             consents: Consents::default(),
@@ -120,31 +194,59 @@ impl Kept {
             sessions_ended: None,
             ..self.record.member.clone()
         };
-        let mut tombstone = Self::new(left, self.stamp);
+        let legacy = Standing {
+            withdrawn_at: left.withdrawn_at,
+            pseudonym: self.pseudonym,
+            ..Standing::default()
+        };
+        let mut tombstone = Self::new(left, self.profile.stamp);
         tombstone.record.identities = 0;
         tombstone.pseudonym = self.pseudonym;
+        tombstone.legacy = Some(legacy);
         tombstone
     }
 
-    pub(super) fn read(table: &Table, id: MemberId, item: MemberItem) -> Result<Self, StoreError> {
+    pub(super) fn read(
+        table: &Table,
+        id: MemberId,
+        item: MemberItem,
+        standing: Option<StandingItem>,
+    ) -> Result<Self, StoreError> {
         let profile = item.profile.as_deref().map(serde_json::from_str::<Profile>);
         let profile = profile
             .transpose()
             .map_err(|e| StoreError::corrupt(table.name(), e))?
             .unwrap_or_default();
+        let revision = standing.as_ref().map(|item| Revision {
+            version: item.version,
+            stamp: item.stamp,
+        });
+        let (standing, legacy) = match standing {
+            Some(item) => (Standing::read(table, item)?, None),
+            None => {
+                let legacy = Standing {
+                    ban: profile.ban,
+                    withdrawal: item.withdrawal,
+                    withdrawn_at: item.withdrawn_at,
+                    sessions_ended: item.sessions_ended,
+                    pseudonym: item.pseudonym,
+                };
+                (legacy.clone(), Some(legacy))
+            }
+        };
         let member = Member {
             id,
             created_at: item.created_at,
-            version: item.version,
+            version: item.version + revision.map_or(0, |last| last.version),
             locale: profile.locale,
             country: profile.country,
             consents: profile.consents,
             under_14: profile.under_14,
             attributes: profile.attributes,
-            ban: profile.ban,
-            withdrawal: item.withdrawal,
-            withdrawn_at: item.withdrawn_at,
-            sessions_ended: item.sessions_ended,
+            ban: standing.ban,
+            withdrawal: standing.withdrawal,
+            withdrawn_at: standing.withdrawn_at,
+            sessions_ended: standing.sessions_ended,
         };
         Ok(Self {
             record: MemberRecord {
@@ -155,40 +257,81 @@ impl Kept {
             },
             nickname_key: item.nickname_key,
             released: item.released,
-            pseudonym: item.pseudonym,
-            stamp: item.stamp,
+            pseudonym: standing.pseudonym,
+            profile: Revision {
+                version: item.version,
+                stamp: item.stamp,
+            },
+            standing: revision,
+            legacy,
         })
     }
 
+    /// Returns the member's item. A standing that an earlier version stored in it stays in it while
+    /// the standing has no item of its own.
     pub(super) fn write(&self, table: &Table) -> Result<Item, StoreError> {
         let kept = self.clone();
         let member = kept.record.member;
+        let legacy = kept.legacy.unwrap_or_default();
         let profile = Profile {
             locale: member.locale,
             country: member.country,
             consents: member.consents,
             under_14: member.under_14,
             attributes: member.attributes,
-            ban: member.ban,
+            ban: legacy.ban,
         };
         let profile = Some(profile).filter(|profile| *profile != Profile::default());
         let profile = profile.as_ref().map(serde_json::to_string).transpose();
         let profile = profile.map_err(|e| StoreError::corrupt(table.name(), e))?;
         let item = MemberItem {
             created_at: member.created_at,
-            version: member.version,
-            stamp: kept.stamp,
+            version: kept.profile.version,
+            stamp: kept.profile.stamp,
             identities: kept.record.identities,
             profile,
             nickname: kept.record.nickname,
             nickname_key: kept.nickname_key,
             nickname_changed_at: kept.record.nickname_changed_at,
             released: kept.released,
+            withdrawal: legacy.withdrawal,
+            withdrawn_at: legacy.withdrawn_at,
+            sessions_ended: legacy.sessions_ended,
+            pseudonym: legacy.pseudonym,
+        };
+        table.encode(&keys::member_record(member.id), &item)
+    }
+
+    /// Returns the standing's item, about to be written at `revision`.
+    pub(super) fn write_standing(
+        &self,
+        table: &Table,
+        revision: Revision,
+    ) -> Result<Item, StoreError> {
+        let member = &self.record.member;
+        let ban = member.ban.as_ref().map(serde_json::to_string).transpose();
+        let item = StandingItem {
+            version: revision.version,
+            stamp: revision.stamp,
+            ban: ban.map_err(|e| StoreError::corrupt(table.name(), e))?,
             withdrawal: member.withdrawal,
             withdrawn_at: member.withdrawn_at,
             sessions_ended: member.sessions_ended,
-            pseudonym: kept.pseudonym,
+            pseudonym: self.pseudonym,
         };
-        table.encode(&keys::member_record(member.id), &item)
+        table.encode(&keys::member_standing(member.id), &item)
+    }
+}
+
+impl Standing {
+    fn read(table: &Table, item: StandingItem) -> Result<Self, StoreError> {
+        let ban = item.ban.as_deref().map(serde_json::from_str).transpose();
+        Ok(Self {
+            ban: ban.map_err(|e| StoreError::corrupt(table.name(), e))?,
+            withdrawal: item.withdrawal,
+            withdrawn_at: item.withdrawn_at,
+            sessions_ended: item.sessions_ended,
+            pseudonym: item.pseudonym,
+        })
     }
 }

@@ -1,8 +1,9 @@
 //! Members: who they are, what they sign in with, their sessions, and how all of it is forgotten.
 //!
-//! Nothing is kept of a token, and of a secret only its hash. A member's item counts its changes;
-//! every write about a member is conditional on that count, or on an item that the change would
-//! have taken away, so that two that happen at once are as two that happen one after the other.
+//! Nothing is kept of a token, and of a secret only its hash. A member has two items: one with what
+//! the member writes, one with their standing ([`item`]). Each counts its changes; every write about
+//! a member is conditional on these counts, or on an item that the change would have taken away, so
+//! that two that happen at once are as two that happen one after the other.
 //!
 //! Whoever changes a member names the write with a [`Stamp`](crate::Stamp): a write whose answer was lost is known
 //! again by it. Where a method takes `with`, it adds writes to the method's transaction (an audit
@@ -12,7 +13,9 @@
 //! Actions on the Members table: GetItem; for lists Query; for changes PutItem, UpdateItem,
 //! DeleteItem and ConditionCheckItem; for the purge also BatchWriteItem.
 
+mod bans;
 mod change;
+mod consents;
 mod deletion_requests;
 mod events;
 mod exports;
@@ -23,10 +26,12 @@ mod profile;
 mod purge;
 mod reading;
 mod search;
+mod security_events;
 mod sessions;
 mod sign_in;
 mod standing;
 mod tickets;
+mod transfer;
 mod unlink_outbox;
 mod withdrawal;
 
@@ -41,12 +46,13 @@ pub use self::{
     deletion_requests::{DeletionRequest, DeletionState},
     events::ToldEvent,
     exports::{Document, Export},
-    identities::{LinkedIdentity, Linking, NewIdentity, Unlinking},
+    identities::{LinkedIdentity, Linking, NewIdentity, Unlinking, secret_sha256},
     profile::{Availability, NICKNAME_HELD, NICKNAME_KEPT, ProfileChange, Updating},
     purge::{Due, Purge, PurgeStep, Remains},
-    sessions::Refresh,
+    sessions::{MOST_SESSIONS, Refresh},
     sign_in::{Entered, NewSession, Newcomer, SignIn, SignedIn},
     tickets::{Choice, Entrance, Resolution, TICKET_LIFETIME, Ticket},
+    transfer::{NewTransferCode, Transfer, Transferring},
     unlink_outbox::{UNLINK_PATIENCE, UnlinkEntry},
     withdrawal::{Cancelling, Withdrawing},
 };
@@ -102,9 +108,13 @@ impl Members {
     }
 
     async fn kept(&self, id: MemberId) -> Result<Option<Kept>, StoreError> {
-        let key = keys::member_record(id);
-        let item = self.table.get(&key, Read::Consistent).await?;
-        item.map(|item| Kept::read(&self.table, id, item))
+        let (record, standing) = (keys::member_record(id), keys::member_standing(id));
+        let (item, standing) = future::try_join(
+            self.table.get(&record, Read::Consistent),
+            self.table.get(&standing, Read::Consistent),
+        )
+        .await?;
+        item.map(|item| Kept::read(&self.table, id, item, standing))
             .transpose()
     }
 }

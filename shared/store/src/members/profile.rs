@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use domain::{
-    Country, Instant, Locale,
-    identity::{Consents, Marketing, MemberId, Nickname, NicknameKey},
-    targeting::Attributes,
+    Country, Fault, Instant, Locale,
+    identity::{Consents, MarketingChange, MemberId, Nickname, NicknameKey},
+    targeting::{Attributes, AttributesPatch},
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,9 +39,9 @@ pub struct ProfileChange {
     /// Where they are at home.
     pub country: Option<Option<Country>>,
     /// Whether they want to be told of offers.
-    pub marketing: Option<Option<Marketing>>,
+    pub marketing: Option<MarketingChange>,
     /// What the app knows of them beside.
-    pub attributes: Option<Attributes>,
+    pub attributes: Option<Option<AttributesPatch>>,
 }
 
 /// What came of changing a profile.
@@ -55,6 +55,8 @@ pub enum Updating {
     NicknameTooSoon(Instant),
     /// Somebody has that nickname, or it is held for somebody.
     NicknameTaken,
+    /// The attributes would be too many or too large; the pointer is relative to them.
+    AttributesRefused(Fault),
     /// There is no such member, or no more.
     NotThere,
 }
@@ -101,28 +103,34 @@ impl Members {
         })
     }
 
-    /// Changes the profile of a member whose version is `expected`.
+    /// Changes the profile of a member whose version is `expected`. Without an expected version the
+    /// change is applied to whatever is there, and retried while others change it at the same time.
     pub async fn update(
         &self,
         member: MemberId,
-        expected: u64,
+        expected: Option<u64>,
         change: &ProfileChange,
         stamp: Stamp,
         now: Instant,
     ) -> Result<Updating, StoreError> {
-        let mut tries = Tries::default();
+        let mut tries = match expected {
+            Some(_) => Tries::default(),
+            None => Tries::persistent(),
+        };
         loop {
             let Some(before) = self.present(member).await? else {
                 return Ok(Updating::NotThere);
             };
-            if tries.any() && before.stamp == stamp {
+            if tries.any() && before.has_stamp(stamp) {
                 return Ok(Updating::Updated(before.record));
             }
-            if before.version() != expected {
+            if expected.is_some_and(|expected| before.version() != expected) {
                 return Ok(Updating::VersionConflict(before.record));
             }
             let mut after = before.next(stamp);
-            change.apply(&mut after);
+            if let Err(fault) = change.apply(&mut after, now) {
+                return Ok(Updating::AttributesRefused(fault));
+            }
             let mut transaction = Transaction::new(&self.table);
             if let Some(nickname) = change.nickname_of(&before) {
                 let changeable_at = before
@@ -142,6 +150,8 @@ impl Members {
                 transaction = self.rename(transaction, &mut after, nickname, now)?;
             }
             tries.proceed()?;
+            let consents = (&before.record.member, &after.record.member.consents);
+            let transaction = self.record_consents(transaction, consents, now)?;
             let transaction = self.put_member(transaction, &before, &after)?;
             let own = transaction.len();
             if tries.commit(&self.table, transaction, own).await {
@@ -157,9 +167,12 @@ impl Members {
         member: MemberId,
         change: impl Fn(&mut Consents),
         stamp: Stamp,
+        now: Instant,
     ) -> Result<Option<MemberRecord>, StoreError> {
-        let plan = |_: &Kept, after: &mut Kept, transaction| {
+        let plan = |before: &Kept, after: &mut Kept, transaction| {
             change(&mut after.record.member.consents);
+            let consents = (&before.record.member, &after.record.member.consents);
+            let transaction = self.record_consents(transaction, consents, now)?;
             Ok(Plan::Write(transaction, after.record.clone()))
         };
         self.change(member, stamp, plan, Ok).await
@@ -216,7 +229,7 @@ impl ProfileChange {
         (!same).then_some(nickname)
     }
 
-    fn apply(&self, to: &mut Kept) {
+    fn apply(&self, to: &mut Kept, now: Instant) -> Result<(), Fault> {
         let member = &mut to.record.member;
         if let Some(locale) = &self.locale {
             member.locale.clone_from(locale);
@@ -225,10 +238,14 @@ impl ProfileChange {
             member.country = country;
         }
         if let Some(marketing) = self.marketing {
-            member.consents.marketing = marketing;
+            let before = member.consents.marketing;
+            member.consents.marketing = marketing.applied_to(before, now);
         }
-        if let Some(attributes) = &self.attributes {
-            member.attributes.clone_from(attributes);
+        match &self.attributes {
+            None => {}
+            Some(None) => member.attributes = Attributes::default(),
+            Some(Some(patch)) => member.attributes = patch.apply(&member.attributes)?,
         }
+        Ok(())
     }
 }

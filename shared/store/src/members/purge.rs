@@ -10,7 +10,10 @@
 //!
 //! A link ticket names members by their ids and lapses by itself within minutes; it is left alone.
 
-use domain::{DeviceKey, Instant, RandomId, identity::MemberId};
+use domain::{
+    DeviceKey, Instant, RandomId,
+    identity::{Ban, MemberId},
+};
 
 use super::{LinkedIdentity, Members, change::Tries, withdrawal::DueItem};
 use crate::{
@@ -44,6 +47,8 @@ pub struct Remains {
     pub identities: Vec<LinkedIdentity>,
     /// Where they signed in.
     pub devices: Vec<DeviceKey>,
+    /// Their last ban, which outlives them while it holds.
+    pub ban: Option<Ban>,
 }
 
 /// A part of what is kept of a member. Each can be purged again with the same end.
@@ -59,6 +64,12 @@ pub enum PurgeStep {
     Exports,
     /// Which notices they have read.
     NoticesRead,
+    /// The history of their consents.
+    Consents,
+    /// Security events of their sessions.
+    SecurityEvents,
+    /// Their transfer code.
+    TransferCode,
     /// What they are called, and were lately.
     Nicknames,
     /// Everything else, but a tombstone without a name.
@@ -92,6 +103,9 @@ impl PurgeStep {
         Self::Identities,
         Self::Exports,
         Self::NoticesRead,
+        Self::Consents,
+        Self::SecurityEvents,
+        Self::TransferCode,
         Self::Nicknames,
         Self::Profile,
         Self::Due,
@@ -138,8 +152,8 @@ impl Members {
             let Some(before) = self.kept(due.member).await? else {
                 return Ok(None);
             };
-            if before.record.member.withdrawn_at.is_some() {
-                return Ok(before.pseudonym.map(purge));
+            if let Some(pseudonym) = before.pseudonym {
+                return Ok(Some(purge(pseudonym)));
             }
             let withdrawal = before.record.member.withdrawal;
             let is_due = withdrawal.is_some_and(|withdrawal| {
@@ -149,11 +163,13 @@ impl Members {
                 return Ok(None);
             }
             tries.proceed()?;
-            let mut after = before.next(stamp);
-            after.record.member.withdrawn_at = Some(now);
+            let mut after = before.clone();
+            after.change_standing(stamp);
+            // A sign-in after the grace has closed the member already, perhaps.
+            after.record.member.withdrawn_at.get_or_insert(now);
             after.pseudonym = Some(pseudonym);
             let transaction = Transaction::new(&self.table);
-            let transaction = self.put_member(transaction, &before, &after)?;
+            let transaction = self.put_standing(transaction, &before, &after)?;
             if tries.commit(&self.table, transaction, 1).await {
                 return Ok(Some(purge(pseudonym)));
             }
@@ -163,7 +179,9 @@ impl Members {
     /// What is left of a member who is being forgotten, for whom others must be told.
     pub async fn remains(&self, purge: &Purge) -> Result<Remains, StoreError> {
         let member = purge.member();
+        let kept = self.kept(member).await?;
         Ok(Remains {
+            ban: kept.and_then(|kept| kept.record.member.ban),
             identities: self.identities(member).await?,
             devices: self.devices(member).await?,
         })
@@ -197,6 +215,9 @@ impl Members {
                 let key = keys::notices_read(member);
                 self.table.delete_all(vec![key]).await
             }
+            PurgeStep::Consents => self.purge_range(member, keys::MEMBER_CONSENTS).await,
+            PurgeStep::SecurityEvents => self.purge_range(member, keys::SECURITY_EVENTS).await,
+            PurgeStep::TransferCode => self.purge_transfer_code(member).await,
             PurgeStep::Nicknames => self.purge_nicknames(member).await,
             PurgeStep::Profile => self.purge_profile(member).await,
             PurgeStep::Due => {
@@ -244,12 +265,15 @@ impl Members {
         let Some(kept) = self.kept(member).await? else {
             return Ok(());
         };
-        self.table.put(kept.tombstone().write(&self.table)?).await?;
-        Ok(())
+        Transaction::new(&self.table)
+            .put(kept.tombstone().write(&self.table)?)?
+            .delete(&keys::member_standing(member))?
+            .commit()
+            .await
     }
 
     /// Deletes an item that is the member's, and leaves another's alone.
-    async fn delete_own(&self, key: &Key, member: MemberId) -> Result<(), StoreError> {
+    pub(super) async fn delete_own(&self, key: &Key, member: MemberId) -> Result<(), StoreError> {
         let own = [(":member", string(member))];
         match self.table.delete_if(key, "member_id = :member", own).await {
             Err(error) if !error.is_conflict() => Err(error),

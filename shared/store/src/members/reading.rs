@@ -9,7 +9,10 @@ use std::{collections::BTreeSet, time::Duration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Id, Instant, ReadState, identity::MemberId, read_state::Compaction};
 
-use super::Members;
+use super::{
+    Members,
+    change::{NOT_CLOSED, NOT_PURGED},
+};
 use crate::{
     StoreError, keys,
     query::Read,
@@ -70,11 +73,8 @@ impl Members {
                 Err(_) => {}
             }
             let first = Transaction::new(&self.table)
-                .check(
-                    &keys::member_record(member),
-                    "attribute_exists(pk) AND attribute_not_exists(withdrawn_at)",
-                    [],
-                )?
+                .check(&keys::member_record(member), NOT_PURGED, [])?
+                .check(&keys::member_standing(member), NOT_CLOSED, [])?
                 .update(&key, MARK, values())?
                 .commit()
                 .await;

@@ -65,6 +65,47 @@ impl Members {
         })
     }
 
+    /// Returns one page of the members who signed in on a device, as far as a session of theirs there
+    /// could still be live.
+    ///
+    /// # Errors
+    /// [`StoreError::BadCursor`] for a cursor of another list.
+    pub async fn by_device_page(
+        &self,
+        device: DeviceKey,
+        cursor: Option<&str>,
+        limit: usize,
+        now: Instant,
+    ) -> Result<Page<MemberRecord>, StoreError> {
+        let list = format!("device {device}");
+        let after = cursor
+            .map(|cursor| page::key_of(&list, cursor))
+            .transpose()?;
+        let mut range = Range {
+            after,
+            ..Range::all(keys::device(device), Read::Consistent)
+        };
+        let mut found = Vec::new();
+        let next_cursor = loop {
+            let wanted = limit.saturating_sub(found.len());
+            let (items, more) = self.table.query(&range, wanted).await?;
+            let last = items.last().and_then(sort_key).map(str::to_owned);
+            let live = items.iter().filter(|item| !is_over(item, now));
+            found.extend(live.filter_map(|item| keys::member_of(sort_key(item)?)));
+            match last.filter(|_| more) {
+                None => break None,
+                Some(last) if found.len() >= limit => break Some(page::cursor(&list, &last)),
+                after => range.after = after,
+            }
+        };
+        let records = found.into_iter().map(|member| self.member(member));
+        let records = future::try_join_all(records).await?;
+        Ok(Page {
+            items: records.into_iter().flatten().collect(),
+            next_cursor,
+        })
+    }
+
     /// Who signed in on a device, in as far as a session of theirs there could still live.
     pub async fn by_device(
         &self,

@@ -1,11 +1,10 @@
 //! Sessions: turned, listed and ended.
 
 use domain::{
-    Instant,
-    identity::{
-        MemberId, Presented, Session, SessionDevice, SessionId, SessionTerms, SessionsEnded,
-    },
+    DeviceId, DeviceKey, Instant,
+    identity::{DeviceInfo, MemberId, Presented, Session, SessionId, SessionTerms, SessionsEnded},
 };
+use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,19 +12,25 @@ use super::{
     change::{Plan, Tries},
 };
 use crate::{
-    Stamp, StoreError, keys,
+    Page, Stamp, StoreError, keys, page,
     query::{Range, Read},
     table::{ABSENT, Item, is_over, number, string},
     transaction::Transaction,
 };
 
+/// The most live sessions of a member.
+pub const MOST_SESSIONS: usize = 20;
+
+/// How many sessions are ended at once.
+const PARALLEL_ENDS: usize = 8;
+
 /// What came of presenting a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refresh {
     /// The session goes on, and this is its live turn: the next one, or the one that was given out
-    /// a moment ago in exchange for the same token.
+    /// before and that the app did not receive.
     Live(Session),
-    /// The token was replaced too long ago: the session is to be ended.
+    /// The token was replaced and its successor used: the session is to be ended.
     Reused(Session),
     /// The session is over, or there is none.
     Ended,
@@ -36,12 +41,37 @@ pub enum Refresh {
 #[derive(Serialize, Deserialize)]
 struct SessionItem {
     id: SessionId,
-    /// As JSON text.
+    /// The key of its device. Absent in an item of an earlier version that was not refreshed since,
+    /// which has the device's id in `device`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_key: Option<String>,
+    /// A [`StoredDevice`] as JSON text.
     device: String,
     /// The counter of the live token.
     turn: u64,
     created_at: Instant,
+    /// Absent where it is `created_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authenticated_at: Option<Instant>,
     rotated_at: Instant,
+}
+
+/// The device of a session as it is stored.
+#[derive(Serialize)]
+struct StoredDevice<'a> {
+    /// The device's key. An earlier version requires an id here, so that it can read the item after a
+    /// roll-back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<DeviceKey>,
+    #[serde(flatten)]
+    info: &'a DeviceInfo,
+}
+
+/// What items of earlier versions have in `device` in addition to a [`DeviceInfo`].
+#[derive(Deserialize)]
+struct PlainDevice {
+    #[serde(default)]
+    id: Option<String>,
 }
 
 impl Members {
@@ -58,7 +88,7 @@ impl Members {
         loop {
             match session.present(counter, now, terms) {
                 Presented::Live => {}
-                Presented::JustBefore => return Ok(Refresh::Live(session)),
+                Presented::Retried => return Ok(Refresh::Live(session)),
                 Presented::Reused => return Ok(Refresh::Reused(session)),
                 Presented::Ended => return Ok(Refresh::Ended),
                 Presented::Unheard => return Ok(Refresh::Unheard),
@@ -68,18 +98,26 @@ impl Members {
                 rotated_at: now.max(session.rotated_at),
                 ..session
             };
+            let device_key = next.device_key.map(|key| (":device_key", string(key)));
             let updated = self
                 .table
                 .update(
                     &keys::session(next.member, next.id),
-                    "SET turn = :next, rotated_at = :now, expires_at = :over",
+                    // The device is written again because an earlier version stored its id.
+                    &format!(
+                        "SET turn = :next, rotated_at = :now, expires_at = :over, device = :device{}",
+                        device_key.as_ref().map_or("", |_| ", device_key = :device_key")
+                    ),
                     Some("turn = :turn"),
                     [
                         (":next", number(next.counter)),
                         (":now", string(next.rotated_at)),
                         (":over", number(next.ends_at(terms).as_seconds())),
+                        (":device", string(self.device_text(&next)?)),
                         (":turn", number(counter)),
-                    ],
+                    ]
+                    .into_iter()
+                    .chain(device_key),
                 )
                 .await;
             match updated {
@@ -107,6 +145,97 @@ impl Members {
         let mut sessions = self.all_sessions(member, now).await?;
         sessions.retain(|session| !kept.record.member.has_ended(session));
         Ok(sessions)
+    }
+
+    /// Returns one page of [`sessions`](Self::sessions).
+    ///
+    /// # Errors
+    /// [`StoreError::BadCursor`] for a cursor of another list.
+    pub async fn sessions_page(
+        &self,
+        member: MemberId,
+        cursor: Option<&str>,
+        limit: usize,
+        now: Instant,
+    ) -> Result<Page<Session>, StoreError> {
+        let list = format!("sessions {member}");
+        let after = cursor
+            .map(|cursor| page::key_of(&list, cursor))
+            .transpose()?;
+        // A member has few sessions, so that all of them are one read.
+        let mut items = self.sessions(member, now).await?;
+        if let Some(after) = after {
+            let after: SessionId = after.parse().map_err(|_| StoreError::BadCursor)?;
+            items.retain(|session| session.id < after);
+        }
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().filter(|_| more);
+        Ok(Page {
+            next_cursor: last.map(|last| page::cursor(&list, &last.id.to_string())),
+            items,
+        })
+    }
+
+    /// Ends the least recently used sessions of a member who has more than [`MOST_SESSIONS`], but not
+    /// `newest`. It runs after each sign-in, so that concurrent sign-ins leave no more either.
+    pub(super) async fn end_surplus_sessions(
+        &self,
+        newest: &Session,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let mut others = self.sessions(newest.member, now).await?;
+        others.retain(|session| session.id != newest.id);
+        let surplus = (others.len() + 1).saturating_sub(MOST_SESSIONS);
+        others.sort_by_key(|session| (session.rotated_at, session.id));
+        others.truncate(surplus);
+        self.end_each(others).await
+    }
+
+    /// Ends each of these sessions. One that is over already is no error.
+    pub(super) async fn end_each(&self, sessions: Vec<Session>) -> Result<(), StoreError> {
+        let ends = sessions.into_iter().map(|session| async move {
+            let key = keys::session(session.member, session.id);
+            let ended = self.table.delete_if(&key, "attribute_exists(pk)", []).await;
+            match ended {
+                // Another sign-in, or the member, has ended it.
+                Err(error) if error.is_conflict() => Ok(()),
+                ended => ended.map(|_| ()),
+            }
+        });
+        let ended: Vec<_> = stream::iter(ends)
+            .buffer_unordered(PARALLEL_ENDS)
+            .collect()
+            .await;
+        ended.into_iter().collect()
+    }
+
+    /// Returns a session that is not over with others, or by itself at `now`.
+    pub async fn live_session(
+        &self,
+        member: MemberId,
+        id: SessionId,
+    ) -> Result<Option<Session>, StoreError> {
+        let standing = self.standing(member, id).await?;
+        Ok(standing.and_then(|(_, session)| session))
+    }
+
+    /// Stores that a member proved who they are at `now`, in a session of theirs.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if there is no such session.
+    pub async fn note_authentication(
+        &self,
+        member: MemberId,
+        session: SessionId,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let key = keys::session(member, session);
+        let there = Some("attribute_exists(pk)");
+        let now = [(":now", string(now))];
+        let update = "SET authenticated_at = :now";
+        self.table.update(&key, update, there, now).await?;
+        Ok(())
     }
 
     /// Ends a session. `false`: the member has none of that id, perhaps because this very call was
@@ -145,7 +274,7 @@ impl Members {
             Some(session) => self.session(member, session).await?,
             None => None,
         };
-        let changed = self.change(
+        let changed = self.change_standing(
             member,
             stamp,
             |before, after, transaction| {
@@ -195,7 +324,7 @@ impl Members {
             .collect()
     }
 
-    /// Adds a new session, and that its member was on its device.
+    /// Adds a new session, and that its member was on its device, if it is bound to one.
     pub(super) fn put_session<'t>(
         &'t self,
         transaction: Transaction<'t>,
@@ -207,43 +336,69 @@ impl Members {
             signed_in_at: Instant,
         }
 
-        let device = domain::DeviceKey::of(&session.device.id);
         let seen = Seen {
             signed_in_at: session.created_at,
         };
+        let forgotten_at = session.created_at + terms.lifetime;
+        let transaction = transaction.put_if(self.session_item(session, terms)?, ABSENT, [])?;
+        let Some(device) = session.device_key else {
+            return Ok(transaction);
+        };
         let theirs = keys::member_device(session.member, device);
         let its = keys::device_member(device, session.member);
-        let forgotten_at = session.created_at + terms.lifetime;
         transaction
-            .put_if(self.session_item(session, terms)?, ABSENT, [])?
             .put(self.table.encode(&theirs, &seen)?)?
             .put(self.table.encode_until(&its, &seen, forgotten_at)?)
     }
 
     fn session_item(&self, session: &Session, terms: &SessionTerms) -> Result<Item, StoreError> {
-        let device = serde_json::to_string(&session.device)
-            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
         let item = SessionItem {
             id: session.id,
-            device,
+            device_key: session.device_key.map(|key| key.to_string()),
+            device: self.device_text(session)?,
             turn: session.counter,
             created_at: session.created_at,
+            authenticated_at: Some(session.authenticated_at)
+                .filter(|authenticated_at| *authenticated_at != session.created_at),
             rotated_at: session.rotated_at,
         };
         let key = keys::session(session.member, session.id);
         self.table.encode_until(&key, &item, session.ends_at(terms))
     }
 
+    fn device_text(&self, session: &Session) -> Result<String, StoreError> {
+        let device = StoredDevice {
+            id: session.device_key,
+            info: &session.device,
+        };
+        serde_json::to_string(&device).map_err(|e| StoreError::corrupt(self.table.name(), e))
+    }
+
     fn read_session(&self, member: MemberId, item: Item) -> Result<Session, StoreError> {
+        let corrupt = |error| StoreError::corrupt(self.table.name(), error);
         let item: SessionItem = self.table.decode(item)?;
-        let device: SessionDevice = serde_json::from_str(&item.device)
-            .map_err(|e| StoreError::corrupt(self.table.name(), e))?;
+        let device: DeviceInfo = serde_json::from_str(&item.device).map_err(corrupt)?;
+        let device_key = match &item.device_key {
+            Some(key) => {
+                let key = key.parse();
+                Some(key.map_err(|e| StoreError::corrupt(self.table.name(), e))?)
+            }
+            None => {
+                let plain: PlainDevice = serde_json::from_str(&item.device).map_err(corrupt)?;
+                let reported = plain.id.map(|id| DeviceId::reported(&id));
+                let id = reported.transpose();
+                let id = id.map_err(|e| StoreError::corrupt(self.table.name(), e))?;
+                id.flatten().as_ref().map(DeviceKey::of)
+            }
+        };
         Ok(Session {
             id: item.id,
             member,
+            device_key,
             device,
             counter: item.turn,
             created_at: item.created_at,
+            authenticated_at: item.authenticated_at.unwrap_or(item.created_at),
             rotated_at: item.rotated_at,
         })
     }

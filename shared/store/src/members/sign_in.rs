@@ -1,23 +1,21 @@
 //! Signing in: whoever proved an identity gets a session, and is made a member the first time.
 
 use domain::{
-    Country, Instant, Locale,
+    Country, DeviceKey, Instant, Locale,
     identity::{
-        Ban, Challenge, Consents, Member, MemberId, Session, SessionDevice, SessionId, SessionTerms,
+        Ban, Challenge, Consents, DeviceInfo, Member, MemberId, Session, SessionDevice, SessionId,
+        SessionTerms,
     },
     targeting::Attributes,
 };
+use kit::problem::Chain;
 use serde::Serialize;
 
-use super::{
-    MemberRecord, Members, NewIdentity,
-    change::{Tries, UNCHANGED},
-    item::Kept,
-};
+use super::{MemberRecord, Members, NewIdentity, change::Tries, item::Kept};
 use crate::{
     Stamp, StoreError, keys,
     query::Read,
-    table::{ABSENT, Put, number},
+    table::{ABSENT, Put},
     transaction::Transaction,
 };
 
@@ -56,8 +54,10 @@ pub struct Newcomer {
 pub struct NewSession {
     /// Its id.
     pub id: SessionId,
-    /// On which device.
-    pub device: SessionDevice,
+    /// The key of the device that it is bound to, if it is bound to one.
+    pub device_key: Option<DeviceKey>,
+    /// What the app reports about that device.
+    pub device: DeviceInfo,
 }
 
 /// What came of signing in.
@@ -69,10 +69,13 @@ pub enum SignedIn {
     ChallengeUsed,
     /// They are no member, and were not to become one.
     Unknown,
-    /// They are kept out.
-    Banned(Box<Ban>),
-    /// They are being forgotten at this moment, after which they may become a new member.
-    Leaving,
+    /// They are kept out: the member, or, where they are gone, their identity.
+    Banned {
+        /// The ban.
+        ban: Box<Ban>,
+        /// The banned member, unless they are gone.
+        member: Option<MemberId>,
+    },
 }
 
 /// A member with a new session.
@@ -99,6 +102,41 @@ impl Members {
         stamp: Stamp,
         now: Instant,
     ) -> Result<SignedIn, StoreError> {
+        self.sign_in_with(sign_in, stamp, now, |transaction, _| Ok(transaction))
+            .await
+    }
+
+    /// Signs in as [`sign_in`](Self::sign_in) does. `with` adds writes about the outcome to the
+    /// transaction; it is called for each try.
+    pub async fn sign_in_with<'t>(
+        &'t self,
+        sign_in: &SignIn<'_>,
+        stamp: Stamp,
+        now: Instant,
+        with: impl FnMut(Transaction<'t>, &Entered) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<SignedIn, StoreError> {
+        let signed_in = self.try_sign_in(sign_in, stamp, now, with).await?;
+        if let SignedIn::Entered(entered) = &signed_in {
+            self.limit_sessions(&entered.session, now).await;
+        }
+        Ok(signed_in)
+    }
+
+    /// Ends surplus sessions after `session` began. The sign-in is done and is told to the caller in
+    /// any case; the next one tries again.
+    pub(super) async fn limit_sessions(&self, session: &Session, now: Instant) {
+        if let Err(error) = self.end_surplus_sessions(session, now).await {
+            tracing::warn!(error = %Chain(&error), "surplus sessions not ended");
+        }
+    }
+
+    async fn try_sign_in<'t>(
+        &'t self,
+        sign_in: &SignIn<'_>,
+        stamp: Stamp,
+        now: Instant,
+        mut with: impl FnMut(Transaction<'t>, &Entered) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<SignedIn, StoreError> {
         let NewIdentity {
             provider, subject, ..
         } = *sign_in.identity;
@@ -108,12 +146,18 @@ impl Members {
                 Some(id) => Some(self.owner_record(id).await?),
                 None => None,
             };
+            // After the grace a member is gone, whether or not the purge has run.
+            let (known, gone) = match known {
+                Some(kept) if kept.record.member.is_gone(now) => (None, Some(kept)),
+                known => (known, None),
+            };
             if tries.any()
                 && let Some(kept) = &known
                 && let begun = sign_in.session.begin(&kept.record.member, now)
                 && let Some(session) = self.session(kept.id(), begun.id).await?
             {
-                return Ok(entered(kept.clone(), session, sign_in));
+                let entered = entered(kept.clone(), session, sign_in);
+                return Ok(SignedIn::Entered(Box::new(entered)));
             }
             if let Some(challenge) = sign_in.challenge
                 && tries.any()
@@ -124,35 +168,51 @@ impl Members {
             tries.proceed()?;
             let (kept, transaction) = match known {
                 Some(kept) => {
-                    let member = &kept.record.member;
-                    if member.withdrawn_at.is_some() {
-                        return Ok(SignedIn::Leaving);
-                    }
-                    if let Some(ban) = member.held_ban(now) {
-                        let banned = SignedIn::Banned(Box::new(ban.clone()));
-                        return Ok(match self.spend(sign_in.challenge, stamp).await? {
-                            true => banned,
-                            false => SignedIn::ChallengeUsed,
-                        });
+                    if let Some(ban) = kept.record.member.held_ban(now) {
+                        let member = Some(kept.id());
+                        return self
+                            .refuse_banned(sign_in, ban.clone(), member, stamp)
+                            .await;
                     }
                     let transaction = self.returns(&kept, sign_in)?;
                     (kept, transaction)
                 }
                 None => {
+                    let identity = sign_in.identity;
+                    if let Some(ban) = self.ban_of_gone(gone.as_ref(), identity, now).await? {
+                        return self.refuse_banned(sign_in, ban, None, stamp).await;
+                    }
                     let Some(newcomer) = sign_in.newcomer else {
                         return Ok(SignedIn::Unknown);
                     };
-                    self.arrives(newcomer, sign_in, stamp, now)?
+                    self.arrives(newcomer, sign_in, gone.as_ref(), stamp, now)?
                 }
             };
             let session = sign_in.session.begin(&kept.record.member, now);
             let transaction = self.put_session(transaction, &session, sign_in.terms)?;
             let transaction = self.use_challenge(transaction, sign_in.challenge)?;
             let own = transaction.len();
+            let outcome = entered(kept, session, sign_in);
+            let transaction = with(transaction, &outcome)?;
             if tries.commit(&self.table, transaction, own).await {
-                return Ok(entered(kept, session, sign_in));
+                return Ok(SignedIn::Entered(Box::new(outcome)));
             }
         }
+    }
+
+    /// Refuses a banned member or identity; the challenge is used up all the same.
+    async fn refuse_banned(
+        &self,
+        sign_in: &SignIn<'_>,
+        ban: Ban,
+        member: Option<MemberId>,
+        stamp: Stamp,
+    ) -> Result<SignedIn, StoreError> {
+        let ban = Box::new(ban);
+        Ok(match self.spend(sign_in.challenge, stamp).await? {
+            true => SignedIn::Banned { ban, member },
+            false => SignedIn::ChallengeUsed,
+        })
     }
 
     /// Whose identity that is.
@@ -206,14 +266,10 @@ impl Members {
         Ok(false)
     }
 
-    /// What is written of a member who comes back: nothing of theirs, as long as nobody changes them.
+    /// What is written of a member who comes back: nothing of theirs, as long as they are there and
+    /// their standing does not change.
     fn returns(&self, kept: &Kept, sign_in: &SignIn<'_>) -> Result<Transaction<'_>, StoreError> {
-        let unchanged = [(":version", number(kept.version()))];
-        let transaction = Transaction::new(&self.table).check(
-            &keys::member_record(kept.id()),
-            UNCHANGED,
-            unchanged,
-        )?;
+        let transaction = self.check_present(Transaction::new(&self.table), kept)?;
         self.renew_provider_token(transaction, kept.id(), sign_in.identity)
     }
 
@@ -221,6 +277,7 @@ impl Members {
         &self,
         newcomer: &Newcomer,
         sign_in: &SignIn<'_>,
+        gone: Option<&Kept>,
         stamp: Stamp,
         now: Instant,
     ) -> Result<(Kept, Transaction<'_>), StoreError> {
@@ -241,13 +298,22 @@ impl Members {
         let kept = Kept::new(member, stamp);
         let transaction = Transaction::new(&self.table);
         let transaction = self.put_newcomer(transaction, &kept)?;
-        let transaction =
-            self.put_identity(transaction, kept.id(), sign_in.identity, stamp, now)?;
+        let identity = (sign_in.identity, gone);
+        let transaction = self.put_identity(transaction, kept.id(), identity, stamp, now)?;
         Ok((kept, transaction))
     }
 }
 
 impl NewSession {
+    /// Returns a session to be, on a device as an app reports it.
+    pub fn on(id: SessionId, device: SessionDevice) -> Self {
+        Self {
+            id,
+            device_key: device.key(),
+            device: device.into(),
+        }
+    }
+
     /// The session as it begins. It begins after all that are over already, though this clock may
     /// lag behind the one that ended them; and so does its id, by whose time revocations go.
     pub(super) fn begin(&self, member: &Member, now: Instant) -> Session {
@@ -262,21 +328,23 @@ impl NewSession {
                 false => self.id.moved_to(created_at),
             },
             member: member.id,
+            device_key: self.device_key,
             device: self.device.clone(),
             counter: 1,
             created_at,
+            authenticated_at: created_at,
             rotated_at: created_at,
         }
     }
 }
 
-fn entered(kept: Kept, session: Session, sign_in: &SignIn<'_>) -> SignedIn {
+fn entered(kept: Kept, session: Session, sign_in: &SignIn<'_>) -> Entered {
     let created = sign_in
         .newcomer
         .is_some_and(|newcomer| newcomer.id == kept.id());
-    SignedIn::Entered(Box::new(Entered {
+    Entered {
         member: kept.record,
         session,
         created,
-    }))
+    }
 }

@@ -13,15 +13,13 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Entered, MemberRecord, Members, NewIdentity, NewSession,
-    change::{Tries, UNCHANGED},
-    identity_items::IdentityItem,
-    item::Kept,
+    Entered, MemberRecord, Members, NewIdentity, NewSession, change::Tries,
+    identity_items::IdentityItem, item::Kept,
 };
 use crate::{
     Stamp, StoreError, keys,
     query::Read,
-    table::{ABSENT, number, string},
+    table::{ABSENT, string},
     transaction::Transaction,
 };
 
@@ -189,6 +187,9 @@ impl Members {
             if found.other.record.member.held_ban(now).is_some() {
                 return Ok(Resolution::OtherBanned);
             }
+            if found.other.record.member.is_gone(now) {
+                return Ok(Resolution::NoTicket);
+            }
             let Some(identity) = &found.identity else {
                 return Ok(Resolution::NoTicket);
             };
@@ -218,6 +219,9 @@ impl Members {
             };
             let own = transaction.len();
             if tries.commit(&self.table, with(transaction)?, own).await {
+                if let Resolution::Switched(entered) = &outcome {
+                    self.limit_sessions(&entered.session, now).await;
+                }
                 return Ok(outcome);
             }
             last = Some(outcome);
@@ -269,6 +273,7 @@ impl Members {
                 requested_at: now,
                 purge_at: now + grace,
             };
+            loses.change_standing(stamp);
             self.begin_withdrawal(transaction, &mut loses, withdrawal)?
         } else {
             transaction
@@ -291,17 +296,11 @@ impl Members {
         now: Instant,
     ) -> Result<(Transaction<'t>, Resolution), StoreError> {
         let other = &found.other;
-        let transaction = transaction
-            .check(
-                &keys::member_record(other.id()),
-                UNCHANGED,
-                [(":version", number(other.version()))],
-            )?
-            .check(
-                &keys::member_identity(other.id(), found.ticket.provider),
-                "stamp = :identity",
-                [(":identity", string(identity.stamp))],
-            )?;
+        let transaction = self.check_present(transaction, other)?.check(
+            &keys::member_identity(other.id(), found.ticket.provider),
+            "stamp = :identity",
+            [(":identity", string(identity.stamp))],
+        )?;
         let session = entrance.session.begin(&other.record.member, now);
         let transaction = self.put_session(transaction, &session, entrance.terms)?;
         let entered = Entered {

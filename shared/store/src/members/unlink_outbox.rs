@@ -222,6 +222,8 @@ impl Members {
                 subject: item.subject,
                 linked_at: item.linked_at,
                 provider_token,
+                // Only guests have a secret, and no provider.
+                secret_sha256: None,
             },
             created_at: item.created_at,
             id: item.id,
@@ -245,6 +247,7 @@ mod tests {
             subject: "42".parse().unwrap(),
             linked_at: NOW,
             provider_token: None,
+            secret_sha256: None,
         };
         let mut entry = UnlinkEntry {
             identity,

@@ -8,8 +8,12 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{MemberRecord, Members, change::Plan, item::Kept};
-use crate::{Stamp, StoreError, keys, transaction::Transaction};
+use super::{
+    MemberRecord, Members,
+    change::{Plan, UNCHANGED},
+    item::Kept,
+};
+use crate::{Stamp, StoreError, keys, table::number, transaction::Transaction};
 
 /// What came of wishing to be forgotten.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +68,7 @@ impl Members {
             let begun = Withdrawing::Begun(after.record.clone());
             Ok(Plan::Write(transaction, begun))
         };
-        self.change(member, stamp, plan, with).await
+        self.change_standing(member, stamp, plan, with).await
     }
 
     /// A member stays, if their grace is not over. `None`: there is no such member, or no more.
@@ -87,15 +91,22 @@ impl Members {
                 return Ok(Plan::Nothing(Cancelling::NoIdentity));
             }
             after.record.member.withdrawal = None;
-            let transaction = transaction.delete(&keys::withdrawal(withdrawal.purge_at, member))?;
+            // That there is an identity to come back with must still hold.
+            let transaction = transaction
+                .check(
+                    &keys::member_record(member),
+                    UNCHANGED,
+                    [(":version", number(before.profile.version))],
+                )?
+                .delete(&keys::withdrawal(withdrawal.purge_at, member))?;
             let cancelled = Cancelling::Cancelled(after.record.clone());
             Ok(Plan::Write(transaction, cancelled))
         };
-        self.change(member, stamp, plan, with).await
+        self.change_standing(member, stamp, plan, with).await
     }
 
-    /// Adds that a member is to be forgotten to their item, which is still to be written, and for the
-    /// purge to find.
+    /// Adds that a member is to be forgotten to their standing, which is still to be written, and for
+    /// the purge to find.
     pub(super) fn begin_withdrawal<'t>(
         &'t self,
         transaction: Transaction<'t>,

@@ -1,15 +1,16 @@
 //! The rules by which sources become artefacts, handed to whoever needs them.
 
 use domain::{
-    Id, allocation,
-    content::{self, AppVersions, Kind, LoadError, Maintenance, SetFault, Testers},
+    allocation,
+    content::{self, AppVersions, CompileError, Kind, LoadError, Maintenance, Testers},
     identity::NicknameRules,
     liveops::{Banners, Notices, RemoteConfig},
 };
-use serde_json::Value;
 
-/// Makes an artefact of a kind's items, or tells all their faults.
-pub type Compile = fn(Kind, &[(Id, Value)]) -> Result<Vec<u8>, Vec<SetFault>>;
+use crate::published::FrozenItems;
+
+/// Compiles a kind's items to an artefact, or returns all their faults.
+pub type Compile = fn(Kind, &FrozenItems) -> Result<Vec<u8>, CompileError>;
 
 /// How sources become artefacts: the rules of `domain::content`, handed in.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ impl Default for Compiler {
     fn default() -> Self {
         Self {
             format: content::format,
-            compile: content::compile,
+            compile: content::compile::<FrozenItems>,
             check: |kind, format, artefact| match kind {
                 Kind::AppVersions => AppVersions::load(format, artefact).map(drop),
                 Kind::Maintenance => Maintenance::load(format, artefact).map(drop),

@@ -29,9 +29,12 @@ mod versions;
 
 pub use self::{
     compiler::{Compile, Compiler},
-    publications::{Origin, Pending, Publication, PublicationFault, Publications, Request, State},
+    publications::{
+        Goal, Origin, Pending, Publication, PublicationFault, Publications, Request, State,
+    },
     publisher::Publisher,
     reader::{Freshness, Reader, SnapshotUnavailable},
     shelf::{Loader, Snapshot},
+    source::{Freezer, FrozenItems, SourceChunk, SourceItem},
     versions::{ARTEFACT_LIMIT, Artefact, Head, Version, Versions},
 };

@@ -16,13 +16,15 @@ use crate::{
     transaction::Transaction,
 };
 
-/// A request to publish.
+/// A request to publish, or to see whether it would be possible.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// A new id.
     pub id: RandomId,
     /// Which kind.
     pub kind: Kind,
+    /// Whether the source is published or only validated.
+    pub goal: Goal,
     /// What is to be published.
     pub origin: Origin,
     /// Why, in the author's words.
@@ -43,6 +45,17 @@ pub enum Origin {
     Version(u64),
 }
 
+/// What is done with the source of a publication.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// It becomes the next version.
+    #[default]
+    Publish,
+    /// It is compiled, and the artefact is thrown away.
+    Validate,
+}
+
 /// How far a publication is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +64,8 @@ pub enum State {
     Running,
     /// Done: it is [`Publication::version`].
     Live,
+    /// Done: a validation without faults.
+    Valid,
     /// Refused for its [`Publication::faults`].
     Failed,
 }
@@ -62,6 +77,9 @@ pub struct Publication {
     pub id: RandomId,
     /// Which kind it publishes.
     pub kind: Kind,
+    /// What is done with its source; absent in items of earlier releases.
+    #[serde(default)]
+    pub goal: Goal,
     /// What it publishes.
     pub origin: Origin,
     /// Why, in the author's words.
@@ -146,6 +164,7 @@ impl Publications {
             &Publication {
                 id,
                 kind,
+                goal: request.goal,
                 origin: request.origin,
                 note: request.note,
                 author: request.author,

@@ -5,7 +5,7 @@
 
 use domain::{
     Instant, RandomId,
-    content::{Kind, changes},
+    content::{Changes, CompileError, Kind, changes},
 };
 use kit::problem::Chain;
 
@@ -14,10 +14,9 @@ use crate::{
     blobs::{BlobKey, sha256},
     keys,
     published::{
-        ARTEFACT_LIMIT, Artefact, Compiler, Head, Origin, Publication, PublicationFault,
-        Publications, State, Version, Versions,
+        ARTEFACT_LIMIT, Artefact, Compiler, Freezer, FrozenItems, Goal, Head, Origin, Publication,
+        PublicationFault, Publications, State, Version, Versions,
         faults::{self, fault, within},
-        source::{self, Items},
         versions::SOURCE_LIMIT,
     },
     table::{ABSENT, number, pause, string},
@@ -37,7 +36,7 @@ pub struct Publisher {
 
 /// A source that was found good, with what was made of it.
 struct Compiled {
-    items: Items,
+    items: FrozenItems,
     source: Vec<u8>,
     artefact: Vec<u8>,
     format: u16,
@@ -53,7 +52,7 @@ impl Publisher {
         }
     }
 
-    /// Brings a publication to its end and says what came of it; `None` where there is no such
+    /// Brings a publication to its end and returns it; `None` where there is no such
     /// publication. Run again, or by two workers at once, it makes the same one version.
     ///
     /// An error that may pass leaves it running and pending: run it again later. One that will not
@@ -108,24 +107,23 @@ impl Publisher {
             items => items?,
         };
         match self.compile(publication.kind, items).await? {
+            Ok(_) if publication.goal == Goal::Validate => {
+                self.end(publication, State::Valid, Vec::new(), now).await
+            }
             Ok(compiled) => self.release(publication, head, compiled, now).await,
             Err(faults) => self.fail(publication, faults, now).await,
         }
     }
 
-    /// What is to be published, by id.
-    async fn items(&self, publication: &Publication) -> Result<Items, StoreError> {
+    /// Returns the items to publish. Drafts are frozen page by page.
+    async fn items(&self, publication: &Publication) -> Result<FrozenItems, StoreError> {
         let kind = publication.kind;
         match publication.origin {
             Origin::Drafts => {
-                let drafts = Drafts::new(self.content.clone()).all(kind).await?;
-                let parse = |text: &str| {
-                    serde_json::from_str(text).map_err(|e| StoreError::corrupt("a draft", e))
-                };
-                drafts
-                    .into_iter()
-                    .map(|draft| Ok((draft.id, parse(&draft.body)?)))
-                    .collect()
+                let drafts = Drafts::new(self.content.clone());
+                let mut freezer = Freezer::default();
+                drafts.freeze(kind, &mut freezer, usize::MAX).await?;
+                freezer.finish()
             }
             Origin::Version(number) => Versions::new(self.content.clone())
                 .source(&self.blobs, kind, number)
@@ -139,18 +137,24 @@ impl Publisher {
     async fn compile(
         &self,
         kind: Kind,
-        items: Items,
+        items: FrozenItems,
     ) -> Result<Result<Compiled, Vec<PublicationFault>>, StoreError> {
         let compiler = self.compiler;
         let work = move || {
             let format = (compiler.format)(kind);
-            let artefact = (compiler.compile)(kind, &items)
-                .map_err(|faults| faults.into_iter().map(Into::into).collect::<Vec<_>>())?;
+            let artefact = (compiler.compile)(kind, &items).map_err(|error| match error {
+                CompileError::Faults(faults) => faults.into_iter().map(Into::into).collect(),
+                CompileError::Unreadable(error) => {
+                    vec![fault("source_unreadable", Chain(&error).to_string())]
+                }
+                CompileError::Write(error) => {
+                    vec![fault("artefact_unwritable", Chain(&*error).to_string())]
+                }
+            })?;
             within("artefact_too_large", &artefact, ARTEFACT_LIMIT)?;
             (compiler.check)(kind, format, &artefact)
                 .map_err(|refusal| vec![fault("artefact_refused", refusal.to_string())])?;
-            let source = source::encode(&items)
-                .map_err(|error| vec![fault("source_unwritable", error.to_string())])?;
+            let source = items.to_bytes();
             within("source_too_large", &source, SOURCE_LIMIT)?;
             Ok(Compiled {
                 items,
@@ -212,9 +216,10 @@ impl Publisher {
                 Origin::Drafts => None,
                 Origin::Version(number) => Some(number),
             },
-            changes: changes(&self.before(kind, head.as_ref()).await?, &compiled.items),
+            changes: self.changes(kind, head.as_ref(), &compiled.items).await?,
             items: compiled.items.len(),
             source_sha256,
+            source_chunks: Some(compiled.items.index()),
             artefact: artefact.clone(),
         };
         let next = Head {
@@ -268,18 +273,28 @@ impl Publisher {
         Ok(())
     }
 
-    /// The items that are live. Those of a source that cannot be read any more, be it damaged,
-    /// gone or refused, count as none: a summary must not stand in the way of a repair.
-    async fn before(&self, kind: Kind, head: Option<&Head>) -> Result<Items, StoreError> {
-        let Some(head) = head else {
-            return Ok(Items::new());
+    /// Counts how the items differ from the live ones. Those of a source that cannot be read any more,
+    /// damaged, deleted or refused, count as none, because a summary must not prevent a repair.
+    async fn changes(
+        &self,
+        kind: Kind,
+        head: Option<&Head>,
+        after: &FrozenItems,
+    ) -> Result<Changes, StoreError> {
+        let before = match head {
+            Some(head) => self.live(kind, head.version).await?,
+            None => FrozenItems::default(),
         };
+        let counted = changes(before.texts(), after.texts());
+        counted.map_err(|error| StoreError::corrupt("a source", Chain(&error)))
+    }
+
+    async fn live(&self, kind: Kind, version: u64) -> Result<FrozenItems, StoreError> {
         let versions = Versions::new(self.content.clone());
-        match versions.source(&self.blobs, kind, head.version).await {
+        match versions.source(&self.blobs, kind, version).await {
             Err(error) if error.is_lasting() => {
-                let version = head.version;
-                tracing::warn!(%kind, version, error = %Chain(&error), "no source to compare with");
-                Ok(Items::new())
+                tracing::warn!(%kind, snapshot_version = version, error = %Chain(&error), "live source unreadable, changes not counted");
+                Ok(FrozenItems::default())
             }
             found => Ok(found?.unwrap_or_default()),
         }
@@ -291,15 +306,27 @@ impl Publisher {
         faults: Vec<PublicationFault>,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let kept = serde_dynamo::to_attribute_value(faults::kept(faults))
-            .map_err(|e| StoreError::corrupt(self.content.name(), e))?;
+        self.end(publication, State::Failed, faults, now).await
+    }
+
+    /// Ends a publication that makes no version.
+    async fn end(
+        &self,
+        publication: &Publication,
+        state: State,
+        faults: Vec<PublicationFault>,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let corrupt = |error| StoreError::corrupt(self.content.name(), error);
+        let state = serde_dynamo::to_attribute_value(state).map_err(corrupt)?;
+        let kept = serde_dynamo::to_attribute_value(faults::kept(faults)).map_err(corrupt)?;
         Transaction::new(&self.content)
             .update_if(
                 &keys::publication(publication.kind, publication.id),
-                "SET phase = :failed, faults = :faults, finished_at = :now",
+                "SET phase = :state, faults = :faults, finished_at = :now",
                 STILL_RUNNING,
                 [
-                    (":failed", string("failed")),
+                    (":state", state),
                     (":faults", kept),
                     (":now", string(now)),
                     (":running", string("running")),

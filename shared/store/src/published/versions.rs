@@ -3,17 +3,20 @@
 //! Actions on the Content table: GetItem, Query; on the bucket: s3:GetObject.
 
 use domain::{
-    Id, Instant, RandomId,
+    Instant, RandomId,
     content::{Changes, Kind},
 };
+use kit::problem::Chain;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     Blobs, Page, StoreError, Table,
     blobs::{BlobKey, sha256},
     keys, page,
-    published::source,
+    published::{
+        FrozenItems, SourceChunk, SourceItem,
+        source::{self},
+    },
     query::{Range, Read},
 };
 
@@ -21,7 +24,7 @@ use crate::{
 /// holds a new version beside the old one.
 pub const ARTEFACT_LIMIT: usize = 64 * 1024 * 1024;
 
-/// The most bytes that a source may have, which is about as large as what is compiled from it.
+/// The most bytes that a source may have: compressed, about a fifth of what is compiled from it.
 pub(crate) const SOURCE_LIMIT: usize = ARTEFACT_LIMIT;
 
 /// A compiled version in one format, as the head and the history name it.
@@ -86,6 +89,10 @@ pub struct Version {
     pub items: usize,
     /// The checksum of its source, hexadecimal.
     pub source_sha256: String,
+    /// Where each part of its source is; `None` for a version of an earlier release, whose source is
+    /// not compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_chunks: Option<Vec<SourceChunk>>,
     /// What was compiled from it.
     pub artefact: Artefact,
 }
@@ -143,26 +150,61 @@ impl Versions {
         })
     }
 
-    /// A version's items, by id; `None` where there is no such version.
+    /// Returns a version's items; `None` where there is no such version.
     /// [`StoreError::Corrupt`] when its source is not what was frozen.
     pub async fn source(
         &self,
         blobs: &Blobs,
         kind: Kind,
         number: u64,
-    ) -> Result<Option<Vec<(Id, Value)>>, StoreError> {
-        let Some(version) = self.get(kind, number).await? else {
-            return Ok(None);
-        };
-        let key = BlobKey::source(kind, number, &version.source_sha256);
+    ) -> Result<Option<FrozenItems>, StoreError> {
+        match self.get(kind, number).await? {
+            Some(version) => version.frozen(blobs, kind).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Version {
+    /// Returns its items. [`StoreError::Corrupt`] when its source is not what was frozen.
+    pub async fn frozen(&self, blobs: &Blobs, kind: Kind) -> Result<FrozenItems, StoreError> {
+        let key = self.source_key(kind);
         let bytes = blobs
             .get(&key, SOURCE_LIMIT)
             .await?
             .ok_or_else(|| StoreError::corrupt(&key.to_string(), "missing"))?;
-        if sha256(&bytes) != version.source_sha256 {
+        if sha256(&bytes) != self.source_sha256 {
             return Err(StoreError::corrupt(&key.to_string(), "another checksum"));
         }
-        let items = source::decode(&bytes).map_err(|e| StoreError::corrupt(&key.to_string(), e))?;
-        Ok(Some(items))
+        match &self.source_chunks {
+            Some(index) => FrozenItems::from_bytes(&bytes, index)
+                .ok_or_else(|| StoreError::corrupt(&key.to_string(), "shorter than its index")),
+            None => FrozenItems::from_lines(&bytes),
+        }
+    }
+
+    /// Returns the items of one chunk of its source, without reading the others.
+    pub async fn chunk_items(
+        &self,
+        blobs: &Blobs,
+        kind: Kind,
+        chunk: &SourceChunk,
+    ) -> Result<Vec<SourceItem>, StoreError> {
+        let key = self.source_key(kind);
+        let corrupt = |what: &str| StoreError::corrupt(&key.to_string(), what);
+        let bytes = blobs
+            .get_range(&key, chunk.offset, chunk.size_bytes)
+            .await?
+            .ok_or_else(|| corrupt("missing"))?;
+        if sha256(&bytes) != chunk.sha256 {
+            return Err(corrupt("another checksum"));
+        }
+        source::lines(&bytes)
+            .collect::<Result<_, _>>()
+            .map_err(|error| corrupt(&Chain(&error).to_string()))
+    }
+
+    fn source_key(&self, kind: Kind) -> BlobKey {
+        BlobKey::source(kind, self.version, &self.source_sha256)
     }
 }

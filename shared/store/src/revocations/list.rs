@@ -1,24 +1,22 @@
-//! The list itself.
+//! What the log says, as verifiers ask it.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use domain::{
     Instant, Localized,
     identity::{AccessClaims, MemberId, SessionId, SessionsEnded},
 };
-use serde::{Deserialize, Serialize};
 
-/// The longest that an access token is good: what is revoked is kept on the list for so long, and for
-/// the minute that a token issued meanwhile may be late.
+use super::{
+    legacy::LegacyList,
+    log::{About, Entry},
+};
+
+/// The longest lifetime of an access token.
 pub const LONGEST_TOKEN: Duration = Duration::from_secs(900);
-const LATE: Duration = Duration::from_secs(60);
-
-/// The most that entries may take of their item, in bytes of JSON. An item has 400 KB at most, and
-/// every instance reads this one every few seconds.
-const MOST_BYTES: usize = 128 * 1024;
-
-/// Of a message that is longer, all its languages together, the list has the default alone.
-const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// What changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,189 +54,105 @@ pub enum Refusal {
     ToBeRenewed,
 }
 
-/// The list at one version of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// The entries that are of use, by what they are about.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RevocationList {
-    /// Counts the changes.
-    pub(crate) version: u64,
-    /// Tokens that were issued up to then are to be renewed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    renew_before: Option<Instant>,
-    /// In the order in which they were made.
-    #[serde(default)]
-    entries: Vec<Entry>,
+    sessions: HashSet<SessionId>,
+    members: HashMap<MemberId, MemberRevocations>,
+    legacy: LegacyList,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
-    made_at: Instant,
-    #[serde(flatten)]
-    about: About,
+#[derive(Debug, Clone, Default, PartialEq)]
+struct MemberRevocations {
+    /// The last entry about a ban: where it stands in their order, and the ban, if it is one.
+    ban: Option<((u64, Instant), Option<BanEntry>)>,
+    ended: Vec<SessionsEnded>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum About {
-    Session {
-        session: SessionId,
-    },
-    Sessions {
-        member: MemberId,
-        ended: SessionsEnded,
-    },
-    Ban {
-        member: MemberId,
-        message: Localized,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        ends_at: Option<Instant>,
-    },
+#[derive(Debug, Clone, PartialEq)]
+struct BanEntry {
+    message: Localized,
+    ends_at: Option<Instant>,
 }
 
 impl RevocationList {
-    /// Whether a token with these claims opens at `now`.
-    ///
-    /// # Errors
-    /// [`Refusal`] says why not; of several reasons a ban is told.
-    pub fn check(&self, claims: &AccessClaims, now: Instant) -> Result<(), Refusal> {
-        let found = self
-            .entries
-            .iter()
-            .filter_map(|entry| entry.refusal(claims, now));
-        let ban = |refusal: &Refusal| matches!(refusal, Refusal::Banned { .. });
-        let issued_before = |line: Instant| claims.jti.made_at() <= line;
-        match found.max_by_key(ban) {
-            Some(refusal) => Err(refusal),
-            None if self.renew_before.is_some_and(issued_before) => Err(Refusal::ToBeRenewed),
-            None => Ok(()),
-        }
+    pub(super) fn new<'e>(
+        entries: impl Iterator<Item = &'e Entry>,
+        legacy: LegacyList,
+        now: Instant,
+    ) -> Self {
+        let mut list = Self::default();
+        legacy.entries(now).for_each(|entry| list.add(&entry));
+        entries.for_each(|entry| list.add(entry));
+        list.legacy = legacy;
+        list
     }
 
-    /// The list after `change` at `now`, without what has lapsed.
-    pub(crate) fn changed(&self, change: &Change, now: Instant) -> Self {
-        let mut entries: Vec<Entry> = self
-            .entries
-            .iter()
-            .filter(|entry| !entry.has_lapsed(now) && !entry.is_replaced_by(change))
-            .cloned()
-            .collect();
-        let change = self.at_least(change, now);
-        entries.extend(About::of(&change).map(|about| Entry {
-            made_at: now,
-            about,
-        }));
-        let lapsed = |line: &Instant| now >= *line + LONGEST_TOKEN + LATE;
-        let mut changed = Self {
-            version: self.version + 1,
-            renew_before: self.renew_before.filter(|line| !lapsed(line)),
-            entries,
-        };
-        changed.make_room();
-        changed
-    }
-
-    /// Sessions that are over stay over, whatever ends fewer of them later.
-    fn at_least(&self, change: &Change, now: Instant) -> Change {
-        let Change::EndAll(of, ended) = change else {
-            return change.clone();
-        };
-        let held = self.entries.iter().filter(|entry| !entry.has_lapsed(now));
-        let before = held.filter_map(|entry| match &entry.about {
-            About::Sessions { member, ended } if member == of => Some(*ended),
-            _ => None,
-        });
-        let strictest = before.fold(
-            *ended,
-            |ended, before| {
-                if before.at > ended.at { before } else { ended }
-            },
-        );
-        Change::EndAll(*of, strictest)
-    }
-
-    /// Lets the oldest entries give way until the others fit.
-    fn make_room(&mut self) {
-        let size = |entry: &Entry| serde_json::to_vec(entry).map_or(0, |bytes| bytes.len());
-        let mut left = MOST_BYTES;
-        let fitting = self.entries.iter().rev().take_while(|entry| {
-            let fits = left.checked_sub(size(entry));
-            left = fits.unwrap_or(0);
-            fits.is_some()
-        });
-        let too_many = self.entries.len() - fitting.count();
-        let gone = self.entries.drain(..too_many).map(|entry| entry.made_at);
-        self.renew_before = self.renew_before.max(gone.max());
-    }
-}
-
-impl Entry {
-    fn has_lapsed(&self, now: Instant) -> bool {
-        now >= self.made_at + LONGEST_TOKEN + LATE
-    }
-
-    /// A member has one ban, the last; and one instant up to which their sessions are over.
-    fn is_replaced_by(&self, change: &Change) -> bool {
-        match (&self.about, change) {
-            (
-                About::Ban { member, .. },
-                Change::Ban { member: other, .. } | Change::Lift(other),
-            )
-            | (About::Sessions { member, .. }, Change::EndAll(other, _)) => member == other,
-            (About::Session { session }, Change::End(other)) => session == other,
-            _ => false,
-        }
-    }
-
-    fn refusal(&self, claims: &AccessClaims, now: Instant) -> Option<Refusal> {
-        match &self.about {
-            About::Session { session } => (*session == claims.sid).then_some(Refusal::Ended),
+    fn add(&mut self, entry: &Entry) {
+        match &entry.about {
+            About::Session { session } => {
+                self.sessions.insert(*session);
+            }
             About::Sessions { member, ended } => {
-                let over = *member == claims.sub
-                    && claims.sid.made_at() <= ended.at
-                    && ended.except != Some(claims.sid);
-                over.then_some(Refusal::Ended)
+                self.members.entry(*member).or_default().ended.push(*ended);
             }
             About::Ban {
                 member,
                 message,
                 ends_at,
             } => {
-                let holds = *member == claims.sub && ends_at.is_none_or(|end| now < end);
-                holds.then(|| Refusal::Banned {
+                let ban = BanEntry {
                     message: message.clone(),
                     ends_at: *ends_at,
-                })
+                };
+                self.set_ban(*member, entry, Some(ban));
             }
+            About::Lift { member } => self.set_ban(*member, entry, None),
         }
     }
-}
 
-impl About {
-    fn of(change: &Change) -> Option<Self> {
-        match change {
-            Change::End(session) => Some(Self::Session { session: *session }),
-            Change::EndAll(member, ended) => Some(Self::Sessions {
-                member: *member,
-                ended: *ended,
-            }),
-            Change::Ban {
-                member,
-                message,
-                ends_at,
-            } => Some(Self::Ban {
-                member: *member,
-                message: short(message),
-                ends_at: *ends_at,
-            }),
-            Change::Lift(_) => None,
+    fn set_ban(&mut self, member: MemberId, entry: &Entry, ban: Option<BanEntry>) {
+        let place = (entry.order, entry.made_at);
+        let known = self.members.entry(member).or_default();
+        if known.ban.as_ref().is_none_or(|(last, _)| *last <= place) {
+            known.ban = Some((place, ban));
         }
     }
-}
 
-/// The message, or its default alone where all its languages together are too long.
-fn short(message: &Localized) -> Localized {
-    let bytes = serde_json::to_vec(message).map_or(0, |bytes| bytes.len());
-    match bytes <= MESSAGE_BYTES {
-        true => message.clone(),
-        false => message.default_only(),
+    /// Whether a token with these claims opens at `now`.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not; of several reasons a ban is told.
+    pub fn check(&self, claims: &AccessClaims, now: Instant) -> Result<(), Refusal> {
+        let ban = self.members.get(&claims.sub).and_then(|of| of.ban.as_ref());
+        if let Some((_, Some(ban))) = ban
+            && ban.ends_at.is_none_or(|end| now < end)
+        {
+            return Err(Refusal::Banned {
+                message: ban.message.clone(),
+                ends_at: ban.ends_at,
+            });
+        }
+        self.check_session(claims)
+    }
+
+    /// Whether the session of a token with these claims goes on, whatever ban its member has.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not.
+    pub fn check_session(&self, claims: &AccessClaims) -> Result<(), Refusal> {
+        let is_over = |ended: &SessionsEnded| {
+            claims.sid.made_at() <= ended.at && ended.except != Some(claims.sid)
+        };
+        let member = self.members.get(&claims.sub);
+        if self.sessions.contains(&claims.sid)
+            || member.is_some_and(|member| member.ended.iter().any(is_over))
+        {
+            return Err(Refusal::Ended);
+        }
+        match self.legacy.asks_to_renew(claims) {
+            true => Err(Refusal::ToBeRenewed),
+            false => Ok(()),
+        }
     }
 }

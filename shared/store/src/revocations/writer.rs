@@ -1,29 +1,21 @@
-//! Changes to the list, in the transaction that they belong to.
+//! Entries of the log, in the transaction that they belong to.
 
 use domain::Instant;
 
-use super::{Change, RevocationList};
-use crate::{
-    StoreError, Table, Transaction, keys,
-    query::Read,
-    table::{ABSENT, number, pause},
-};
+use super::{Change, log};
+use crate::{StoreError, Table, Transaction, table::Item};
 
-/// How often a change is tried that others get in before.
-const ROUNDS: u32 = 8;
-
-/// The list, for whoever changes it.
+/// The log, for whoever adds to it.
 #[derive(Debug, Clone)]
 pub struct Revocations {
     table: Table,
 }
 
-/// The next version of the list, to be written with what it follows from.
-#[derive(Debug)]
+/// An entry, to be written with what it follows from.
+#[derive(Debug, Clone)]
 pub struct RevocationWrite {
     table: Table,
-    before: u64,
-    after: RevocationList,
+    item: Item,
 }
 
 impl Revocations {
@@ -32,64 +24,44 @@ impl Revocations {
         Self { table: members }
     }
 
+    /// Returns the entry of a change at `now`.
+    pub fn entry(&self, change: &Change, now: Instant) -> Result<RevocationWrite, StoreError> {
+        // Bans are ordered by their members' standings; nothing else needs an order.
+        let order = u64::try_from(now.as_millis()).unwrap_or_default();
+        Ok(RevocationWrite {
+            table: self.table.clone(),
+            item: log::entry(&self.table, change, order, now)?,
+        })
+    }
+
     /// Makes a change together with whatever `write` writes: it adds the [`RevocationWrite`] to its
-    /// transaction. Where another change got in before, and nothing was written therefore, `write` is
-    /// called again with a fresh one.
+    /// transaction.
     pub async fn together_with<T, F>(
         &self,
         change: &Change,
         now: Instant,
-        mut write: impl FnMut(RevocationWrite) -> F,
+        write: impl FnOnce(RevocationWrite) -> F,
     ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let mut list = self.list(Read::Consistent).await?;
-        for round in 1.. {
-            let before = list.version;
-            let next = RevocationWrite {
-                table: self.table.clone(),
-                before,
-                after: list.changed(change, now),
-            };
-            match write(next).await {
-                Err(error) if error.is_conflict() && round < ROUNDS => {
-                    pause(round).await;
-                    list = self.list(Read::Consistent).await?;
-                    // It was not for the list that nothing was written.
-                    if list.version == before {
-                        return Err(error);
-                    }
-                }
-                outcome => return outcome,
-            }
-        }
-        Err(self.table.conflict("TransactWriteItems"))
+        write(self.entry(change, now)?).await
     }
 
-    /// Makes a change of its own.
+    /// Makes a change of its own. Making it again changes nothing.
     pub async fn change(&self, change: &Change, now: Instant) -> Result<(), StoreError> {
-        self.together_with(change, now, |write| async move {
-            let transaction = write.add(Transaction::new(&self.table))?;
-            transaction.commit().await
-        })
-        .await
+        self.table.put(self.entry(change, now)?.item).await?;
+        Ok(())
     }
 
-    pub(super) async fn list(&self, read: Read) -> Result<RevocationList, StoreError> {
-        let list = self.table.get(&keys::revocations(), read).await?;
-        Ok(list.unwrap_or_default())
+    pub(super) fn table(&self) -> &Table {
+        &self.table
     }
 }
 
 impl RevocationWrite {
-    /// Adds the write to a transaction, which fails if the list is not what it was.
+    /// Adds the entry to a transaction.
     pub fn add<'t>(&self, transaction: Transaction<'t>) -> Result<Transaction<'t>, StoreError> {
-        let item = self.table.encode(&keys::revocations(), &self.after)?;
-        let condition = match self.before {
-            0 => return transaction.put_into(&self.table, item, ABSENT, []),
-            before => [(":before", number(before))],
-        };
-        transaction.put_into(&self.table, item, "version = :before", condition)
+        transaction.put_always_into(&self.table, self.item.clone())
     }
 }

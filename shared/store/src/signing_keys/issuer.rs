@@ -7,7 +7,7 @@ use std::{
 
 use domain::{
     DeviceKey, Instant, RandomId,
-    identity::{AccessClaims, MemberId, SessionId},
+    identity::{AccessClaims, MemberId, NO_SESSION, SessionId, own_data_audience},
 };
 use jose::SigningError;
 use rand::Rng;
@@ -25,8 +25,8 @@ pub struct Grant {
     pub member: MemberId,
     /// Their session.
     pub session: SessionId,
-    /// The device that the session is bound to.
-    pub device: DeviceKey,
+    /// The device that the session is bound to, if it is bound to one.
+    pub device: Option<DeviceKey>,
 }
 
 /// A token, and how long it is good.
@@ -89,12 +89,45 @@ impl Issuer {
         now: Instant,
         rng: &mut impl Rng,
     ) -> Result<AccessToken, IssueError> {
+        let audience = self.audience.clone();
+        self.issue_for(audience, keys, grant, now, rng).await
+    }
+
+    /// A token that opens nothing but a banned member's own data, signed with the current one of
+    /// `keys`.
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    pub async fn issue_for_own_data(
+        &self,
+        keys: &SigningKeys,
+        member: MemberId,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<AccessToken, IssueError> {
+        let grant = Grant {
+            member,
+            session: NO_SESSION,
+            device: None,
+        };
+        let audience = own_data_audience(&self.audience);
+        self.issue_for(audience, keys, grant, now, rng).await
+    }
+
+    async fn issue_for(
+        &self,
+        audience: String,
+        keys: &SigningKeys,
+        grant: Grant,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<AccessToken, IssueError> {
         let (stamp, jti) = (Stamp::random(rng), RandomId::new(now, rng));
         self.make_sure_it_is_published(keys, stamp, now).await?;
         let iat = now.as_seconds();
         let claims = AccessClaims {
             iss: self.issuer.clone(),
-            aud: self.audience.clone(),
+            aud: audience,
             sub: grant.member,
             sid: grant.session,
             dev: grant.device,

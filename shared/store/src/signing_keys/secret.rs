@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use domain::Instant;
+use domain::{Instant, identity::AccessClaims};
 use jose::{SigningError, SigningKey};
 use serde::{Deserialize, Serialize};
 
@@ -166,12 +166,20 @@ impl SigningKeys {
         self.all().map(public).collect()
     }
 
-    /// A token that says `claims`, signed with the current key.
+    /// Returns an access token with `claims`, signed with the current key.
     ///
     /// # Errors
     /// When the claims are no JSON object, or the library cannot sign.
     pub fn sign(&self, claims: &impl Serialize) -> Result<String, SigningError> {
-        self.current.key.sign(&self.current.kid, claims)
+        self.sign_as(AccessClaims::TYP, claims)
+    }
+
+    /// Returns a token of another type with `claims`, signed with the current key.
+    ///
+    /// # Errors
+    /// As with [`sign`](Self::sign).
+    pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningError> {
+        self.current.key.sign_as(typ, &self.current.kid, claims)
     }
 
     /// The same, under each key that signs or will sign: for trying them.
@@ -179,7 +187,7 @@ impl SigningKeys {
     /// # Errors
     /// As with [`sign`](Self::sign).
     pub fn sign_with_each(&self, claims: &impl Serialize) -> Result<[String; 2], SigningError> {
-        let sign = |kept: &Kept| kept.key.sign(&kept.kid, claims);
+        let sign = |kept: &Kept| kept.key.sign_as(AccessClaims::TYP, &kept.kid, claims);
         Ok([sign(&self.current)?, sign(&self.next)?])
     }
 

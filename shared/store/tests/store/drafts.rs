@@ -4,6 +4,7 @@ use domain::{Id, content::Kind};
 use store::{
     Drafts, Stamp, StoreError,
     drafts::{BODY_LIMIT, Edit},
+    published::Freezer,
 };
 
 use crate::harness::{Dynamo, Fault, NOON, Proxy, Stamps, table_at};
@@ -177,7 +178,6 @@ async fn pages_go_through_a_kind_in_order_and_through_it_alone() {
     }
     assert_eq!(sizes, [3, 3, 1]);
     assert_eq!(seen, ["t0", "t1", "t2", "t3", "t4", "t5", "t6"]);
-    assert_eq!(drafts.all(KIND).await.unwrap().len(), 7);
     let whole = drafts.list(KIND, None, 7).await.unwrap();
     assert_eq!((whole.items.len(), whole.next_cursor), (7, None));
 
@@ -205,13 +205,19 @@ async fn all_drafts_are_read_however_many_answers_they_take() {
             .await
             .unwrap();
     }
-    let all = drafts.all(KIND).await.unwrap();
+    let mut freezer = Freezer::default();
+    let all = drafts.freeze(KIND, &mut freezer, usize::MAX).await.unwrap();
+    let frozen = freezer.finish().unwrap();
     assert_eq!(
-        all.len(),
-        11,
+        (all, frozen.len()),
+        (true, 11),
         "more than the megabyte that one answer holds"
     );
-    assert!(all.iter().all(|draft| draft.body == body));
+    assert!(frozen.items().all(|item| item.unwrap().json.get() == body));
+
+    let mut freezer = Freezer::default();
+    let some = drafts.freeze(KIND, &mut freezer, 1_000).await.unwrap();
+    assert!(!some, "more than the limit");
 }
 
 #[tokio::test]

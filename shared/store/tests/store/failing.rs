@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use aws::{Pace, Service};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use domain::{FaultCode, content::SetFault};
+use domain::{
+    FaultCode,
+    content::{CompileError, SetFault},
+};
 use serde_json::json;
 use store::{
     Publisher, StoreError,
@@ -113,13 +116,14 @@ async fn however_long_faults_are_they_fit_into_the_publication() {
     news.draft("qa", &testers("10.0.0.0/8")).await;
     let wordy = Compiler {
         compile: |_, items| {
+            let first = items.items().next().unwrap().unwrap();
             let fault = || SetFault {
-                item: items[0].0.clone(),
+                item: first.id.clone(),
                 pointer: format!("/{}", "가".repeat(100_000)),
                 code: FaultCode::Invalid,
                 message: "나".repeat(100_000),
             };
-            Err((0..200).map(|_| fault()).collect())
+            Err(CompileError::Faults((0..200).map(|_| fault()).collect()))
         },
         ..Compiler::default()
     };

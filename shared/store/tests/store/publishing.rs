@@ -1,19 +1,22 @@
 //! Publications: one version each, wherever a worker dies.
 
-use aws::Pace;
+use aws::{Pace, Service};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use domain::{
     Id, Instant, RandomId,
     content::{Changes, Kind},
 };
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use store::{
-    Blobs, Drafts, Publications, Publisher, Table, Versions,
+    Blobs, Drafts, Publications, Publisher, StoreError, Table, Versions,
+    blobs::BlobKey,
     drafts::Edit,
-    published::{Compiler, Origin, Publication, Request, State},
+    published::{Compiler, FrozenItems, Goal, Origin, Publication, Request, SourceItem, State},
 };
 
-use crate::harness::{Dynamo, Fault, NOON, Proxy, S3, Stamps, aws_at, table_at};
+use crate::harness::{Dynamo, Fault, NOON, Proxy, S3, Stamps, TABLE, aws_at, table_at};
 
 pub(crate) const KIND: Kind = Kind::Testers;
 
@@ -61,10 +64,15 @@ impl Newsroom {
     }
 
     pub(crate) async fn request(&mut self, origin: Origin, at: Instant) -> Option<RandomId> {
+        self.request_for(Goal::Publish, origin, at).await
+    }
+
+    async fn request_for(&mut self, goal: Goal, origin: Origin, at: Instant) -> Option<RandomId> {
         let id = RandomId::new(at, &mut self.ids);
         let request = Request {
             id,
             kind: KIND,
+            goal,
             origin,
             note: "because".into(),
             author: "bob".into(),
@@ -77,6 +85,12 @@ impl Newsroom {
     pub(crate) async fn publish(&mut self, at: Instant) -> Publication {
         let id = self.request(Origin::Drafts, at).await.unwrap();
         self.publisher().run(KIND, id, at).await.unwrap().unwrap()
+    }
+
+    async fn validate(&mut self, at: Instant) -> Publication {
+        let id = self.request_for(Goal::Validate, Origin::Drafts, at).await;
+        let ended = self.publisher().run(KIND, id.unwrap(), at).await;
+        ended.unwrap().unwrap()
     }
 
     pub(crate) fn publications(&self) -> Publications {
@@ -107,6 +121,12 @@ pub(crate) async fn newsroom(dynamo: &Dynamo, s3: &S3) -> Newsroom {
         "blobs",
     );
     Newsroom::new(dynamo.table(), blobs)
+}
+
+/// Reads all items of a source.
+pub(crate) fn items(source: &FrozenItems) -> Vec<(Id, Value)> {
+    let read = |item: SourceItem| (item.id, serde_json::from_str(item.json.get()).unwrap());
+    source.items().map(|item| read(item.unwrap())).collect()
 }
 
 #[tokio::test]
@@ -160,6 +180,7 @@ async fn a_publish_makes_a_version_of_the_drafts_and_a_restore_of_an_older_versi
             .source(&news.blobs, KIND, number)
             .await
             .unwrap()
+            .map(|source| items(&source))
     };
     let one = vec![
         (id("lab"), testers("10.1.0.0/16")),
@@ -168,7 +189,8 @@ async fn a_publish_makes_a_version_of_the_drafts_and_a_restore_of_an_older_versi
     assert_eq!(source(1).await, Some(one.clone()));
     assert_eq!(source(3).await, Some(one));
     assert_eq!(source(4).await, None);
-    let drafts = Drafts::new(dynamo.table()).all(KIND).await.unwrap();
+    let drafts = Drafts::new(dynamo.table());
+    let drafts = drafts.list(KIND, None, 10).await.unwrap().items;
     assert_eq!(drafts.len(), 3, "drafts stay as they are");
 
     let history = news.versions().list(KIND, None, 2).await.unwrap();
@@ -295,4 +317,94 @@ async fn workers_at_once_make_one_version_of_each_publication() {
     assert_eq!(made, [1, 2, 3]);
     assert_eq!(news.version_count(KIND).await, 3);
     assert_eq!(news.publications().pending().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn one_item_of_a_large_source_is_read_from_its_chunk() {
+    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+    let mut news = newsroom(&dynamo, &s3).await;
+    for n in 0..60 {
+        let ranges: Vec<String> = (0..1_000)
+            .map(|host| format!("10.{n}.{}.{}/32", host / 250, host % 250))
+            .collect();
+        news.draft(&format!("group-{n:02}"), &json!({"cidrs": ranges}))
+            .await;
+    }
+    assert_eq!(news.publish(NOON).await.version, Some(1));
+    let version = news.versions().get(KIND, 1).await.unwrap().unwrap();
+    let chunks = version.source_chunks.clone().unwrap();
+    assert!(chunks.len() > 1, "{} chunks", chunks.len());
+    assert_eq!(chunks.iter().map(|chunk| chunk.items).sum::<usize>(), 60);
+
+    let mut read = Vec::new();
+    for chunk in &chunks {
+        let items = version.chunk_items(&news.blobs, KIND, chunk).await.unwrap();
+        assert_eq!((&items[0].id, items.len()), (&chunk.first, chunk.items));
+        read.extend(items.into_iter().map(|item| item.id));
+    }
+    let whole = version.frozen(&news.blobs, KIND).await.unwrap();
+    let ids: Vec<Id> = items(&whole).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(read, ids);
+
+    s3.damage("0000000001/source-");
+    let damaged = version.chunk_items(&news.blobs, KIND, &chunks[0]).await;
+    assert!(matches!(damaged, Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn a_source_of_an_earlier_release_is_read_and_compared() {
+    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+    let mut news = newsroom(&dynamo, &s3).await;
+    news.draft("qa", &testers("10.0.0.0/8")).await;
+    news.draft("lab", &testers("10.1.0.0/16")).await;
+    news.publish(NOON).await;
+    // As it was written before: JSON lines, without an index.
+    let lines = concat!(
+        r#"{"id":"lab","item":{"cidrs":["10.1.0.0/16"]}}"#,
+        "\n",
+        r#"{"id":"qa","item":{"cidrs":["10.0.0.0/8"]}}"#,
+        "\n",
+    );
+    let digest: [u8; 32] = Sha256::digest(lines.as_bytes()).into();
+    let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = BlobKey::source(KIND, 1, &sha256);
+    news.blobs.put(&key, lines.into()).await.unwrap();
+    let aws = aws_at(&dynamo.endpoint, None);
+    let client = Client::new(&aws.config(Service::DynamoDb, Pace::NORMAL));
+    client
+        .update_item()
+        .table_name(TABLE)
+        .key("pk", AttributeValue::S("version#testers".into()))
+        .key("sk", AttributeValue::S("0000000001".into()))
+        .update_expression("SET source_sha256 = :sha REMOVE source_chunks")
+        .expression_attribute_values(":sha", AttributeValue::S(sha256))
+        .send()
+        .await
+        .unwrap();
+
+    let source = news.versions().source(&news.blobs, KIND, 1).await;
+    assert_eq!(items(&source.unwrap().unwrap()).len(), 2);
+    news.draft("qa", &testers("10.2.0.0/16")).await;
+    assert_eq!(news.publish(NOON).await.version, Some(2));
+    let second = news.versions().get(KIND, 2).await.unwrap().unwrap();
+    let changed = Changes {
+        changed: 1,
+        ..Changes::default()
+    };
+    assert_eq!(second.changes, changed);
+}
+
+#[tokio::test]
+async fn a_validation_finds_what_a_publication_would_and_makes_no_version() {
+    let (dynamo, s3) = (Dynamo::start().await, S3::start().await);
+    let mut news = newsroom(&dynamo, &s3).await;
+    news.draft("qa", &testers("10.0.0.0/8")).await;
+    let valid = news.validate(NOON).await;
+    assert_eq!((valid.state, valid.version), (State::Valid, None));
+    news.draft("bad", &json!({"colour": "red"})).await;
+    let invalid = news.validate(NOON).await;
+    assert_eq!(invalid.state, State::Failed);
+    assert_eq!(invalid.faults[0].item.as_deref(), Some("bad"));
+    assert_eq!(news.publications().pending().await.unwrap(), []);
+    assert_eq!(news.versions().head(KIND).await.unwrap(), None);
 }

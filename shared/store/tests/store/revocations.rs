@@ -1,6 +1,6 @@
-//! Revocations: a bounded list that is changed together with its cause.
+//! Revocations: a log that only grows, and verifiers that follow it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use domain::{
     DeviceKey, Instant, Localized, RandomId,
@@ -8,11 +8,11 @@ use domain::{
 };
 use rand::{SeedableRng, rngs::StdRng};
 use store::{
-    Audit, Revocations, StoreError, Transaction, audit,
+    Revocations,
     revocations::{Change, Refusal, RevocationReader},
 };
 
-use crate::harness::{Dynamo, NOON, items};
+use crate::harness::{Dynamo, NOON, put_item, raw::Value};
 
 fn after(seconds: u64) -> Instant {
     NOON + Duration::from_secs(seconds)
@@ -29,7 +29,7 @@ fn claims(member: MemberId) -> AccessClaims {
         aud: "app".into(),
         sub: member,
         sid: id(7, NOON),
-        dev: DeviceKey::from_bytes([0; 16]),
+        dev: Some(DeviceKey::from_bytes([0; 16])),
         jti: id(8, NOON),
         iat: NOON.as_seconds(),
         exp: after(900).as_seconds(),
@@ -138,73 +138,77 @@ async fn the_list_acts_on_a_warm_verifier_within_ten_seconds_and_on_an_idle_one_
 }
 
 #[tokio::test]
-async fn a_full_list_has_the_oldest_tokens_renewed_and_forgets_no_ban_that_is_newer() {
+async fn an_entry_that_is_written_late_is_found_and_all_lapse_with_the_longest_token() {
     let watch = Watch::start().await;
-    let long = message(&"x".repeat(3_900));
-    for n in 0..50 {
-        let change = Change::Ban {
-            member: id(n, NOON),
-            message: long.clone(),
-            ends_at: None,
-        };
-        watch.change(&change, after(n)).await;
-    }
-    assert_eq!(
-        watch.check(&claims(id(0, NOON)), after(50)).await,
-        Err(Refusal::ToBeRenewed)
-    );
-    assert!(matches!(
-        watch.check(&claims(id(49, NOON)), after(50)).await,
-        Err(Refusal::Banned { .. })
-    ));
-    let fresh = AccessClaims {
-        jti: id(8, after(49)),
-        ..claims(id(77, NOON))
+    let (first, late) = (claims(id(1, NOON)), claims(id(2, NOON)));
+    let reader = RevocationReader::new(watch.revocations.clone());
+    let out = async |claims: &AccessClaims, now| {
+        let list = reader.current(now).await.unwrap();
+        list.check(claims, now).is_err()
     };
-    assert_eq!(watch.check(&fresh, after(50)).await, Ok(()));
+    // Across the end of a minute, each time by a look that is waited for.
+    watch.change(&ban(first.sub, None), after(50)).await;
+    assert!(out(&first, after(65)).await);
+    watch.change(&ban(late.sub, None), after(55)).await;
+    assert!(out(&late, after(75)).await);
+    assert!(out(&first, after(75)).await);
+    assert!(out(&late, after(55 + 900)).await);
+    assert!(!out(&late, after(55 + 960)).await);
 }
 
 #[tokio::test]
-async fn fifty_bans_at_once_are_all_on_the_list_each_with_its_record() {
+async fn the_last_of_a_ban_and_its_lifting_is_told_by_the_members_standing() {
     let watch = Watch::start().await;
-    let audit = Audit::new(watch._dynamo.table());
-    let table = watch._dynamo.table();
-    let banning = (0..50).map(|n| {
-        let (revocations, audit, table) = (&watch.revocations, &audit, &table);
-        async move {
-            let change = ban(id(n, NOON), None);
-            let record = audit::Record {
-                id: id(1_000 + n, NOON),
-                at: NOON,
-                operator: "service:ops".into(),
-                ip: Some("192.0.2.1".parse().unwrap()),
-                action: "member.ban",
-                resource: format!("member/{n}"),
-                before: None,
-                after: Some(serde_json::json!({"ends_at": null})),
-                request_id: "r".into(),
-            };
-            // More than a handful at once do meet each other: those try again, as callers do.
-            loop {
-                let done = revocations.together_with(&change, NOON, |write| {
-                    let transaction = audit
-                        .add(&record, Transaction::new(table))
-                        .and_then(|transaction| write.add(transaction));
-                    async move { transaction?.commit().await }
-                });
-                match done.await {
-                    Err(StoreError::Conflict { .. } | StoreError::Throttled { .. }) => {}
-                    other => break other.unwrap(),
-                }
-            }
-        }
-    });
-    futures_util::future::join_all(banning).await;
-    for n in 0..50 {
-        assert!(
-            watch.check(&claims(id(n, NOON)), NOON).await.is_err(),
-            "{n}"
-        );
-    }
-    assert_eq!(items(&watch._dynamo).await.len(), 51);
+    let token = claims(id(1, NOON));
+    watch.change(&ban(token.sub, None), after(1)).await;
+    // Both carry the order of their writes; these two have the time.
+    watch.change(&Change::Lift(token.sub), after(2)).await;
+    watch.change(&ban(token.sub, None), after(3)).await;
+    assert!(watch.check(&token, after(4)).await.is_err());
+    watch.change(&Change::Lift(token.sub), after(5)).await;
+    assert_eq!(watch.check(&token, after(6)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_list_of_an_earlier_version_is_read_until_its_entries_lapse() {
+    let watch = Watch::start().await;
+    let (banned, ended, early) = (
+        claims(id(1, NOON)),
+        claims(id(2, NOON)),
+        claims(id(3, NOON)),
+    );
+    let text = |text: String| Value::S(text);
+    let entry = |kind: &str, member: MemberId, more: (&str, Value)| {
+        Value::M(HashMap::from([
+            ("made_at".to_owned(), text(NOON.to_string())),
+            ("kind".to_owned(), text(kind.to_owned())),
+            ("member".to_owned(), text(member.to_string())),
+            (more.0.to_owned(), more.1),
+        ]))
+    };
+    let one = |name: &str, value: String| Value::M(HashMap::from([(name.to_owned(), text(value))]));
+    let entries = vec![
+        entry("ban", banned.sub, ("message", one("default", "Out".into()))),
+        entry(
+            "sessions",
+            ended.sub,
+            ("ended", one("at", NOON.to_string())),
+        ),
+    ];
+    let old = HashMap::from([
+        ("pk".to_owned(), text("revocations".into())),
+        ("sk".to_owned(), text("head".into())),
+        ("version".to_owned(), Value::N("2".into())),
+        ("entries".to_owned(), Value::L(entries)),
+    ]);
+    put_item(&watch._dynamo, old).await;
+    assert!(matches!(
+        watch.check(&banned, after(1)).await,
+        Err(Refusal::Banned { .. })
+    ));
+    assert_eq!(watch.check(&ended, after(1)).await, Err(Refusal::Ended));
+    assert_eq!(watch.check(&early, after(1)).await, Ok(()));
+    assert_eq!(watch.check(&banned, after(960)).await, Ok(()));
+    watch.change(&Change::Lift(banned.sub), after(2)).await;
+    assert_eq!(watch.check(&banned, after(3)).await, Ok(()));
 }

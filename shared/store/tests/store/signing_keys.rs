@@ -21,7 +21,7 @@ fn grant() -> Grant {
     Grant {
         member: RandomId::from_bytes([1; 16]),
         session: RandomId::from_bytes([2; 16]),
-        device: DeviceKey::from_bytes([3; 16]),
+        device: Some(DeviceKey::from_bytes([3; 16])),
     }
 }
 

@@ -23,7 +23,7 @@ fn claims() -> AccessClaims {
         aud: "app".into(),
         sub: id(1),
         sid: id(2),
-        dev: DeviceKey::from_bytes([3; 16]),
+        dev: Some(DeviceKey::from_bytes([3; 16])),
         jti: id(4),
         iat: NOON.as_seconds(),
         exp: NOON.as_seconds() + 900,
@@ -80,7 +80,7 @@ async fn a_token_of_ours_says_who_calls_until_the_second_it_expires() {
     let member = Principal::Member {
         id: id(1),
         session: id(2),
-        device: DeviceKey::from_bytes([3; 16]),
+        device: Some(DeviceKey::from_bytes([3; 16])),
     };
     assert_eq!(known.unwrap(), member);
     let end = NOON + Duration::from_secs(900);
@@ -135,6 +135,27 @@ async fn every_other_token_is_refused_by_its_own_name() {
 }
 
 #[tokio::test]
+async fn a_token_of_another_type_opens_nothing_and_an_untyped_one_is_refreshed() {
+    let door = Door::open().await;
+    for (typ, code) in [
+        ("at+jwt", None),
+        ("AT+JWT", None),
+        ("application/at+jwt", None),
+        // As issued by earlier versions.
+        ("JWT", Some(Code::TokenExpired)),
+        ("jwt", Some(Code::TokenExpired)),
+        ("logout+jwt", Some(Code::TokenInvalid)),
+        ("", Some(Code::TokenInvalid)),
+    ] {
+        let token = door.keys.sign_as(typ, &claims()).unwrap();
+        assert_eq!(door.code(&token, NOON).await, code, "{typ:?}");
+    }
+    let other = with(json!({"aud": "other"}));
+    let other = door.keys.sign_as("JWT", &other).unwrap();
+    assert_eq!(door.code(&other, NOON).await, Some(Code::TokenAudience));
+}
+
+#[tokio::test]
 async fn a_flood_of_unknown_keys_asks_the_database_once_a_second() {
     let door = Door::open().await;
     let good = door.keys.sign(&claims()).unwrap();
@@ -165,7 +186,8 @@ async fn whoever_is_revoked_is_told_so() {
     revocations.change(&ban, NOON).await.unwrap();
     assert_eq!(door.code(&token, NOON).await, Some(Code::MemberBanned));
     let lift = Change::Lift(id(1));
-    revocations.change(&lift, NOON).await.unwrap();
+    let soon = NOON + Duration::from_millis(1);
+    revocations.change(&lift, soon).await.unwrap();
     let ended = SessionsEnded {
         at: NOON,
         except: None,

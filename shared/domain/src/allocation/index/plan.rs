@@ -25,6 +25,7 @@ pub(super) enum Field {
     Weekday,
     Hour,
     Age,
+    Build,
     Locale,
     Carrier,
     Model,
@@ -42,6 +43,7 @@ pub(super) enum Field {
 pub(super) enum RangeField {
     Hour,
     Age,
+    Build,
     AppVersion,
     OsVersion,
     Attribute(Box<str>),
@@ -175,6 +177,8 @@ fn demand(test: &Test) -> Option<(Demand<'_>, bool)> {
         Test::Model(values) => one_of(Field::Model, values, |value| text(value)),
         Test::Hour(values) => one_of(Field::Hour, values, |value| Term::whole(*value)),
         Test::Age(values) => one_of(Field::Age, values, |value| Term::whole(*value)),
+        Test::Build(values) => one_of(Field::Build, values, |value| Term::Bits(*value)),
+        Test::BuildRange(range) => return builds(range),
         Test::HourRange(range) => numbers(RangeField::Hour, range),
         Test::AgeRange(range) => numbers(RangeField::Age, range),
         Test::AppVersionRange(range) => versions(RangeField::AppVersion, range),
@@ -199,7 +203,11 @@ fn demand(test: &Test) -> Option<(Demand<'_>, bool)> {
             }
         }
         // Versions are compared by precedence, which no value to look up stands for.
-        Test::AppVersion(_) | Test::OsVersion(_) | Test::Percent(..) | Test::Any(_) => return None,
+        Test::AppVersion(_)
+        | Test::OsVersion(_)
+        | Test::Percent(..)
+        | Test::PercentBy { .. }
+        | Test::Any(_) => return None,
     };
     Some((demand, true))
 }
@@ -243,6 +251,23 @@ fn numbers<T: Copy + Into<f64>>(field: RangeField, range: &Range<T>) -> Demand<'
     Demand::Numbers(field, real(range.gte), real(range.lt))
 }
 
+/// Bounds up to 2^53 are compared exactly with any whole number in floating point; rules with larger ones
+/// are not indexed.
+fn builds(range: &Range<u64>) -> Option<(Demand<'_>, bool)> {
+    const MOST: u64 = 1 << 53;
+    let bounds = [range.gte, range.lt];
+    if bounds.into_iter().flatten().any(|bound| bound > MOST) {
+        return None;
+    }
+    let [gte, lt] = bounds.map(|bound| bound.map(real));
+    Some((Demand::Numbers(RangeField::Build, gte, lt), true))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "monotone, and exact up to 2^53")]
+fn real(build: u64) -> Real {
+    Real::new(build as f64)
+}
+
 fn versions(field: RangeField, range: &Range<Version>) -> Demand<'_> {
     Demand::Versions(field, range.gte.clone(), range.lt.clone())
 }
@@ -260,6 +285,7 @@ impl Field {
             Self::Weekday => one(facts.weekday.map(|value| text(value.as_str()))),
             Self::Hour => one(facts.hour.map(Term::whole)),
             Self::Age => one(facts.age.map(Term::whole)),
+            Self::Build => one(facts.build.map(Term::Bits)),
             Self::Carrier => one(facts.carrier.map(text)),
             Self::Model => one(facts.model.map(text)),
             Self::Locale => facts
@@ -307,6 +333,7 @@ impl RangeField {
                 AttributeValue::Number(number) => number.as_f64()?,
                 _ => return None,
             },
+            Self::Build => return facts.build.map(real),
             Self::AppVersion | Self::OsVersion => return None,
         };
         Some(Real::new(number))
@@ -317,7 +344,7 @@ impl RangeField {
         match self {
             Self::AppVersion => facts.app_version.as_ref(),
             Self::OsVersion => facts.os_version.as_ref(),
-            Self::Hour | Self::Age | Self::Attribute(_) => None,
+            Self::Hour | Self::Age | Self::Build | Self::Attribute(_) => None,
         }
     }
 }

@@ -114,6 +114,7 @@ fn each_campaign_is_told_the_first_reason_in_the_order_of_selection() {
         showings: &showings,
         leases: &leases,
         store: None,
+        member: None,
         now: now(),
     };
     let allocation = allocate(&lineup, &given, &mut StdRng::seed_from_u64(1));
@@ -168,6 +169,7 @@ fn a_device_that_has_seen_enough_and_a_user_who_wants_none_are_reasons() {
             showings: &showings,
             leases: &HashSet::new(),
             store: None,
+            member: None,
             now: now(),
         };
         let allocation = allocate(&lineup, &given, &mut StdRng::seed_from_u64(1));

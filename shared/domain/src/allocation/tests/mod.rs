@@ -87,6 +87,7 @@ fn given<'a>(request: &'a Request, profile: Option<&'a Profile>) -> Given<'a> {
         showings: &NOTHING.0,
         leases: &NOTHING.1,
         store: None,
+        member: None,
         now: now(),
     }
 }

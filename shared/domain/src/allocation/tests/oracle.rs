@@ -387,8 +387,7 @@ impl Case {
         if let Some(percent) = rule["percent"].as_u64() {
             let device = self.request["device"]["id"].as_str();
             let seed = rule["seed"].as_str().unwrap();
-            return device
-                .is_some_and(|id| u64::from(bucket(seed, &id.parse().unwrap())) < percent * 100);
+            return device.is_some_and(|id| u64::from(bucket(seed, id)) < percent * 100);
         }
         let field = rule["field"].as_str().unwrap();
         let known = self.known(field);
@@ -643,6 +642,7 @@ impl Case {
             showings: &ready.showings,
             leases: &self.leases,
             store: self.store,
+            member: None,
             now: now(),
         }
     }

@@ -17,7 +17,7 @@ use super::{
     Budget, Campaign, Cap, CapPeriod, CapScope, Consent, ConversionsAfter, NoDevice, Pacing,
     Pricing, Sampling,
 };
-use crate::{content::artefact::Entry, targeting::Matcher};
+use crate::{Id, targeting::Matcher};
 
 /// What the bytes begin with.
 const MAGIC: [u8; 4] = *b"MDC2";
@@ -185,34 +185,17 @@ pub(crate) enum Defect {
     Trailing,
 }
 
-/// Writes campaigns.
-pub(crate) fn write(entries: &mut [Entry<Campaign>]) -> Result<Vec<u8>, Defect> {
-    entries.sort_by(|a, b| a.id.cmp(&b.id));
-    let terms = Terms::of(entries);
-    let mut bytes = MAGIC.to_vec();
-    bytes = postcard::to_extend(&terms.tables, bytes)?;
-    bytes = postcard::to_extend(&entries.len(), bytes)?;
-    for Entry { id, item } in &*entries {
-        bytes = postcard::to_extend(&terms.record(id.as_str(), item)?, bytes)?;
-        let matcher = match &item.targeting {
-            Some(targeting) => targeting
-                .compile()
-                .map_err(|_| Defect::Value("targeting"))?,
-            None => Matcher::default(),
-        };
-        bytes = postcard::to_extend(&matcher, bytes)?;
-    }
-    Ok(bytes)
-}
-
-/// The tables of a set of campaigns, and where everything is in them.
-struct Terms<'a> {
-    tables: Tables<'a>,
-    labels: HashMap<&'a str, u32>,
-    time_zones: HashMap<&'a str, u16>,
-    placements: HashMap<&'a str, u32>,
-    locales: HashMap<&'a str, u16>,
-    caps: HashMap<CapsShape, usize>,
+/// What the campaigns of a set share, collected one campaign at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    count: usize,
+    labels: BTreeSet<String>,
+    time_zones: BTreeSet<String>,
+    placements: BTreeSet<String>,
+    locales: BTreeSet<String>,
+    /// Sets of caps, in the order of their first use.
+    caps: Vec<Vec<Cap>>,
+    caps_at: HashMap<CapsShape, usize>,
 }
 
 /// A set of caps in a form that can be looked up.
@@ -223,54 +206,124 @@ fn shape(caps: &[Cap]) -> CapsShape {
     shapes.collect()
 }
 
-impl<'a> Terms<'a> {
-    fn of(entries: &'a [Entry<Campaign>]) -> Self {
-        let items = || entries.iter().map(|entry| &entry.item);
-        let creatives = || items().flat_map(|item| &item.creatives);
-        let labels: BTreeSet<&str> = items()
-            .flat_map(|item| {
-                let topics = item.categories.iter().flatten();
-                topics.chain([&item.advertiser])
-            })
-            .chain(creatives().map(|creative| &creative.r#type))
-            .map(|label| label.as_str())
-            .collect();
-        let time_zones: BTreeSet<&str> = items().map(|item| item.time_zone.as_str()).collect();
-        let placements: BTreeSet<&str> = items()
-            .flat_map(|item| &item.placements)
-            .map(|id| id.as_str())
-            .collect();
-        let locales: BTreeSet<&str> = creatives()
-            .filter_map(|creative| Some(creative.locale.as_ref()?.as_str()))
-            .collect();
-        let mut caps = vec![Vec::new()];
-        let mut caps_at = HashMap::from([(Vec::new(), 0)]);
-        for item in items() {
-            caps_at.entry(shape(&item.caps)).or_insert_with(|| {
-                caps.push(item.caps.clone());
-                caps.len() - 1
-            });
+impl Shared {
+    /// Adds what one campaign uses.
+    pub(crate) fn add(&mut self, campaign: &Campaign) {
+        self.count += 1;
+        let topics = campaign.categories.iter().flatten();
+        let types = campaign.creatives.iter().map(|creative| &creative.r#type);
+        for label in topics.chain([&campaign.advertiser]).chain(types) {
+            insert(&mut self.labels, label);
         }
+        insert(&mut self.time_zones, campaign.time_zone.as_str());
+        for placement in &campaign.placements {
+            insert(&mut self.placements, placement);
+        }
+        let locales = campaign.creatives.iter().filter_map(|c| c.locale.as_ref());
+        for locale in locales {
+            insert(&mut self.locales, locale.as_str());
+        }
+        // The first set is empty; its place is 0.
+        if !campaign.caps.is_empty() {
+            let caps = &mut self.caps;
+            self.caps_at
+                .entry(shape(&campaign.caps))
+                .or_insert_with(|| {
+                    caps.push(campaign.caps.clone());
+                    caps.len()
+                });
+        }
+    }
+}
+
+impl Shared {
+    /// Returns the bytes that come before the campaigns.
+    fn head(&self) -> Result<Vec<u8>, Defect> {
+        fn texts(texts: &BTreeSet<String>) -> Vec<&str> {
+            texts.iter().map(String::as_str).collect()
+        }
+        let none = std::iter::once(Vec::new());
+        let tables = Tables {
+            labels: texts(&self.labels),
+            time_zones: texts(&self.time_zones),
+            placements: texts(&self.placements),
+            locales: texts(&self.locales),
+            caps: none.chain(self.caps.iter().cloned()).collect(),
+        };
+        let bytes = postcard::to_extend(&tables, MAGIC.to_vec())?;
+        Ok(postcard::to_extend(&self.count, bytes)?)
+    }
+}
+
+fn insert(texts: &mut BTreeSet<String>, text: &str) {
+    if !texts.contains(text) {
+        texts.insert(text.to_owned());
+    }
+}
+
+/// Writes an artefact, one campaign after the other in the order of their ids.
+pub(crate) struct Writer<'a> {
+    places: Places<'a>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins an artefact of the campaigns from which `shared` was collected.
+    pub(crate) fn new(shared: &'a Shared) -> Result<Self, Defect> {
+        Ok(Self {
+            places: Places::of(shared),
+            bytes: shared.head()?,
+        })
+    }
+
+    /// Appends one campaign. After an error the artefact is of no use.
+    pub(crate) fn add(&mut self, id: &Id, campaign: &Campaign) -> Result<(), Defect> {
+        let record = self.places.record(id, campaign)?;
+        let matcher = match &campaign.targeting {
+            Some(targeting) => targeting
+                .compile()
+                .map_err(|_| Defect::Value("targeting"))?,
+            None => Matcher::default(),
+        };
+        let bytes = postcard::to_extend(&record, std::mem::take(&mut self.bytes))?;
+        self.bytes = postcard::to_extend(&matcher, bytes)?;
+        Ok(())
+    }
+
+    /// Returns the artefact.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// Where everything that campaigns share is in the tables.
+struct Places<'a> {
+    labels: HashMap<&'a str, u32>,
+    time_zones: HashMap<&'a str, u16>,
+    placements: HashMap<&'a str, u32>,
+    locales: HashMap<&'a str, u16>,
+    caps: &'a HashMap<CapsShape, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn of(shared: &'a Shared) -> Self {
+        let texts = |texts: &'a BTreeSet<String>| texts.iter().map(String::as_str);
         Self {
-            labels: labels.iter().copied().zip(0..).collect(),
-            time_zones: time_zones.iter().copied().zip(0..).collect(),
-            placements: placements.iter().copied().zip(0..).collect(),
-            locales: locales.iter().copied().zip(0..).collect(),
-            caps: caps_at,
-            tables: Tables {
-                labels: labels.into_iter().collect(),
-                time_zones: time_zones.into_iter().collect(),
-                placements: placements.into_iter().collect(),
-                locales: locales.into_iter().collect(),
-                caps,
-            },
+            labels: texts(&shared.labels).zip(0..).collect(),
+            time_zones: texts(&shared.time_zones).zip(0..).collect(),
+            placements: texts(&shared.placements).zip(0..).collect(),
+            locales: texts(&shared.locales).zip(0..).collect(),
+            caps: &shared.caps_at,
         }
     }
 
-    fn record(&self, id: &'a str, item: &'a Campaign) -> Result<Record<'a>, Defect> {
+    fn record<'c>(&self, id: &'c str, item: &'c Campaign) -> Result<Record<'c>, Defect> {
         let label = |text: &str| self.labels.get(text).copied().ok_or(Defect::Value("label"));
         let weight = |weight: u32| u16::try_from(weight).map_err(|_| Defect::Value("weight"));
-        let caps = self.caps.get(&shape(&item.caps));
+        let caps = match &*item.caps {
+            [] => Some(&0),
+            caps => self.caps.get(&shape(caps)),
+        };
         let creatives = item.creatives.iter().map(|creative| {
             Ok(CreativeRecord {
                 id: creative.id.as_str(),

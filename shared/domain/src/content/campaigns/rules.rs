@@ -5,16 +5,18 @@ use std::{
     hash::Hash,
 };
 
-use super::{Budget, Campaign, Pricing, artefact};
+use super::{
+    Budget, Campaign, Pricing,
+    artefact::{Defect, Shared, Writer},
+};
 use crate::{
     Fault, FaultCode, Id,
     content::{
-        artefact::Entry,
         schedule,
-        set::{Item, WriteError},
+        set::{CompileError, Item, ItemSet, MAX_SET_FAULTS, SetFault, UnreadableItems, read_item},
     },
     key_of,
-    validation::rule,
+    validation::{parse_value, rule},
 };
 
 pub(super) fn coherent(campaign: &Campaign, _: &()) -> garde::Result {
@@ -99,38 +101,79 @@ pub(super) fn priced(budget: &Budget, _: &()) -> garde::Result {
 impl Item for Campaign {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
 
-    /// Tracking tokens know ids by their 64-bit keys, so no two may share one.
-    fn faults_between<'s>(items: &'s [Entry<Self>]) -> Vec<(&'s Id, Fault)> {
-        let mut faults = Vec::new();
-        let mut campaigns = HashMap::new();
-        let mut placements = HashMap::new();
-        let mut collide =
-            |known: &mut HashMap<u64, &'s Id>, id: &'s Id, item: &'s Id, at: String| {
-                let other = *known.entry(key_of(id)).or_insert(id);
-                if other != id {
-                    let message = format!("has the same 64-bit key as {other}; choose another");
-                    faults.push((item, Fault::new(at, FaultCode::Duplicate, message)));
-                }
-            };
-        for Entry { id, item } in items {
-            collide(&mut campaigns, id, id, String::new());
-            for (at, placement) in item.placements.iter().enumerate() {
-                collide(&mut placements, placement, id, format!("/placements/{at}"));
-            }
-            let mut creatives = HashMap::new();
-            for (at, creative) in item.creatives.iter().enumerate() {
-                collide(
-                    &mut creatives,
-                    &creative.id,
-                    id,
-                    format!("/creatives/{at}/id"),
-                );
-            }
-        }
-        faults
+    /// Reads the campaigns one by one, because there may be 100,000 of them.
+    fn faults<S: ItemSet + ?Sized>(set: &S) -> Result<Vec<SetFault>, UnreadableItems> {
+        Ok(scan(set)?.1)
     }
 
-    fn write(mut items: Vec<Entry<Self>>) -> Result<Vec<u8>, WriteError> {
-        artefact::write(&mut items).map_err(Into::into)
+    /// Reads the campaigns twice: once for their faults and what they share, once to write them.
+    fn compile<S: ItemSet + ?Sized>(set: &S) -> Result<Vec<u8>, CompileError> {
+        let (shared, faults) = scan(set)?;
+        if !faults.is_empty() {
+            return Err(CompileError::Faults(faults));
+        }
+        let mut writer = Writer::new(&shared).map_err(unwritable)?;
+        let mut added = Ok(());
+        set.for_each(&mut |id, value| {
+            if added.is_ok() {
+                added = match parse_value::<Self>(value) {
+                    Ok(campaign) => writer.add(id, &campaign).map_err(unwritable),
+                    Err(rejection) => Err(CompileError::Write(rejection.into())),
+                };
+            }
+        })?;
+        added.map(|()| writer.finish())
+    }
+}
+
+fn unwritable(defect: Defect) -> CompileError {
+    CompileError::Write(defect.into())
+}
+
+/// Reads a set once: what its campaigns share, and every fault.
+fn scan<S: ItemSet + ?Sized>(set: &S) -> Result<(Shared, Vec<SetFault>), UnreadableItems> {
+    let mut shared = Shared::default();
+    let mut keys = Keys::default();
+    let mut faults = Vec::new();
+    set.for_each(&mut |id, value| {
+        if let Some(campaign) = read_item::<Campaign>(id, value, &mut faults) {
+            let between = keys.collisions(id, &campaign);
+            let room = MAX_SET_FAULTS.saturating_sub(faults.len());
+            faults.extend(between.into_iter().take(room));
+            shared.add(&campaign);
+        }
+    })?;
+    Ok((shared, faults))
+}
+
+/// The 64-bit keys by which tracking tokens name ids, so no two ids may share one.
+#[derive(Default)]
+struct Keys {
+    campaigns: HashMap<u64, Id>,
+    placements: HashMap<u64, Id>,
+}
+
+impl Keys {
+    /// Adds the keys of a campaign and returns a fault for each that another id has.
+    fn collisions(&mut self, id: &Id, campaign: &Campaign) -> Vec<SetFault> {
+        let mut faults = Vec::new();
+        let mut collide = |known: &mut HashMap<u64, Id>, name: &Id, at: String| {
+            let other = known.entry(key_of(name)).or_insert_with(|| name.clone());
+            if other != name {
+                let message = format!("has the same 64-bit key as {other}; choose another");
+                let fault = Fault::new(at, FaultCode::Duplicate, message);
+                faults.push(SetFault::new(id, fault));
+            }
+        };
+        collide(&mut self.campaigns, id, String::new());
+        for (at, placement) in campaign.placements.iter().enumerate() {
+            collide(&mut self.placements, placement, format!("/placements/{at}"));
+        }
+        let mut creatives = HashMap::new();
+        for (at, creative) in campaign.creatives.iter().enumerate() {
+            let at = format!("/creatives/{at}/id");
+            collide(&mut creatives, &creative.id, at);
+        }
+        faults
     }
 }

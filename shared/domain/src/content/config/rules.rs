@@ -11,7 +11,7 @@ use crate::{
     content::{
         artefact::{self, Entry},
         limit::{Limit, size_bytes},
-        set::{Item, WriteError},
+        set::Item,
     },
     validation::{JsonValue, rule},
 };
@@ -158,11 +158,11 @@ impl Item for Parameter {
         faults
     }
 
-    fn write(items: Vec<Entry<Self>>) -> Result<Vec<u8>, WriteError> {
+    fn write(items: Vec<Entry<Self>>) -> Result<Vec<u8>, serde_json::Error> {
         let compiled = items.into_iter().map(|Entry { id, item }| Entry {
             id,
             item: Compiled::from(item),
         });
-        artefact::write(compiled.collect()).map_err(Into::into)
+        artefact::write(compiled.collect())
     }
 }

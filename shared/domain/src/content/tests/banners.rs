@@ -169,10 +169,10 @@ fn a_picture_has_one_size_in_the_whole_set() {
         }}}))
     };
     assert_eq!(
-        validate_set(Kind::Banners, &set(&[("a", with(1)), ("b", with(1))])),
+        validate_set(Kind::Banners, &set(&[("a", with(1)), ("b", with(1))])).unwrap(),
         []
     );
-    let found = validate_set(Kind::Banners, &set(&[("a", with(1)), ("b", with(2))]));
+    let found = validate_set(Kind::Banners, &set(&[("a", with(1)), ("b", with(2))])).unwrap();
     let told = found
         .iter()
         .map(|f| (&*f.item, &*f.pointer, f.code.as_str()));
@@ -186,7 +186,7 @@ fn a_picture_has_one_size_in_the_whole_set() {
 #[test]
 fn sets_of_banners_are_bounded() {
     let small = many(1001, |_| banner(json!({})));
-    assert_eq!(validate_set(Kind::Banners, &small[..1000]), []);
+    assert_eq!(validate_set(Kind::Banners, &small[..1000]).unwrap(), []);
     let beyond = "is beyond the 1,000 banners that there may be";
     assert_eq!(
         too_many(Kind::Banners, &small),

@@ -270,7 +270,7 @@ fn schemas_that_would_cost_too_much_are_refused() {
 #[test]
 fn keys_are_unique_and_sets_are_bounded() {
     let found = |items: &[(Id, Value)]| {
-        let found = validate_set(Kind::Config, items);
+        let found = validate_set(Kind::Config, items).unwrap();
         found
             .into_iter()
             .map(|f| (f.item.to_string(), f.pointer, f.code.as_str(), f.message))

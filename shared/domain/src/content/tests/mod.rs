@@ -6,6 +6,8 @@ mod config;
 mod damage;
 mod notices;
 
+use std::convert::Infallible;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -116,7 +118,8 @@ fn many(count: usize, item: impl Fn(usize) -> Value) -> Vec<(Id, Value)> {
 
 /// Which items are told that they are too many, and how. Nothing else is wrong with the set.
 fn too_many(kind: Kind, items: &[(Id, Value)]) -> Vec<(String, String)> {
-    let found = validate_set(kind, items).into_iter().map(|fault| {
+    let found = validate_set(kind, items).unwrap();
+    let found = found.into_iter().map(|fault| {
         let told = (fault.pointer.as_str(), fault.code.as_str());
         assert_eq!(told, ("", "too_many"), "{}", fault.item);
         (fault.item.to_string(), fault.message)
@@ -127,7 +130,7 @@ fn too_many(kind: Kind, items: &[(Id, Value)]) -> Vec<(String, String)> {
 /// How many of the first items make a set that can be published.
 fn fitting(kind: Kind, items: &[(Id, Value)]) -> usize {
     let counts: Vec<usize> = (0..items.len()).collect();
-    counts.partition_point(|count| validate_set(kind, &items[..=*count]).is_empty())
+    counts.partition_point(|count| validate_set(kind, &items[..=*count]).unwrap().is_empty())
 }
 
 #[test]
@@ -181,7 +184,7 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
-    use Kind::{Banners, Campaigns, Config, NicknameRules, Notices};
+    use Kind::{AppVersions, Banners, Campaigns, Config, NicknameRules, Notices};
     assert_eq!(
         kinds,
         [
@@ -189,6 +192,7 @@ fn the_examples_of_the_documentation_are_accepted() {
             Notices,
             Config,
             NicknameRules,
+            AppVersions,
             Campaigns,
             Campaigns
         ]
@@ -555,16 +559,18 @@ fn sets_are_held_against_the_rules_between_items() {
             Some(("a", "/blocked/1", "bad_format")),
         ),
     ] {
-        let found = validate_set(kind, &items);
+        let found = validate_set(kind, &items).unwrap();
         let told: Vec<_> = found
             .iter()
             .map(|f| (&*f.item, &*f.pointer, f.code.as_str()))
             .collect();
         assert_eq!(told, expected.into_iter().collect::<Vec<_>>());
-        assert_eq!(
-            compile(kind, &items).err(),
-            Some(found).filter(|found| !found.is_empty())
-        );
+        let faults = match compile(kind, &items) {
+            Ok(_) => Vec::new(),
+            Err(CompileError::Faults(faults)) => faults,
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(faults, found);
     }
 }
 
@@ -588,15 +594,35 @@ fn changes_between_versions_are_counted() {
         ("d", json!(1)),
         ("e", json!(1)),
     ]);
+    let count = |before: &[(Id, Value)], after: &[(Id, Value)]| {
+        let read = |items: &[(Id, Value)]| -> Vec<Result<_, Infallible>> {
+            items.iter().cloned().map(Ok).collect()
+        };
+        changes(read(before), read(after)).unwrap()
+    };
     assert_eq!(
-        changes(&before, &after),
+        count(&before, &after),
         Changes {
             added: 2,
             changed: 1,
             removed: 1
         }
     );
-    assert_eq!(changes(&before, &before), Changes::default());
+    assert_eq!(count(&before, &before), Changes::default());
+    assert_eq!(
+        count(&[], &after),
+        Changes {
+            added: 4,
+            ..Changes::default()
+        }
+    );
+    assert_eq!(
+        count(&before, &[]),
+        Changes {
+            removed: 3,
+            ..Changes::default()
+        }
+    );
 }
 
 #[test]

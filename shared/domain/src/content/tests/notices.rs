@@ -75,7 +75,7 @@ fn texts_are_counted_in_characters_and_refused_where_they_are_too_long() {
 #[test]
 fn sets_of_notices_are_bounded() {
     let small = many(1001, |_| notice(json!({})));
-    assert_eq!(validate_set(Kind::Notices, &small[..1000]), []);
+    assert_eq!(validate_set(Kind::Notices, &small[..1000]).unwrap(), []);
     let beyond = "is beyond the 1,000 notices that there may be";
     assert_eq!(
         too_many(Kind::Notices, &small),

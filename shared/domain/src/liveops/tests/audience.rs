@@ -59,7 +59,7 @@ fn a_store_says_the_platform_and_a_language_its_regions() {
     let korean = locale("ko-KR");
     let audience = Audience {
         store: Some(Store::Onestore),
-        locale: Some(&korean),
+        languages: std::slice::from_ref(&korean),
         ..Audience::default()
     };
     for (rules, shown) in [
@@ -148,8 +148,10 @@ fn rules_on_what_is_not_known_here_match_nobody_whichever_way_they_ask() {
         version: Some("1.0"),
         os_version: Some("17.0"),
         country: Some(country("KR")),
-        locale: Some(&korean),
+        build: None,
+        languages: std::slice::from_ref(&korean),
         device_id: Some(&phone),
+        member: None,
         profile: Some(&stored),
     };
     for rule in [
@@ -161,6 +163,9 @@ fn rules_on_what_is_not_known_here_match_nobody_whichever_way_they_ask() {
         json!({"field": "weekday", "not_in": ["mon"]}),
         json!({"field": "attributes.unknown", "not_in": ["x"]}),
         json!({"field": "age", "gte": 0}),
+        json!({"field": "build", "gte": 0}),
+        json!({"percent": 100, "seed": "s", "by": "member"}),
+        json!({"percent": 100, "seed": "s", "by": "attributes.unknown"}),
     ] {
         assert!(!shown_to(audience, &json!([rule])), "{rule}");
         assert!(!shown_to(audience, &json!([{"any": [rule]}])), "{rule}");

@@ -99,7 +99,7 @@ fn picture_and_words_are_each_in_the_nearest_language() {
     ] {
         let reader = reader.map(locale);
         let audience = Audience {
-            locale: reader.as_ref(),
+            languages: reader.as_slice(),
             ..Audience::default()
         };
         let selection = Selection {

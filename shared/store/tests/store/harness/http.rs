@@ -13,6 +13,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: Vec<u8>,
+    /// The first and the last byte of its `Range` header.
+    pub(crate) range: Option<(usize, usize)>,
     /// Head and body.
     pub(crate) raw: Vec<u8>,
 }
@@ -36,9 +38,18 @@ pub(crate) async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Re
     Ok(Some(Request {
         path: parsed.path.unwrap_or_default().to_owned(),
         method: parsed.method.unwrap_or_default().to_owned(),
+        range: range(&parsed),
         raw: [head.as_slice(), &body].concat(),
         body,
     }))
+}
+
+fn range(request: &httparse::Request<'_, '_>) -> Option<(usize, usize)> {
+    let mut headers = request.headers.iter();
+    let header = headers.find(|header| header.name.eq_ignore_ascii_case("range"))?;
+    let value = std::str::from_utf8(header.value).ok()?;
+    let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 /// One whole response of a connection, as it came.

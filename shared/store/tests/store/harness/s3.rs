@@ -89,6 +89,15 @@ async fn serve(
         }
         let found = objects.lock().unwrap().get(&name).cloned();
         match found {
+            Some(bytes) if let Some((first, last)) = request.range => {
+                let end = bytes.len().min(last + 1);
+                respond(
+                    &mut stream,
+                    "206 Partial Content",
+                    &bytes[first.min(end)..end],
+                )
+                .await?;
+            }
             Some(bytes) => respond(&mut stream, "200 OK", &bytes).await?,
             None => {
                 let body = b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>";

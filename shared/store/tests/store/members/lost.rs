@@ -73,7 +73,9 @@ async fn changes_whose_answers_were_lost_are_made_once() {
         nickname: Some(Some("Courtyard".parse().unwrap())),
         ..ProfileChange::default()
     };
-    let updated = members.update(member, 3, &change, town.stamp(), NOON).await;
+    let updated = members
+        .update(member, Some(3), &change, town.stamp(), NOON)
+        .await;
     assert!(matches!(updated.unwrap(), Updating::Updated(_)));
 
     lose_next(&town, Fault::LoseAnswer);

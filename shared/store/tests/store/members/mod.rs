@@ -9,7 +9,9 @@ mod reading;
 mod search;
 mod sessions;
 mod sign_in;
+mod standing;
 mod tickets;
+mod transfer;
 mod unlink_outbox;
 mod withdrawal;
 
@@ -83,10 +85,7 @@ impl Town {
     }
 
     fn new_session(&self, device: &str) -> NewSession {
-        NewSession {
-            id: self.id(),
-            device: phone(device),
-        }
+        NewSession::on(self.id(), phone(device))
     }
 
     fn challenge(&self) -> Challenge {
@@ -121,7 +120,10 @@ impl Town {
     async fn sign_in(&self, provider: Provider, who: &str) -> Entered {
         let who = subject(who);
         let identity = identity(provider, &who);
-        entered(self.try_sign_in(&identity, "phone", NOON).await)
+        entered(
+            self.try_sign_in(&identity, "phone-0-example-0000", NOON)
+                .await,
+        )
     }
 
     /// Links another identity to a member.
@@ -181,6 +183,7 @@ fn identity(provider: Provider, subject: &Subject) -> NewIdentity<'_> {
         subject,
         guest_secret: None,
         provider_token: None,
+        hashes: &[],
     }
 }
 

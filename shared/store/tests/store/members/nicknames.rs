@@ -23,7 +23,7 @@ async fn rename(town: &Town, member: MemberId, to: Option<&str>, now: Instant) -
     let version = town.version(member).await;
     let updated = town
         .members
-        .update(member, version, &change, town.stamp(), now);
+        .update(member, Some(version), &change, town.stamp(), now);
     updated.await.unwrap()
 }
 

@@ -27,7 +27,7 @@ async fn rename(town: &Town, member: MemberId, text: &str) {
     let at = NOON + u32::try_from(version).unwrap() * 7 * DAY;
     let updated = town
         .members
-        .update(member, version, &change, town.stamp(), at);
+        .update(member, Some(version), &change, town.stamp(), at);
     assert!(matches!(updated.await.unwrap(), Updating::Updated(_)));
 }
 
@@ -87,12 +87,30 @@ async fn members_are_found_by_their_device_and_by_their_subject() {
     let one = town.sign_in(Provider::Google, "1").await.member.member.id;
     let two = town.sign_in(Provider::Google, "2").await.member.member.id;
     town.sign_in(Provider::Google, "1").await;
-    let device = DeviceKey::of(&"phone".parse().unwrap());
+    let device = DeviceKey::of(&"phone-0-example-0000".parse().unwrap());
     let mut found = town.members.by_device(device, NOON).await.unwrap();
     found.sort();
     let mut expected = [one, two];
     expected.sort();
     assert_eq!(found, expected);
+    let mut paged = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = town
+            .members
+            .by_device_page(device, cursor.as_deref(), 1, NOON);
+        let page = page.await.unwrap();
+        assert!(page.items.len() <= 1);
+        paged.extend(page.items.into_iter().map(|record| record.member.id));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    paged.sort();
+    assert_eq!(paged, found, "one by one they are the same");
+    let foreign = town.members.by_device_page(device, Some("none"), 1, NOON);
+    assert!(matches!(foreign.await, Err(store::StoreError::BadCursor)));
     let over = town.members.by_device(device, NOON + TERMS.lifetime).await;
     assert_eq!(over.unwrap(), []);
     let owner = town.members.owner(Provider::Google, &subject("2")).await;

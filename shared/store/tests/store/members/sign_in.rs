@@ -66,7 +66,7 @@ async fn a_challenge_is_good_for_one_sign_in() {
     let challenge = town.challenge();
     let (one, other) = (subject("1"), subject("2"));
     let newcomer = town.newcomer();
-    let session = town.new_session("phone");
+    let session = town.new_session("phone-0-example-0000");
     let sign_in = SignIn {
         identity: &identity(Provider::Line, &one),
         newcomer: Some(&newcomer),
@@ -81,7 +81,7 @@ async fn a_challenge_is_good_for_one_sign_in() {
         let replay = SignIn {
             identity: &identity(Provider::Line, who),
             newcomer: Some(&town.newcomer()),
-            session: &town.new_session("phone"),
+            session: &town.new_session("phone-0-example-0000"),
             ..sign_in
         };
         let replayed = town.members.sign_in(&replay, town.stamp(), NOON).await;
@@ -95,7 +95,7 @@ async fn a_challenge_is_good_for_one_sign_in() {
 }
 
 #[tokio::test]
-async fn who_is_banned_or_being_forgotten_does_not_get_in() {
+async fn a_banned_member_does_not_get_in_and_one_who_is_gone_becomes_a_new_member() {
     let town = Town::start().await;
     let who = subject("1");
     let google = identity(Provider::Google, &who);
@@ -104,9 +104,18 @@ async fn who_is_banned_or_being_forgotten_does_not_get_in() {
     let banned = town.members.ban(member, &for_a_day, town.stamp(), Ok).await;
     let record = banned.unwrap().unwrap();
     assert_eq!(record.member.status(NOON), MemberStatus::Banned);
-    let refused = town.try_sign_in(&google, "phone", NOON).await;
-    assert_eq!(refused, SignedIn::Banned(Box::new(for_a_day.clone())));
-    entered(town.try_sign_in(&google, "phone", NOON + DAY).await);
+    let refused = town
+        .try_sign_in(&google, "phone-0-example-0000", NOON)
+        .await;
+    let banned = SignedIn::Banned {
+        ban: Box::new(for_a_day.clone()),
+        member: Some(member),
+    };
+    assert_eq!(refused, banned);
+    entered(
+        town.try_sign_in(&google, "phone-0-example-0000", NOON + DAY)
+            .await,
+    );
 
     let for_good = ban(None);
     let banned = town.members.ban(member, &for_good, town.stamp(), Ok).await;
@@ -122,7 +131,10 @@ async fn who_is_banned_or_being_forgotten_does_not_get_in() {
     );
 
     town.withdraw(member, DAY).await;
-    let pending = entered(town.try_sign_in(&google, "phone", NOON).await);
+    let pending = entered(
+        town.try_sign_in(&google, "phone-0-example-0000", NOON)
+            .await,
+    );
     let status = pending.member.member.status(NOON);
     assert_eq!(
         status,
@@ -137,8 +149,8 @@ async fn who_is_banned_or_being_forgotten_does_not_get_in() {
         .members
         .begin_purge(&due, town.id(), town.stamp(), NOON + DAY);
     purge.await.unwrap().unwrap();
-    let leaving = town.try_sign_in(&google, "phone", NOON + DAY).await;
-    assert_eq!(leaving, SignedIn::Leaving);
+    let again = town.try_sign_in(&google, "phone-0-example-0000", NOON + DAY);
+    assert!(entered(again.await).created, "whoever is gone is new");
     let banned = town.members.ban(member, &for_good, town.stamp(), Ok).await;
     assert_eq!(banned.unwrap(), None);
 }
@@ -152,7 +164,10 @@ async fn a_guest_comes_back_by_their_secret_and_nobody_comes_who_is_not_known() 
         guest_secret: Some(secret),
         ..identity(Provider::Guest, &guest)
     };
-    let created = entered(town.try_sign_in(&with_secret, "phone", NOON).await);
+    let created = entered(
+        town.try_sign_in(&with_secret, "phone-0-example-0000", NOON)
+            .await,
+    );
     assert!(town.members.knows_guest(&guest, secret).await.unwrap());
     for (who, what) in [
         ("guest-1", "correct-horse-battery-stapler"),
@@ -162,7 +177,7 @@ async fn a_guest_comes_back_by_their_secret_and_nobody_comes_who_is_not_known() 
         let known = town.members.knows_guest(&subject(who), what).await;
         assert!(!known.unwrap(), "{who} {what}");
     }
-    let session = town.new_session("phone");
+    let session = town.new_session("phone-0-example-0000");
     let come_back = async |identity: &NewIdentity<'_>| {
         let sign_in = SignIn {
             identity,
@@ -193,7 +208,7 @@ async fn a_providers_token_is_kept_as_it_is_given_and_renewed() {
             provider_token: token,
             ..identity(Provider::Apple, &who)
         };
-        let entered = entered(town.try_sign_in(&apple, "phone", NOON).await);
+        let entered = entered(town.try_sign_in(&apple, "phone-0-example-0000", NOON).await);
         let member = entered.member.member.id;
         last = token.or(last);
         let identities = town.members.identities(member).await.unwrap();

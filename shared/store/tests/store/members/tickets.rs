@@ -89,7 +89,7 @@ async fn using_the_other_member_gives_a_session_of_theirs_and_leaves_the_guest_a
     let town = Town::start().await;
     let (guest, member) = guest_and_member(&town).await;
     let before = town.members.member(guest).await.unwrap();
-    let session = town.new_session("phone");
+    let session = town.new_session("phone-0-example-0000");
     let choice = Choice::UseOther(Entrance {
         session: &session,
         terms: &TERMS,
@@ -135,7 +135,7 @@ async fn a_ticket_is_for_the_identity_that_was_proved_and_not_for_another_in_its
         Unlinking::Unlinked { .. }
     ));
     town.link(member, Provider::Apple, "002").await;
-    let session = town.new_session("phone");
+    let session = town.new_session("phone-0-example-0000");
     let switch = Choice::UseOther(Entrance {
         session: &session,
         terms: &TERMS,
@@ -197,7 +197,7 @@ async fn of_many_choices_made_at_once_by_one_ticket_one_counts() {
         .map(|nth| {
             let town = Arc::clone(&town);
             tokio::spawn(async move {
-                let session = town.new_session("phone");
+                let session = town.new_session("phone-0-example-0000");
                 let switch = Choice::UseOther(Entrance {
                     session: &session,
                     terms: &TERMS,

@@ -90,7 +90,7 @@ async fn a_connection_that_the_provider_ended_leaves_no_entry_and_spares_another
         let identity = (Provider::Kakao, &who);
         let ended = town
             .members
-            .unlink_ended(member, identity, town.stamp(), Ok);
+            .unlink_ended(member, identity, town.stamp(), NOON, Ok);
         ended.await.unwrap()
     };
     assert_eq!(ended("41").await, Unlinking::NotThere);

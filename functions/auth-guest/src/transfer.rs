@@ -1,0 +1,150 @@
+//! `POST /v1/me/transfer-code` and `POST /v1/auth/transfer`: a guest moves to another phone.
+
+use std::sync::Arc;
+
+use domain::{
+    Instant, RandomId,
+    identity::{SessionDevice, TransferCode},
+};
+use garde::Validate;
+use kit::{
+    Call, Code, Nothing, Problem, Reply,
+    call::Facts,
+    extract,
+    reply::{self, Json},
+};
+use rand::Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sessions::{Attempt, GuestCredentials, SignInClaim, gone, member_now, settle};
+use store::{
+    Stamp,
+    edge::CountedBy,
+    members::{NewSession, NewTransferCode, Transfer, Transferring},
+};
+
+use crate::{GuestAnswer, SignedInGuest, State, new_secret};
+
+/// A transfer code and the device to move to.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(crate) struct TransferBody {
+    /// The code as it was shown, in any case, with or without its hyphens.
+    #[garde(length(bytes, max = 64))]
+    code: String,
+    /// The device that the guest moves to.
+    #[garde(dive)]
+    device: SessionDevice,
+}
+
+/// A code that moves a guest to another device.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TransferCode")]
+pub(crate) struct TransferCodeAnswer {
+    /// The code: 20 letters and digits in groups of five. It is shown once and works once.
+    code: String,
+    /// When the code expires, 7 days after it was created.
+    expires_at: Instant,
+}
+
+pub(crate) async fn create(
+    state: Arc<State>,
+    call: Call<Nothing, Nothing, Nothing>,
+) -> Result<Reply<Json<TransferCodeAnswer>>, Problem> {
+    let (now, mut rng) = (call.now(), call.rng());
+    let record = member_now(&state.members, &call.principal, now).await?;
+    let member = record.member.id;
+    state
+        .reauthentication
+        .require(&state.members, &call.principal, now)
+        .await?;
+    let (code, stamp) = (TransferCode::new(&mut rng), Stamp::random(&mut rng));
+    let made = state
+        .members
+        .make_transfer_code(member, &code, stamp, now, Ok)
+        .await?;
+    match made {
+        NewTransferCode::Made(expires_at) => {
+            let answer = TransferCodeAnswer {
+                code: code.to_string(),
+                expires_at,
+            };
+            Ok(Reply::created(answer).cache_control("no-store"))
+        }
+        NewTransferCode::NotGuest => Err(Problem::new(Code::GuestOnly)),
+        NewTransferCode::NotThere => Err(gone()),
+    }
+}
+
+pub(crate) async fn post(
+    state: Arc<State>,
+    call: Call<Nothing, Nothing, extract::Json<TransferBody>>,
+) -> Result<Reply<reply::Json<GuestAnswer>>, Problem> {
+    let (now, mut rng) = (call.now(), call.rng());
+    let claim = match state.repeats.begin(&call, &mut rng).await? {
+        Attempt::First(claim) => claim,
+        Attempt::Repeated(outcome) => return state.again(outcome, now, &mut rng).await,
+    };
+    let moved = state
+        .transfer(&call.facts, call.body.0, claim.as_ref(), now, &mut rng)
+        .await;
+    let guest = settle(claim, moved).await?;
+    state.reply(guest, now, &mut rng).await
+}
+
+impl State {
+    async fn transfer(
+        &self,
+        facts: &Facts,
+        body: TransferBody,
+        claim: Option<&SignInClaim>,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<SignedInGuest, Problem> {
+        let transfers = self.settings.transfers_per_address;
+        let quota = transfers.per_hour("transfers-address");
+        let address = CountedBy::Address(facts.address);
+        self.limits.check(address, quota, now).await?;
+        let invalid = || Problem::new(Code::TransferCodeInvalid);
+        let code: TransferCode = body.code.parse().map_err(|_| invalid())?;
+        let session = NewSession::on(RandomId::new(now, rng), body.device);
+        let secret = new_secret(rng);
+        let transfer = Transfer {
+            code: &code,
+            session: &session,
+            terms: self.sessions.terms(),
+            guest_secret: &secret,
+        };
+        let transferring = self
+            .members
+            .transfer(
+                &transfer,
+                now,
+                |transaction, entered, subject| match claim {
+                    Some(claim) => {
+                        let guest = Some(GuestCredentials {
+                            id: subject.clone(),
+                            secret: Some(secret.clone()),
+                        });
+                        claim.finish(entered, guest, now, rng, transaction)
+                    }
+                    None => Ok(transaction),
+                },
+            )
+            .await?;
+        match transferring {
+            Transferring::Entered(entered, subject) => Ok(SignedInGuest {
+                member: entered.member,
+                session: entered.session,
+                created: false,
+                credentials: GuestCredentials {
+                    id: subject,
+                    secret: Some(secret),
+                },
+            }),
+            Transferring::Banned(ban) => Err(Problem::banned(ban.message, ban.ends_at)),
+            Transferring::Invalid => Err(invalid()),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Sign-ins under an `Idempotency-Key`: a repeated request gets the same session and member.
+//!
+//! The record of a request is completed in the transaction of its sign-in, so that there is no moment
+//! at which one is stored without the other. Tokens are not stored: a repeated request gets the live
+//! pair of the session. What cannot be made again, a guest's secret, is sealed under `auth-keys` and
+//! bound to the key, so that neither the table nor another key opens it.
+//!
+//! Whoever knows both the key and the body gets the session, for ten minutes. Keys must therefore be
+//! random (a UUID), and none is derived from anything that others know.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use domain::{
+    Instant,
+    identity::{MemberId, Session, SessionId, Subject},
+    keyring::Keys,
+};
+use http::{HeaderName, HeaderValue};
+use kit::{Call, Code, Problem, problem::Chain};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use store::{
+    Requests, Stamp, StoreError, Transaction,
+    idempotency::{Answer, Begun, InFlight, Scope},
+    members::{Entered, MemberRecord, Members},
+};
+
+use crate::{AuthKeys, Sealed, gone, refusal};
+
+/// How long a repeated sign-in gets the same session.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// The header of a response that is given again.
+pub const REPLAYED: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("idempotent-replayed"),
+    HeaderValue::from_static("true"),
+);
+
+/// Remembers sign-ins by their keys.
+#[derive(Clone)]
+pub struct Repeats {
+    requests: Requests,
+    keys: AuthKeys,
+}
+
+/// A request to sign in.
+pub enum Attempt {
+    /// It comes for the first time, or has no key.
+    First(Option<SignInClaim>),
+    /// It was answered before.
+    Repeated(SignInOutcome),
+}
+
+/// The right to answer a request that has a key.
+pub struct SignInClaim {
+    requests: Requests,
+    in_flight: InFlight,
+    keys: Arc<Keys>,
+    place: String,
+}
+
+/// What a sign-in came to: enough to answer it again.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SignInOutcome {
+    /// The member.
+    pub member: MemberId,
+    /// The session that began.
+    pub session: SessionId,
+    /// Whether the member was created by it.
+    pub created: bool,
+    /// A guest's id, and the secret if a new one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<GuestCredentials>,
+}
+
+/// What a guest signs in with.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct GuestCredentials {
+    /// Their id.
+    pub id: Subject,
+    /// Their secret, where it is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+impl Repeats {
+    /// Takes the Requests table, and the keys that outcomes are sealed under.
+    pub fn new(requests: Requests, keys: AuthKeys) -> Self {
+        Self { requests, keys }
+    }
+
+    /// Looks whether the request was answered before, and claims its key if not.
+    ///
+    /// # Errors
+    /// 400 for an unusable key, 409 while another invocation answers it, 422 if the key came with
+    /// another body.
+    pub async fn begin<P, Q, B>(
+        &self,
+        call: &Call<P, Q, B>,
+        rng: &mut impl Rng,
+    ) -> Result<Attempt, Problem> {
+        let Some(sent) = call.idempotency_key()? else {
+            return Ok(Attempt::First(None));
+        };
+        let operation = call.facts.endpoint.operation;
+        let scope = Scope {
+            caller: &call.principal.name(),
+            route: operation,
+            key: sent.key,
+        };
+        let place = format!("{operation}/{}", sent.key);
+        let (stamp, now) = (Stamp::random(rng), call.now());
+        let keys = self.keys.current(now).await?;
+        let begun = self
+            .requests
+            .begin(scope, sent.body, call.facts.deadline, stamp, now)
+            .await?;
+        match begun {
+            Begun::Fresh(in_flight) => Ok(Attempt::First(Some(SignInClaim {
+                requests: self.requests.clone(),
+                in_flight,
+                keys,
+                place,
+            }))),
+            Begun::Replay(answer) => {
+                let outcome = SignInOutcome::unseal(&answer.body, &keys, &place);
+                // The key that sealed it is gone; the next ten minutes are too short to matter.
+                let outcome = outcome.ok_or_else(|| {
+                    Problem::unavailable("the first response cannot be given again now")
+                })?;
+                Ok(Attempt::Repeated(outcome))
+            }
+            Begun::Busy => Err(Problem::in_flight()),
+            Begun::Reused => Err(Problem::new(Code::IdempotencyKeyReused)),
+        }
+    }
+}
+
+impl SignInClaim {
+    /// Adds the outcome of the request to the transaction of its sign-in.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn finish<'t>(
+        &self,
+        entered: &Entered,
+        guest: Option<GuestCredentials>,
+        now: Instant,
+        rng: &mut impl Rng,
+        transaction: Transaction<'t>,
+    ) -> Result<Transaction<'t>, StoreError> {
+        let outcome = SignInOutcome {
+            member: entered.member.member.id,
+            session: entered.session.id,
+            created: entered.created,
+            guest,
+        };
+        let answer = Answer {
+            status: if entered.created { 201 } else { 200 },
+            headers: Vec::new(),
+            body: outcome.seal(&self.keys, &self.place, rng)?,
+        };
+        let (requests, claim) = (&self.requests, &self.in_flight);
+        requests.finish_in(claim, answer, REMEMBERED, now, transaction)
+    }
+
+    /// Gives the key back after a failure, so that the request may be made again.
+    pub async fn abandon(self) {
+        if let Err(error) = self.requests.abandon(self.in_flight).await {
+            // It lapses at the deadline of this invocation.
+            tracing::warn!(error = %Chain(&error), "idempotency record not given back");
+        }
+    }
+}
+
+/// Gives the key of a request that failed back.
+///
+/// # Errors
+/// The request's own.
+pub async fn settle<T>(
+    claim: Option<SignInClaim>,
+    result: Result<T, Problem>,
+) -> Result<T, Problem> {
+    if let (Some(claim), true) = (claim, result.is_err()) {
+        claim.abandon().await;
+    }
+    result
+}
+
+impl SignInOutcome {
+    /// Returns the member and the session as they are now.
+    ///
+    /// # Errors
+    /// 401 if either is over, 403 if the member is banned.
+    pub async fn current(
+        &self,
+        members: &Members,
+        now: Instant,
+    ) -> Result<(MemberRecord, Session), Problem> {
+        let standing = members.standing(self.member, self.session).await?;
+        let (record, session) = standing.ok_or_else(gone)?;
+        if let Some(refused) = refusal(&record.member, now) {
+            return Err(refused);
+        }
+        let over = "the session that this request began is over: send a new idempotency key";
+        let session = session.ok_or_else(|| Problem::new(Code::TokenInvalid).detail(over))?;
+        Ok((record, session))
+    }
+
+    fn seal(&self, keys: &Keys, place: &str, rng: &mut impl Rng) -> Result<String, StoreError> {
+        let broken = || StoreError::Encryption;
+        let plain = serde_json::to_vec(self).map_err(|_| broken())?;
+        let sealed = Sealed::seal(keys, place, &plain, rng).ok_or_else(broken)?;
+        Ok(BASE64_STANDARD.encode(sealed.0))
+    }
+
+    fn unseal(text: &str, keys: &Keys, place: &str) -> Option<Self> {
+        let sealed = Sealed(BASE64_STANDARD.decode(text).ok()?);
+        serde_json::from_slice(&sealed.open(keys, place)?.0).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn an_outcome_opens_under_its_own_key_only_and_shows_nothing() {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let secret = serde_json::json!({ "current": { "id": 1, "key": key } });
+        let keys = Keys::parse(&secret.to_string()).unwrap();
+        let outcome = SignInOutcome {
+            member: MemberId::from_bytes([1; 16]),
+            session: SessionId::from_bytes([2; 16]),
+            created: true,
+            guest: Some(GuestCredentials {
+                id: "g1".parse().unwrap(),
+                secret: Some("the-secret".into()),
+            }),
+        };
+        let mut rng = StdRng::seed_from_u64(1);
+        let sealed = outcome.seal(&keys, "signIn/k-1", &mut rng).unwrap();
+        let opened = SignInOutcome::unseal(&sealed, &keys, "signIn/k-1").unwrap();
+        assert_eq!(
+            (opened.member, opened.session),
+            (outcome.member, outcome.session)
+        );
+        let secret = opened.guest.and_then(|guest| guest.secret);
+        assert_eq!(secret.as_deref(), Some("the-secret"));
+        assert!(SignInOutcome::unseal(&sealed, &keys, "signIn/k-2").is_none());
+        let bytes = BASE64_STANDARD.decode(&sealed).unwrap();
+        assert!(!bytes.windows(10).any(|part| part == b"the-secret"));
+    }
+}
