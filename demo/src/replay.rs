@@ -227,7 +227,7 @@ impl Outcome {
 
 /// The device of a profile.
 fn device(profile: usize) -> String {
-    format!("open-bandit-{profile:03}")
+    format!("open-bandit-user-{profile:03}")
 }
 
 /// A profile as the stack stores it.

@@ -42,7 +42,7 @@ pub(crate) fn page(stack: &Description, seeded: bool) -> String {
         ("Sign-in sandboxes", &stack.providers_url),
     ] {
         let address = escaped(address);
-        let _infallible = write!(addresses, "<tr><th>{name}<td><code>{address}</code>\n");
+        let _infallible = writeln!(addresses, "<tr><th>{name}<td><code>{address}</code>");
     }
     format!(
         r#"<!doctype html>

@@ -566,3 +566,27 @@ fn without_any_snapshot_it_says_so() {
     );
     assert!(cold.header("retry-after").is_some());
 }
+
+#[test]
+fn tracking_urls_begin_with_the_configured_url_whatever_the_caller_calls_us() {
+    let environment = [("PUBLIC_BASE_URL", "https://api.example.com/app/")];
+    let scenario = crate::people::with_environment(&environment);
+    scenario.create("campaigns", "a", &campaign("a"));
+    scenario.publish_live("campaigns", |scenario| {
+        scenario.allocate("a", &device())["items"][0].is_object()
+    });
+    let body = json!({"placements": [{"id": "a", "count": 1}], "device": device()});
+    for host in ["evil.example", "api.example.com", "127.0.0.1"] {
+        let request = Request::new("POST", "/v1/allocations")
+            .header("host", host)
+            .header("x-forwarded-host", "evil.example")
+            .json(&body);
+        let answer = scenario.send(&request);
+        let item = answer.json()["items"][0].clone();
+        for (name, path) in [("impression_url", "imp"), ("click_url", "clk")] {
+            let url = item[name].as_str().unwrap();
+            let expected = format!("https://api.example.com/app/v1/t/{path}/");
+            assert!(url.starts_with(&expected), "{host}: {url}");
+        }
+    }
+}

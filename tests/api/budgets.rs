@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tests::courtyard::Courtyard;
+use tests::{courtyard::Courtyard, http1::Request};
 
 use crate::scenario::{Scenario, campaign_with, device, eventually};
 
@@ -74,6 +74,114 @@ fn a_budget_is_given_out_to_the_last_impression_and_no_further() {
     let row = row(&scenario);
     assert_eq!(row["impressions"], shown, "{row}");
     assert_eq!(row["over_cap"], 0, "{row}");
+}
+
+/// How many of so many allocations for `top` gave a campaign; what they give is clicked if it is to
+/// be.
+fn given(scenario: &Scenario, allocations: usize, is_clicked: bool) -> usize {
+    let given = (0..allocations).filter_map(|nth| {
+        let phone = json!({"platform": "ios", "id": format!("phone-{nth}-example-0001")});
+        let item = scenario.allocate("top", &phone)["items"].get(0)?.clone();
+        assert_eq!(scenario.get(&path(&item["impression_url"])).status, 204);
+        if is_clicked {
+            assert_eq!(scenario.get(&path(&item["click_url"])).status, 302);
+        }
+        Some(())
+    });
+    given.count()
+}
+
+#[test]
+fn an_even_campaign_goes_out_at_its_plan_from_the_first_minute() {
+    let scenario = Scenario::start();
+    let now = domain::Instant::from_millis(now_ms());
+    // Fifteen a minute.
+    let even = json!({
+        "pacing": "even", "starts_at": now, "ends_at": now + Duration::from_secs(2 * 3600),
+        "budget": {"pricing": "impressions", "total": 1_800},
+    });
+    scenario.create("campaigns", "shoes", &campaign_with("top", even));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"] != json!([])
+    });
+    let begun = Instant::now();
+    let given = given(&scenario, 400, false);
+    let minutes = begun.elapsed().as_secs() / 60 + 1;
+    let most = 45 * usize::try_from(minutes).unwrap();
+    assert!(given >= 1 && given <= most, "{given} in {minutes} minutes");
+}
+
+#[test]
+fn a_budget_of_clicks_gives_few_away_when_every_item_is_clicked() {
+    let scenario = Scenario::start();
+    let clicks = json!({"budget": {"pricing": "cpc", "price_micros": 300, "total": 6_000}});
+    scenario.create("campaigns", "shoes", &campaign_with("top", clicks));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"] != json!([])
+    });
+    // No roll-up has run, and none needs to.
+    let given = given(&scenario, 200, true);
+    assert!((20..=30).contains(&given), "{given} for 20");
+    let row = row(&scenario);
+    assert_eq!(
+        (&row["clicks"], &row["spend_micros"]),
+        (&json!(20), &json!(6_000))
+    );
+    assert_eq!(row["over_cap"], given - 20, "{row}");
+}
+
+#[test]
+fn a_budget_that_cannot_be_spread_or_buys_nothing_is_refused() {
+    let scenario = Scenario::start();
+    for (changes, pointer, code) in [
+        (
+            json!({"pacing": "even", "budget": {"pricing": "impressions", "total": 9}}),
+            "/ends_at",
+            "required",
+        ),
+        (
+            json!({"budget": {"pricing": "cpc", "price_micros": 31, "total": 30}}),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            json!({"budget": {"pricing": "cpa", "price_micros": 31, "daily": 30, "total": 90}}),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+    ] {
+        let target = "/admin/v1/content/campaigns/items/shoes";
+        let put = Request::new("PUT", target)
+            .header("if-none-match", "*")
+            .json(&campaign_with("top", changes));
+        let refused = scenario.service(put);
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["pointer"], pointer, "{error}");
+        assert_eq!(error["code"], code, "{error}");
+    }
+    let daily = json!({"pacing": "even", "budget": {"pricing": "impressions", "daily": 9}});
+    scenario.create("campaigns", "shoes", &campaign_with("top", daily));
+}
+
+#[test]
+fn a_flat_campaign_reports_what_of_its_price_is_due() {
+    let scenario = Scenario::start();
+    let now = domain::Instant::from_millis(now_ms());
+    let hour = Duration::from_secs(3600);
+    let flat = json!({
+        "starts_at": now - hour, "ends_at": now + hour,
+        "budget": {"pricing": "flat", "total": 7_200_000_000_u64},
+    });
+    scenario.create("campaigns", "shoes", &campaign_with("top", flat));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"] != json!([])
+    });
+    assert!(given(&scenario, 3, false) > 0);
+    // Two million a second of the hour that is left, from the publication on.
+    let spent = row(&scenario)["spend_micros"].as_u64().unwrap();
+    assert!(spent > 0 && spent < 2_000_000 * 300, "{spent}");
+    assert_eq!(row(&scenario)["plan_ratio"], Value::Null);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Authoring: drafts under preconditions, import, validation, publications, versions, restore.
 
 use serde_json::{Value, json};
-use tests::{fault::Fault, http1::Request};
+use tests::{
+    fault::Fault,
+    http1::{Request, Response},
+};
 
 use crate::scenario::{Scenario, campaign, campaign_with, device, eventually};
 
@@ -556,4 +559,140 @@ fn banners_notices_and_config_are_drafted_and_published_like_the_rest() {
     refused("notices", notice, "title", long, "/title/ko");
     let value = json!({"maximum": 1});
     refused("config", parameter, "schema", value, "/conditions/0/value");
+}
+
+fn write(scenario: &Scenario, kind: &str, id: &str, item: &Value) -> Response {
+    let target = format!("/admin/v1/content/{kind}/items/{id}");
+    scenario.service(
+        Request::new("PUT", &target)
+            .header("if-none-match", "*")
+            .json(item),
+    )
+}
+
+#[test]
+fn an_id_that_a_fixed_route_has_is_refused() {
+    let scenario = Scenario::start();
+    let notice = json!({
+        "pinned": false, "priority": 0, "starts_at": "2020-01-01T00:00:00Z",
+        "title": {"default": "A"}, "body": {"default": "B"},
+    });
+    let refused = write(&scenario, "notices", "unread-count", &notice);
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert_eq!(refused.json()["errors"][0]["code"], "not_allowed");
+    assert_eq!(
+        write(&scenario, "notices", "unread-counts", &notice).status,
+        201
+    );
+    let mut line = notice;
+    line["id"] = json!("unread-count");
+    let import = Request::new("POST", "/admin/v1/content/notices/import")
+        .header("content-type", "application/x-ndjson")
+        .body(line.to_string());
+    let imported = scenario.service(import).json();
+    assert_eq!(
+        imported["results"][0]["code"], "validation_failed",
+        "{imported}"
+    );
+}
+
+#[test]
+fn links_are_stored_as_uris_and_refused_with_what_to_write() {
+    let scenario = crate::people::with_environment(&[("LINK_SCHEMES", "myapp, itms-apps")]);
+    let campaign = |link: &str| campaign_with("a", json!({"click_url": link}));
+    let good = [
+        (
+            "https://shop.example/여행",
+            "https://shop.example/%EC%97%AC%ED%96%89",
+        ),
+        ("https://예시.한국/", "https://xn--vv4b11d.xn--3e0b707e/"),
+        (
+            "myapp://open?item=1&c={click_id}",
+            "myapp://open?item=1&c={click_id}",
+        ),
+        ("http://shop.example", "http://shop.example"),
+    ];
+    for (nth, (link, stored)) in good.into_iter().enumerate() {
+        let created = write(&scenario, "campaigns", &format!("c{nth}"), &campaign(link));
+        assert_eq!(created.status, 201, "{link}: {}", created.text());
+        assert_eq!(
+            created.json()["draft"]["click_url"],
+            stored,
+            "{}",
+            created.text()
+        );
+    }
+    for (link, told) in [
+        ("market://details?id=1", "myapp, itms-apps"),
+        ("javascript:alert(1)", "https"),
+        ("data:text/html,x", "https"),
+        ("vbscript:x", "https"),
+        ("file:///etc/passwd", "https"),
+        ("blob:https://a.example/1", "https"),
+        ("https://a@b.example/", "before the @"),
+        ("https://a:b@c.example/", "before the @"),
+        ("/relative", "https://example.com/page"),
+        ("https://a.example/a b", "%20"),
+    ] {
+        let refused = write(&scenario, "campaigns", "bad", &campaign(link));
+        assert_eq!(refused.status, 422, "{link}");
+        let error = refused.json()["errors"][0].clone();
+        assert_eq!(error["pointer"], "/click_url", "{link}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(told), "{link}: {message}");
+        assert!(!message.contains('^'), "{link}: {message}");
+    }
+    let window = |url: &str| {
+        json!({
+            "gate": "window", "starts_at": "2020-01-01T00:00:00Z", "ends_at": "2020-01-02T00:00:00Z",
+            "message": {"default": "x"}, "url": url,
+        })
+    };
+    let notice = |link: &str| {
+        json!({
+            "pinned": false, "priority": 0, "starts_at": "2020-01-01T00:00:00Z",
+            "title": {"default": "A"}, "body": {"default": "B"}, "link": link,
+        })
+    };
+    let banner = |link: &str, image: &str| {
+        json!({
+            "placement": "home", "priority": 0, "frequency": "always",
+            "starts_at": "2020-01-01T00:00:00Z", "ends_at": "2040-01-01T00:00:00Z",
+            "images": {"default": {"url": image, "width": 2, "height": 1}},
+            "alt": {"default": "A"}, "click": {"type": "open_url", "value": link},
+        })
+    };
+    let picture = "https://cdn.example/사진.png";
+    for (kind, item, pointer) in [
+        ("maintenance", window("itms-apps://x/y"), None),
+        ("maintenance", window("market://x"), Some("/url")),
+        ("notices", notice("MyApp://notice"), None),
+        ("notices", notice("https://me@a.example"), Some("/link")),
+        ("banners", banner("myapp://x", picture), None),
+        (
+            "banners",
+            banner("market://x", picture),
+            Some("/click/value"),
+        ),
+        (
+            "banners",
+            banner("myapp://x", "myapp://x"),
+            Some("/images/default/url"),
+        ),
+    ] {
+        let id = format!("{kind}-{}", pointer.is_some());
+        let answer = write(&scenario, kind, &id, &item);
+        match pointer {
+            None => assert_eq!(answer.status, 201, "{item}: {}", answer.text()),
+            Some(pointer) => {
+                assert_eq!(answer.status, 422, "{item}");
+                assert_eq!(
+                    answer.json()["errors"][0]["pointer"],
+                    pointer,
+                    "{}",
+                    answer.text()
+                );
+            }
+        }
+    }
 }

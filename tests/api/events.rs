@@ -12,10 +12,7 @@ use tests::{
     http1::{Request, Response},
 };
 
-use crate::{
-    scenario::Scenario,
-    tracking::{aws, items, table},
-};
+use crate::{scenario::Scenario, tracking::items};
 
 const EVENTS: &str = "/v1/events";
 
@@ -268,7 +265,6 @@ fn a_body_that_is_none_refuses_all_of_it() {
         (json!({}), "/events"),
         (json!({ "events": [good], "more": 1 }), "/more"),
         (json!({ "events": [good, 7] }), "/events/1"),
-        (with("at", json!("soon")), "/events/1/at"),
         (with("at", json!(1)), "/events/1/at"),
         (with("type", Value::Null), "/events/1/type"),
         (with("colour", json!("red")), "/events/1/colour"),
@@ -323,31 +319,155 @@ fn an_item_counts_from_the_moment_it_is_published() {
     );
 }
 
+fn of_types(types: &[&str]) -> Vec<Value> {
+    let types = types.iter();
+    types
+        .map(|name| {
+            event(
+                &format!("{name}:{}", now().as_millis()),
+                name,
+                "somewhere",
+                now(),
+            )
+        })
+        .collect()
+}
+
+fn counted(counts: &[(&str, u64)]) -> Value {
+    let row = |(name, count): &(&str, u64)| json!({"type": name, "count": count});
+    counts.iter().map(row).collect()
+}
+
 #[test]
-fn types_beyond_two_hundred_a_day_are_others() {
+fn types_count_by_name_if_they_are_built_in_or_declared_and_as_other_if_not() {
     let scenario = published();
-    let taken: Vec<String> = (0..199).map(|number| format!("taken-{number}")).collect();
-    let put = json!({
-        "TableName": table(&scenario, "MarksTable"),
-        "Item": {
-            "pk": {"S": format!("event-types#{}", Day::of(now()))},
-            "sk": {"S": "known"},
-            "known": {"SS": taken},
-        },
-    });
-    let endpoint = &scenario.courtyard.description().dynamodb_endpoint;
-    aws(endpoint, "DynamoDB_20120810.PutItem", &put);
-    let types = ["a-new-one", "another", "taken-7", "click"];
-    let events = types.iter().enumerate();
-    let events: Vec<_> = events
-        .map(|(id, event_type)| event(&id.to_string(), event_type, "somewhere", now()))
-        .collect();
-    assert_eq!(told(&send(&scenario, &events)), (4, 0, json!([])));
-    let counted = |event_type: &str| json!({"type": event_type, "count": 1});
+    let made_up: Vec<String> = (0..100).map(|number| format!("made-up-{number}")).collect();
+    let made_up: Vec<&str> = made_up.iter().map(String::as_str).collect();
+    assert_eq!(told(&send(&scenario, &of_types(&made_up))).0, 100);
+    let events = of_types(&["purchase_done", "screen_view", "quiz_done", "stage.clear"]);
+    assert_eq!(told(&send(&scenario, &events)).0, 4);
     assert_eq!(
         report(&scenario, "type"),
-        json!(["a-new-one", "click", "other", "taken-7"].map(counted))
+        counted(&[("other", 102), ("purchase_done", 1), ("screen_view", 1)])
     );
+
+    scenario.create("event_types", "quiz_done", &json!({}));
+    let clear = json!({"type": "stage.clear", "description": "A stage is done"});
+    scenario.create("event_types", "clear", &clear);
+    assert_eq!(scenario.publish("event_types")["state"], "live");
+    // Types that are not known are looked for once a second.
+    thread::sleep(Duration::from_secs(1));
+    let events = of_types(&["quiz_done", "stage.clear", "clear"]);
+    assert_eq!(told(&send(&scenario, &events)).0, 3);
+    assert_eq!(
+        report(&scenario, "type"),
+        counted(&[
+            ("other", 103),
+            ("purchase_done", 1),
+            ("quiz_done", 1),
+            ("screen_view", 1),
+            ("stage.clear", 1),
+        ])
+    );
+}
+
+#[test]
+fn two_items_do_not_declare_one_type() {
+    let scenario = Scenario::start();
+    scenario.create("event_types", "quiz_done", &json!({}));
+    scenario.create("event_types", "quiz", &json!({"type": "quiz_done"}));
+    let publication = scenario.publish("event_types");
+    assert_eq!(publication["state"], "failed", "{publication}");
+    assert_eq!(
+        publication["faults"][0]["pointer"], "/type",
+        "{publication}"
+    );
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn events_come_as_beacons_and_compressed() {
+    let scenario = published();
+    let body = |ids: std::ops::Range<usize>| json!({"events": impressions(ids)}).to_string();
+    let post = |media_type: &str| Request::new("POST", EVENTS).header("content-type", media_type);
+    let beacon = post("text/plain;charset=UTF-8").body(body(0..3));
+    assert_eq!(told(&scenario.send(&beacon)).0, 3);
+    for (encoding, ids) in [("gzip", 3..5), ("GZIP", 5..7), ("x-gzip", 7..9)] {
+        for media_type in ["application/json", "text/plain"] {
+            let request = post(media_type)
+                .header("content-encoding", encoding)
+                .body(gzip(body(ids.clone()).as_bytes()));
+            let (accepted, repeated, _) = told(&scenario.send(&request));
+            assert_eq!(accepted + repeated, 2, "{encoding} {media_type}");
+        }
+    }
+    assert_eq!(seen(&scenario), 9);
+
+    let compressed = |bytes: Vec<u8>| {
+        let request = post("application/json").header("content-encoding", "gzip");
+        let answer = scenario.send(&request.body(bytes));
+        let code = answer.json()["code"].as_str().map(str::to_owned);
+        (answer.status, code.unwrap())
+    };
+    let large = format!("{}{}", " ".repeat(256 * 1024), body(20..21));
+    assert_eq!(
+        compressed(gzip(large.as_bytes())),
+        (413, "body_too_large".to_owned())
+    );
+    let bomb = gzip(&vec![b' '; 64 * 1024 * 1024]);
+    assert_eq!(compressed(bomb), (413, "body_too_large".to_owned()));
+    let cut = gzip(body(20..21).as_bytes());
+    let cut = cut[..cut.len() / 2].to_vec();
+    assert_eq!(compressed(cut), (400, "malformed_json".to_owned()));
+    assert_eq!(
+        compressed(b"{}".to_vec()),
+        (400, "malformed_json".to_owned())
+    );
+    let brotli = post("application/json")
+        .header("content-encoding", "br")
+        .body("x");
+    let answer = scenario.send(&brotli);
+    assert_eq!(
+        (answer.status, answer.header("accept-encoding")),
+        (415, Some("gzip"))
+    );
+    // Routes that nobody sends beacons to take neither.
+    let elsewhere = Request::new("POST", "/v1/allocations")
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip")
+        .body(gzip(b"{}"));
+    let answer = scenario.send(&elsewhere);
+    assert_eq!(
+        (answer.status, answer.header("accept-encoding")),
+        (415, Some("identity"))
+    );
+}
+
+#[test]
+fn a_time_is_read_as_programs_write_it_and_a_wrong_one_refuses_its_event() {
+    let scenario = published();
+    let today = Day::of(now());
+    let mut events = impressions(0..99);
+    let times = [
+        format!("{today}T00:00:00+0000"),
+        format!("{today} 00:00:00.123456789Z"),
+        format!("{today}T00:00Z"),
+        format!("{today}T00:00:00+00"),
+    ];
+    for (event, time) in events.iter_mut().zip(&times) {
+        event["at"] = json!(time);
+    }
+    let mut wrong = event("wrong", "impression", "banners/spring", now());
+    wrong["at"] = json!("yesterday");
+    events.push(wrong);
+    let refused = json!([{"index": 99, "code": "invalid_at"}]);
+    assert_eq!(told(&send(&scenario, &events)), (99, 0, refused));
+    assert_eq!(seen(&scenario), 99);
 }
 
 #[test]

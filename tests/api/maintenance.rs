@@ -212,6 +212,70 @@ fn a_window_for_some_closes_the_app_to_those_who_say_that_they_are_such() {
 }
 
 #[test]
+fn what_a_body_says_of_its_device_counts_as_much_as_headers() {
+    let scenario = Scenario::start();
+    let android = me().header("x-app-platform", "android");
+    let item = window_for(&json!({"platforms": ["android"]}));
+    close(&scenario, &item, &android);
+    let guest = |device: Value| {
+        let request = Request::new("POST", "/v1/auth/guest");
+        request.json(&json!({ "device": device }))
+    };
+    let device = |platform: &str| json!({"id": "a-phone-of-a-guest-1", "platform": platform});
+    let allocation = |platform: &str| {
+        let placements = json!([{"id": "a", "count": 1}]);
+        let body = json!({"placements": placements, "device": device(platform)});
+        Request::new("POST", "/v1/allocations").json(&body)
+    };
+    for (request, closed) in [
+        (guest(device("android")), true),
+        (guest(device("ios")), false),
+        (
+            guest(device("ios")).header("x-app-platform", "android"),
+            true,
+        ),
+        (
+            guest(device("android")).header("x-app-platform", "ios"),
+            true,
+        ),
+        (allocation("android"), true),
+        (allocation("ios"), false),
+    ] {
+        let answer = scenario.send(&request);
+        let is_closed = answer.status == 503 && answer.json()["code"] == "maintenance";
+        assert_eq!(is_closed, closed, "{request:?}: {}", answer.text());
+        assert_eq!(
+            answer.header("retry-after").is_some(),
+            closed,
+            "{request:?}"
+        );
+    }
+    for body in [
+        "",
+        "{",
+        "[1]",
+        r#"{"device": 7}"#,
+        r#"{"device": {"platform": 7}}"#,
+    ] {
+        let request =
+            Request::new("POST", "/v1/auth/guest").header("content-type", "application/json");
+        let answer = scenario.send(&request.body(body));
+        assert!(
+            matches!(answer.status, 400 | 422),
+            "{body}: {}",
+            answer.text()
+        );
+    }
+
+    // A tester is known by the device in the body too.
+    let team = json!({"device_ids": ["a-phone-of-a-guest-1"]});
+    scenario.create("testers", "team", &team);
+    scenario.publish_live("testers", |s| {
+        s.send(&guest(device("android"))).status == 201
+    });
+}
+
+#[test]
 fn a_window_closes_and_opens_the_app_to_the_second() {
     let scenario = Scenario::start();
     let (starts_at, ends_at) = (

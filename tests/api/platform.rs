@@ -133,14 +133,14 @@ fn what_no_route_takes_is_404_or_405() {
         );
     }
     for (method, target, allow) in [
-        ("DELETE", "/health", "GET"),
+        ("DELETE", "/health", "GET, HEAD"),
         ("GET", "/v1/allocations", "POST"),
         (
             "POST",
             "/v1/devices/phone-0-example-0000/profile",
-            "DELETE, GET, PUT",
+            "DELETE, GET, HEAD, PUT",
         ),
-        ("PATCH", "/v1/app/status", "GET"),
+        ("PATCH", "/v1/app/status", "GET, HEAD"),
     ] {
         let answer = scenario.send(&Request::new(method, target));
         assert_eq!(

@@ -99,7 +99,7 @@ pub fn items(scenario: &Scenario, logical_id: &str, pk: &str, sk: &str) -> Vec<V
         .collect()
 }
 
-fn marks(scenario: &Scenario) -> Vec<Value> {
+pub fn marks(scenario: &Scenario) -> Vec<Value> {
     items(scenario, "MarksTable", "mark#", "")
 }
 
@@ -530,6 +530,62 @@ fn machines_are_answered_like_people_and_count_nowhere() {
     assert_eq!(seen(&scenario, &token).status, 204);
     assert_eq!((marks(&scenario).len(), with(&scenario, "flagged")), (4, 3));
     assert_eq!(counters(&scenario, "phone-1-example-0001").len(), 1);
+}
+
+#[test]
+fn an_apps_name_makes_no_robot_and_an_http_library_is_one() {
+    let scenario = showing(json!({}));
+    let agents = [
+        ("SpiderSolitaire/5.2 CFNetwork/1410.1 Darwin/22.6.0", false),
+        ("CrawlBot/3 okhttp/4.12.0", false),
+        ("PetBot/1.0 (Android 14; Pixel 8)", false),
+        ("python-requests/2.32.3", true),
+        ("Go-http-client/2.0", true),
+        (
+            "Mozilla/5.0 (compatible; ClaudeBot/1.0; +claudebot@anthropic.com)",
+            true,
+        ),
+    ];
+    let mut flagged = 0;
+    for (nth, (agent, is_robot)) in agents.into_iter().enumerate() {
+        let token = token(&scenario, &format!("phone-{nth}-example-0001"));
+        let request = Request::get(&format!("/v1/t/imp/{token}")).header("user-agent", agent);
+        assert_eq!(scenario.send(&request).status, 204, "{agent}");
+        flagged += usize::from(is_robot);
+        assert_eq!(with(&scenario, "flagged"), flagged, "{agent}");
+        assert_eq!(marks(&scenario).len(), nth + 1, "{agent}");
+    }
+    for (nth, (name, value)) in [("x-purpose", "preview"), ("x-moz", "prefetch")]
+        .into_iter()
+        .enumerate()
+    {
+        let token = token(&scenario, &format!("early-{nth}"));
+        let click = Request::get(&format!("/v1/t/clk/{token}")).header(name, value);
+        assert_eq!(scenario.send(&click).status, 302, "{name}");
+        flagged += 1;
+        assert_eq!(with(&scenario, "flagged"), flagged, "{name}");
+    }
+}
+
+#[test]
+fn a_batch_comes_as_a_beacon_and_compressed() {
+    let scenario = showing(json!({}));
+    let body =
+        json!({"tokens": [token(&scenario, "phone-1-example-0001")], "kind": "imp"}).to_string();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, body.as_bytes()).unwrap();
+    let packed = Request::new("POST", BATCH)
+        .header("content-type", "text/plain")
+        .header("content-encoding", "gzip")
+        .body(encoder.finish().unwrap());
+    let beacon = Request::new("POST", BATCH)
+        .header("content-type", "text/plain;charset=UTF-8")
+        .body(body);
+    for request in [packed, beacon] {
+        let answer = scenario.send(&request);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(marks(&scenario).len(), 1);
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn the_page_lists_every_code_and_who_answers_with_it() -> Outcome {
     for code in Code::ALL {
         let functions = match answered_by.get(code) {
             Some(functions) => listed(functions, &answering),
+            None if *code == Code::Overloaded => "the local stack's gateway".to_owned(),
             None => "no function".to_owned(),
         };
         writeln!(

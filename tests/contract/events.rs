@@ -218,7 +218,7 @@ fn proofs(courtyard: &Courtyard) -> anyhow::Result<Proofs> {
         let text = text.with_context(|| format!("no {name} in {document}"));
         text.map(str::to_owned)
     };
-    let device = json!({"id": "3f0b6a52", "platform": "ios"});
+    let device = json!({"id": "3f0b6a52-6d0e-4c39-9a57-2f4e1d8c7b60", "platform": "ios"});
     let guest = post("/v1/auth/guest", &json!({ "device": device }))?;
     let challenge = post("/v1/auth/challenges", &json!({}))?;
     let wish = json!({"sub": "1001", "nonce": challenge.get("nonce")});

@@ -47,7 +47,7 @@ pub(crate) fn route_keys(function: &Function) -> BTreeSet<String> {
     let operations = function.operations(&mut SchemaGenerator::default());
     operations
         .iter()
-        .map(|operation| operation.endpoint.route_key())
+        .flat_map(|operation| operation.endpoint.route_keys())
         .collect()
 }
 

@@ -164,6 +164,118 @@ fn a_request_takes_no_unknown_members() -> Outcome {
     findings.done()
 }
 
+/// Where two types have one name, the generator gives the second one a number.
+#[test]
+fn two_schemas_do_not_share_a_name() -> Outcome {
+    let document = document()?;
+    let schemas = document
+        .pointer("/components/schemas")
+        .and_then(Value::as_object);
+    let names: BTreeSet<&str> = schemas
+        .into_iter()
+        .flat_map(|schemas| schemas.keys().map(String::as_str))
+        .collect();
+    let mut findings = Findings::default();
+    for name in &names {
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        findings.expect(
+            base == *name || !names.contains(base),
+            format!("two types are both `{base}`"),
+            "rename one of them, or give it #[schemars(rename = …)]",
+        );
+    }
+    let lower: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    findings.expect(
+        lower.len() == names.len(),
+        "two schemas differ by case only",
+        DECLARE,
+    );
+    findings.done()
+}
+
+#[test]
+fn generators_of_clients_have_a_type_for_everything() -> Outcome {
+    let document = document()?;
+    let mut findings = Findings::default();
+    visit(&document, "", &mut |value, at| {
+        if value.get("type") == Some(&Value::from("null")) {
+            findings.expect(
+                at.contains("/anyOf/") || at.contains("/oneOf/"),
+                format!("{at} is null and nothing else"),
+                "leave the member out, or give it a type beside null",
+            );
+        }
+        let listed = value.get("enum").and_then(Value::as_array);
+        let words: Vec<String> = listed
+            .into_iter()
+            .flatten()
+            .filter_map(|word| Some(word.as_str()?.to_lowercase()))
+            .collect();
+        let different: BTreeSet<&String> = words.iter().collect();
+        findings.expect(
+            different.len() == words.len(),
+            format!("{at} lists a word twice, but for its case"),
+            "list one of them; the parser may accept more",
+        );
+    });
+    for (method, path, operation) in operations(&document) {
+        let parameters = operation.get("parameters").map(Value::to_string);
+        findings.expect(
+            !parameters.is_some_and(|parameters| parameters.contains("\"null\"")),
+            format!("{method} {path}: a parameter may be null"),
+            "kit::openapi takes null out of parameters",
+        );
+    }
+    findings.done()
+}
+
+#[test]
+fn every_operation_has_its_security_and_a_tag_that_is_described() -> Outcome {
+    let document = document()?;
+    let tags = document.get("tags").and_then(Value::as_array);
+    let described: BTreeSet<&str> = tags
+        .into_iter()
+        .flatten()
+        .filter(|tag| tag.get("description").is_some())
+        .filter_map(|tag| tag.get("name")?.as_str())
+        .collect();
+    let mut findings = Findings::default();
+    for (method, path, operation) in operations(&document) {
+        findings.expect(
+            operation.get("security").is_some_and(Value::is_array),
+            format!("{method} {path} does not say who may call"),
+            "kit::openapi writes `security` from the endpoint's caller",
+        );
+        let tags = operation.get("tags").and_then(Value::as_array);
+        for tag in tags.into_iter().flatten().filter_map(Value::as_str) {
+            findings.expect(
+                described.contains(tag),
+                format!("{method} {path}: the tag {tag} has no description"),
+                "add it to TAGS in shared/kit/src/openapi.rs",
+            );
+        }
+    }
+    findings.done()
+}
+
+/// Visits a document's values with their places.
+fn visit(value: &Value, at: &str, look: &mut impl FnMut(&Value, &str)) {
+    look(value, at);
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                visit(member, &format!("{at}/{name}"), look);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                visit(item, &format!("{at}/{index}"), look);
+            }
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn browsers_of_allowed_origins_may_send_what_the_document_names() -> Outcome {
     let source = Source::read()?;
@@ -186,6 +298,19 @@ fn browsers_of_allowed_origins_may_send_what_the_document_names() -> Outcome {
     };
     let (headers, methods) = (allowed("AllowHeaders"), allowed("AllowMethods"));
     let mut findings = Findings::default();
+    // What every browser may send beside: traces, compressed events, the build of the app.
+    for name in [
+        "content-encoding",
+        "traceparent",
+        "tracestate",
+        "x-app-build",
+    ] {
+        findings.expect(
+            headers.contains(name),
+            format!("a browser may not send {name}"),
+            format!("in template.yaml, AllowHeaders: add {name}"),
+        );
+    }
     for (method, path, operation) in operations(&document) {
         findings.expect(
             methods.contains(&method.to_lowercase()),

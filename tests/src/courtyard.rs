@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     http1::{self, Request, Response},
+    logs,
     project::{self, Services},
     recorder::Recorder,
 };
@@ -49,6 +50,7 @@ impl Courtyard {
     /// # Errors
     /// As [`Stack::start`].
     pub fn start_with(change: impl FnOnce(&mut Options)) -> anyhow::Result<Self> {
+        logs::capture();
         let (database, secrets, lambda) =
             (Recorder::start()?, Recorder::start()?, Recorder::start()?);
         let folder = tempfile::tempdir()?;
@@ -186,6 +188,9 @@ impl Drop for Courtyard {
     fn drop(&mut self) {
         if let Some(stack) = self.stack.take() {
             self.runtime.block_on(stack.stop());
+        }
+        if !thread::panicking() {
+            logs::check();
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod findings;
 pub mod http1;
 pub mod interruption;
 pub mod lambda;
+mod logs;
 pub mod observed;
 pub mod project;
 pub mod recorder;

@@ -69,9 +69,7 @@ impl Books {
             .map(|it| Campaign {
                 key: it.key,
                 kind: Kind::of(it.id).unwrap_or(Kind::House),
-                terms: it
-                    .budget
-                    .and_then(|budget| Terms::of(it.key, budget, it.time_zone)),
+                terms: Terms::of_campaign(&it),
                 has_budget: it.budget.is_some(),
                 pacing: it.pacing,
                 starts_at: it.starts_at,
@@ -128,7 +126,7 @@ impl Campaign {
     }
 
     /// What uses the budget up.
-    fn paid(&self) -> Option<Event> {
+    pub(crate) fn paid(&self) -> Option<Event> {
         match self.terms.as_ref()?.pricing {
             Pricing::Cpm | Pricing::Impressions => Some(Event::Impression),
             Pricing::Cpc => Some(Event::Click),
@@ -202,6 +200,7 @@ impl Campaign {
                 Pricing::Cpc | Pricing::Cpa => terms.price_micros * 1000,
                 Pricing::Impressions | Pricing::Flat => 0,
             };
+            counted.impressions = self.counted[Event::Impression as usize];
             match self.paid() {
                 Some(Event::Click) => counted.clicks = units,
                 Some(Event::Conversion) => counted.conversions = units,

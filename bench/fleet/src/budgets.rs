@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use domain::{
     Day, Instant,
+    content::campaigns::Pricing,
     delivery::Zone,
-    pacing::{Progress, Terms, Used},
+    pacing::{Allowance, Progress, SPREAD_LEASE, Terms, Used},
 };
 
 use crate::meter::{IN_TRANSACTION, Key, Meter, Spread, consistent};
@@ -23,7 +24,11 @@ pub(crate) const EXPOSURE: Duration =
     Duration::from_secs(AGE_LIMIT.as_secs() + TOKEN_LIFE.as_secs());
 
 const MARGIN: Duration = Duration::from_secs(60);
-const PART: u64 = 64;
+const PART: u64 = 16;
+const PART_OF_CLICKS: u64 = 4;
+const SLACK: u64 = 10;
+/// What a unit is worth in tokens is changed where it is off by more than this part.
+const WORTH_CHANGING: f64 = 0.2;
 
 /// How many partitions accounts are spread over.
 pub(crate) const PARTS: u64 = 16;
@@ -35,7 +40,7 @@ const SETTLING: Spread = Spread {
     key_s: 10.0,
 };
 
-/// A budget that impressions use up.
+/// How much of a budget is given out.
 #[derive(Debug, Clone)]
 struct Account {
     phase: Phase,
@@ -45,6 +50,8 @@ struct Account {
     day_reserved: u64,
     day_counted: u64,
     leases_from: Instant,
+    leased_to: Option<Instant>,
+    tokens_per_unit: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +65,8 @@ enum Phase {
 #[derive(Debug, Clone)]
 pub(crate) struct Lease {
     campaign: u16,
-    pub(crate) chunk: u32,
+    chunk: u32,
+    pub(crate) tokens: u32,
     used: u32,
     on_day: Day,
     pub(crate) serve_until: Instant,
@@ -70,7 +78,8 @@ pub(crate) struct Lease {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Spent,
-    NotLeasing(Instant),
+    /// Not before this moment: it went out openly, or its plan allows no more.
+    Later(Instant),
 }
 
 /// What leases came to.
@@ -114,7 +123,7 @@ impl Budgets {
         &self.leases[id as usize]
     }
 
-    /// Takes a lease of up to `wanted` units.
+    /// Takes a lease of units for up to `wanted` tokens.
     pub(crate) fn take(
         &mut self,
         campaign: u16,
@@ -132,14 +141,17 @@ impl Budgets {
         });
         if account.phase != Phase::Leasing {
             self.leasing.refused += 1;
-            return Err(Refusal::NotLeasing(account.leases_from));
+            return Err(Refusal::Later(account.leases_from));
         }
         if account.on_day != on_day {
             account.on_day = on_day;
             account.day_reserved = 0;
             account.day_counted = 0;
         }
-        let left = |limit: Option<u64>, used: u64| limit.map(|limit| limit.saturating_sub(used));
+        let by_impression = terms.pricing.is_by_impression();
+        let slack = if by_impression { 0 } else { SLACK };
+        let left =
+            |limit: Option<u64>, used: u64| limit.map(|limit| (limit + slack).saturating_sub(used));
         let left = [
             left(terms.total, account.reserved),
             left(terms.daily, account.day_reserved),
@@ -149,14 +161,36 @@ impl Budgets {
             self.leasing.refused += 1;
             return Err(Refusal::Spent);
         }
-        let chunk = u64::from(wanted).min(left / PART).max(1);
+        let used = Used {
+            total: account.reserved,
+            today: account.day_reserved,
+        };
+        let tokens_per_unit = account.tokens_per_unit;
+        let allowance = Allowance::of(terms, used, tokens_per_unit, account.leased_to, now);
+        let allowed = allowance.map_or(u64::MAX, |allowance| allowance.units(now));
+        if let Some(allowance) = allowance.filter(|_| allowed == 0) {
+            self.leasing.refused += 1;
+            return Err(Refusal::Later(allowance.next_at()));
+        }
+        let share = match by_impression {
+            true => (left / PART).max(1),
+            false => (left / PART_OF_CLICKS).max(PART_OF_CLICKS),
+        };
+        let wanted = u64::from(wanted.div_ceil(tokens_per_unit));
+        let chunk = wanted.min(share).min(left).min(allowed).max(1);
+        account.leased_to = allowance.map(|it| it.after(chunk)).or(account.leased_to);
         account.reserved += chunk;
         account.day_reserved += chunk;
-        let serve_until = (now + LEASE_LIFE).min(terms.zone.day_ends_at(now));
+        let life = match allowance {
+            Some(_) => LEASE_LIFE.min(SPREAD_LEASE),
+            None => LEASE_LIFE,
+        };
+        let serve_until = (now + life).min(terms.zone.day_ends_at(now));
         let id = self.leases.len() as u32;
         self.leases.push(Lease {
             campaign,
             chunk: chunk as u32,
+            tokens: chunk as u32 * tokens_per_unit,
             used: 0,
             on_day,
             serve_until,
@@ -174,14 +208,20 @@ impl Budgets {
     /// Uses a unit of a lease, if there is one left.
     pub(crate) fn use_one(&mut self, id: u32) -> bool {
         let lease = &mut self.leases[id as usize];
-        let fits = lease.live && lease.used < lease.chunk;
+        let fits = lease.live && lease.used < lease.tokens;
         lease.used += u32::from(fits);
         fits
     }
 
-    /// Gives back units for which no token was given out.
-    pub(crate) fn give_back(&mut self, id: u32, unused: u32, key: u64, meter: &mut Meter) {
+    /// Gives back what is not needed for the tokens that were given out.
+    pub(crate) fn give_back(&mut self, id: u32, tokens: u32, key: u64, meter: &mut Meter) {
         let lease = &mut self.leases[id as usize];
+        let tokens_per_unit = (lease.tokens / lease.chunk.max(1)).max(1);
+        let needed = (lease.tokens - tokens).div_ceil(tokens_per_unit);
+        let unused = lease.chunk.saturating_sub(needed.max(lease.used));
+        if unused == 0 {
+            return;
+        }
         let Some(account) = &mut self.accounts[usize::from(lease.campaign)] else {
             return;
         };
@@ -232,22 +272,45 @@ impl Budgets {
                 account.counted += drift;
                 account.day_reserved += drift;
                 account.day_counted += drift;
-                self.leasing.drift += drift;
+                if terms.pricing != Pricing::Cpa {
+                    self.leasing.drift += drift;
+                }
                 meter.write(Key::Accounts, part, 1.0);
             }
         }
         let (leases, leasing) = (&mut self.leases, &mut self.leasing);
+        let tokens_per_unit = terms.tokens_per_unit(&progress.total);
+        let was = account.tokens_per_unit;
+        if f64::from(tokens_per_unit.abs_diff(was)) > f64::from(was) * WORTH_CHANGING {
+            account.tokens_per_unit = tokens_per_unit;
+            meter.write(Key::Accounts, part, 1.0);
+            for id in &*live {
+                let lease = &mut leases[*id as usize];
+                let needed = lease.tokens.div_ceil(tokens_per_unit).max(lease.used);
+                let unused = u64::from(lease.chunk.saturating_sub(needed));
+                if unused > 0 {
+                    lease.chunk -= unused as u32;
+                    account.reserved -= unused;
+                    if account.on_day == lease.on_day {
+                        account.day_reserved -= unused;
+                    }
+                    meter.write(Key::Accounts, part, IN_TRANSACTION);
+                    meter.write(Key::Leases, terms.campaign, IN_TRANSACTION);
+                }
+            }
+        }
         live.retain(|id| {
             let lease = &mut leases[*id as usize];
             if lease.lapses_at + MARGIN > now {
                 return true;
             }
             lease.live = false;
-            let (used, unused) = (u64::from(lease.used), u64::from(lease.chunk - lease.used));
-            account.reserved -= unused;
+            let (used, chunk) = (u64::from(lease.used), u64::from(lease.chunk));
+            let unused = chunk.saturating_sub(used);
+            account.reserved = account.reserved + used - chunk;
             account.counted += used;
             if account.on_day == lease.on_day {
-                account.day_reserved -= unused;
+                account.day_reserved = account.day_reserved + used - chunk;
                 account.day_counted += used;
             }
             leasing.units_used += used;
@@ -325,16 +388,15 @@ impl Account {
             day_reserved: 0,
             day_counted: 0,
             leases_from: Instant::default(),
+            leased_to: None,
+            tokens_per_unit: 1,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{
-        TimeZoneName,
-        content::campaigns::{Budget, Pricing},
-    };
+    use domain::{TimeZoneName, content::campaigns::Budget};
 
     use super::*;
 

@@ -286,7 +286,7 @@ pub(crate) fn audience(rng: &mut impl Rng) -> Vec<[Value; PLACEMENTS.len()]> {
         people.push(PLACEMENTS.map(|(placement, _, slots)| {
             json!({
                 "placements": [{"id": placement, "count": slots}],
-                "device": {"id": "simulated", "platform": platform, "app_version": "3.2.1",
+                "device": {"id": "simulated-device-0001", "platform": platform, "app_version": "3.2.1",
                     "country": "KR", "locale": "ko-KR"},
                 "user": {"birth_year": birth_year, "gender": gender},
                 "interests": if first == second { json!([INTERESTS[first]]) } else {

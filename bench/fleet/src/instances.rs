@@ -53,6 +53,11 @@ const IDLE: Duration = Duration::from_secs(420);
 
 const AHEAD_S: f64 = 30.0;
 const LOW: u32 = 4;
+const FIRST: u32 = 32;
+/// Leases of campaigns that had none, and of those that had one lately: at once, and a second.
+const NEW: (f64, f64) = (8.0, 1.0);
+const FURTHER: (f64, f64) = (64.0, 4.0);
+const REMEMBERED_FOR: Duration = Duration::from_secs(120);
 const PAST: Duration = Duration::from_secs(180);
 const COOL_DOWN: Duration = Duration::from_secs(5);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
@@ -69,6 +74,15 @@ pub(crate) struct Instance {
     used_at: Instant,
     /// By campaign.
     leases: BTreeMap<u16, Holding>,
+    new: Taps,
+    further: Taps,
+}
+
+/// How many leases were taken lately: a level that sinks as time goes by.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taps {
+    level: f64,
+    at: Instant,
 }
 
 /// What an instance has not told yet.
@@ -88,6 +102,7 @@ struct Holding {
     level: f64,
     level_at: Instant,
     quiet_until: Instant,
+    leased_at: Instant,
 }
 
 /// All instances.
@@ -242,6 +257,8 @@ impl Instances {
             tally: Tally::default(),
             used_at: now,
             leases: BTreeMap::new(),
+            new: Taps::default(),
+            further: Taps::default(),
         }));
         self.started += 1;
         id
@@ -267,7 +284,10 @@ impl Instance {
         for (campaign, holding) in &mut self.leases {
             if let Some(id) = holding.landing.take() {
                 let lease = budgets.lease(id);
-                holding.held.push_back((id, lease.chunk, lease.serve_until));
+                holding
+                    .held
+                    .push_back((id, lease.tokens, lease.serve_until));
+                holding.leased_at = now;
             }
             if holding.units(now) > 0 {
                 in_hand.insert(keys[usize::from(*campaign)]);
@@ -300,8 +320,15 @@ impl Instance {
         if units == 0 {
             holding.note(now);
         }
-        let ahead = (holding.level_at(now).ceil() as u32).max(1);
+        let ahead = (holding.level_at(now).ceil() as u32).max(FIRST);
         if units > ahead / LOW || now < holding.quiet_until || holding.landing.is_some() {
+            return;
+        }
+        let may_be_taken = match now.since(holding.leased_at) < REMEMBERED_FOR {
+            true => self.further.take(FURTHER, now),
+            false => self.new.take(NEW, now),
+        };
+        if !may_be_taken {
             return;
         }
         let quiet_for = match budgets.take(campaign, terms, ahead, now, meter) {
@@ -310,7 +337,7 @@ impl Instance {
                 return;
             }
             Err(Refusal::Spent) => LONGEST_COOL_DOWN,
-            Err(Refusal::NotLeasing(from)) => from.since(now),
+            Err(Refusal::Later(from)) => from.since(now),
         };
         holding.quiet_until = now + quiet_for.clamp(COOL_DOWN, LONGEST_COOL_DOWN);
     }
@@ -321,6 +348,18 @@ impl Instance {
                 budgets.give_back(id, units, keys[usize::from(campaign)], meter);
             }
         }
+    }
+}
+
+impl Taps {
+    fn take(&mut self, (at_once, a_second): (f64, f64), now: Instant) -> bool {
+        let sunk = now.since(self.at).as_secs_f64() * a_second;
+        let level = (self.level - sunk).max(0.0) + 1.0;
+        if level > at_once {
+            return false;
+        }
+        *self = Self { level, at: now };
+        true
     }
 }
 

@@ -92,15 +92,18 @@ impl Worker {
             let around = Surroundings {
                 curve: &self.curve,
                 traffic_per_minute: Some(traffic_per_minute),
+                slots_per_minute: Some(traffic_per_minute),
                 exposure: EXPOSURE,
                 now,
             };
             let throttle = step(&situation, &around).throttle;
-            let settled = !terms.is_leasable()
-                || budgets.steer(place, throttle.zone, terms, progress, now, meter);
-            let goes_out = throttle.zone != Zone::Spent && settled;
-            let pass = if goes_out { throttle.pass } else { 0.0 };
-            passes.note(now.as_minutes(), pass);
+            let settled = budgets.steer(place, throttle.zone, terms, progress, now, meter);
+            let minute = now.as_minutes();
+            match throttle.zone {
+                Zone::Exact if settled && terms.spread.is_some() => passes.note_planned(minute),
+                Zone::Open | Zone::Exact if settled => passes.note(minute, throttle.pass),
+                _ => passes.note(minute, 0.0),
+            }
             delivery.throttles.insert(campaign.key, throttle);
         }
         delivery
@@ -115,7 +118,7 @@ impl Worker {
         meter: &mut Meter,
     ) {
         for (place, campaign) in (0u16..).zip(&books.campaigns) {
-            if let Some(terms) = campaign.terms.as_ref().filter(|it| it.is_leasable()) {
+            if let Some(terms) = &campaign.terms {
                 let progress = &self.rolled[usize::from(place)];
                 budgets.settle(place, terms, progress, now, meter);
             }

@@ -254,7 +254,11 @@ mod tests {
                     planned.is_none_or(|planned| billed <= planned),
                     "{campaign:?}"
                 );
-                if let Some(terms) = campaign.terms.as_ref().filter(|it| it.is_leasable()) {
+                if let Some(terms) = campaign
+                    .terms
+                    .as_ref()
+                    .filter(|it| it.pricing.is_by_impression())
+                {
                     let limit = planned.unwrap_or(u64::MAX);
                     assert!(campaign.used() <= limit, "{terms:?}: {}", campaign.used());
                 }

@@ -68,7 +68,8 @@ impl Simulation {
             Event::Impression => campaign.charges(mark.creative, now),
             Event::Click | Event::Conversion => Vec::new(),
         };
-        let lease = mark.lease.filter(|_| mark.event == Event::Impression);
+        let uses_lease = mark.event != Event::Conversion && campaign.paid() == Some(mark.event);
+        let lease = mark.lease.filter(|_| uses_lease);
         let in_transaction = !charges.is_empty() || lease.is_some();
         let units = if in_transaction { IN_TRANSACTION } else { 1.0 };
         // A transaction that is refused is paid for all the same.

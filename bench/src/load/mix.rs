@@ -134,7 +134,7 @@ fn allocation(rng: &mut StdRng) -> Call {
     let body = json!({
         "placements": [{ "id": placement, "count": 1 }],
         "device": {
-            "id": format!("load-{}", rng.random_range(0..DEVICES)),
+            "id": format!("load-device-{:08}", rng.random_range(0..DEVICES)),
             "platform": one_of(rng, "ios", &["android"]),
             "locale": locale,
             "country": country,

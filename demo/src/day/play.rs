@@ -215,7 +215,7 @@ impl Player {
 fn request(device: u32) -> Value {
     json!({
         "placements": PLACEMENTS.map(|(id, count)| json!({ "id": id, "count": count })),
-        "device": { "id": format!("day-{device:05}"), "platform": "android" },
+        "device": { "id": format!("day-device-{device:08}"), "platform": "android" },
     })
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use domain::{
-    Fault, FaultCode, Id, Rejection,
-    content::{Kind, check_item},
+    Fault, FaultCode, Id, LinkSchemes, Rejection,
+    content::{Kind, check_draft, check_item},
     validation::UniqueMap,
 };
 use futures_util::{StreamExt as _, stream};
@@ -81,15 +81,17 @@ pub(crate) async fn import(
     let at = call.now();
     let mut rng = call.rng();
     let mut seen = HashSet::new();
+    let schemes = &content.link_schemes;
     let lines: Vec<_> = text
         .lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(index, line)| {
-            let item = read(kind, line).and_then(|(id, body)| match seen.insert(id.clone()) {
-                true => Ok((id, body)),
-                false => Err(repeated(&id)),
-            });
+            let item =
+                read(kind, line, schemes).and_then(|(id, body)| match seen.insert(id.clone()) {
+                    true => Ok((id, body)),
+                    false => Err(repeated(&id)),
+                });
             (index + 1, item, Stamp::random(&mut rng))
         })
         .collect();
@@ -157,7 +159,7 @@ fn repeated(id: &Id) -> Refusal {
 }
 
 /// Takes the id out of a line and checks the rest as an item of `kind`.
-fn read(kind: Kind, line: &str) -> Result<(Id, String), Refusal> {
+fn read(kind: Kind, line: &str, schemes: &LinkSchemes) -> Result<(Id, String), Refusal> {
     let refuse = |id: Option<&str>, rejection: Rejection| Refusal {
         id: id.map(ToOwned::to_owned),
         problem: Problem::from(rejection),
@@ -171,16 +173,18 @@ fn read(kind: Kind, line: &str) -> Result<(Id, String), Refusal> {
     let name = sent.as_ref().and_then(Value::as_str);
     let id: Result<Id, _> = name.unwrap_or_default().parse();
     let rest = serde_json::to_vec(&object).unwrap_or_default();
-    match (id, check_item(kind, &rest)) {
-        (Ok(id), Ok(item)) => Ok((id, item.to_string())),
-        (Ok(_), Err(rejection)) => Err(refuse(name, rejection)),
-        (Err(bad), item) => {
+    match id {
+        Ok(id) => match check_draft(kind, &id, &rest, schemes) {
+            Ok(item) => Ok((id, item.to_string())),
+            Err(rejection) => Err(refuse(name, rejection)),
+        },
+        Err(bad) => {
             let code = match sent {
                 None => FaultCode::Required,
                 Some(_) => FaultCode::BadFormat,
             };
             let mut faults = vec![Fault::new("/id", code, bad)];
-            if let Err(Rejection::Faults(more)) = item {
+            if let Err(Rejection::Faults(more)) = check_item(kind, &rest) {
                 faults.extend(more);
             }
             Err(refuse(name, Rejection::Faults(faults)))

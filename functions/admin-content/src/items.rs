@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
 
 use domain::{
     Id, Instant,
-    content::{AnyItem, Kind, check_item},
+    content::{AnyItem, Kind, check_draft},
 };
 use garde::Validate;
 use http::StatusCode;
@@ -359,7 +359,7 @@ pub(crate) async fn put(
     // Read first: once the draft is written there is nothing left that may fail.
     let live = content.live.items(kind).await?;
     let live = live.get(&call.path.id).await?;
-    let body = check_item(kind, &call.body.0)?.to_string();
+    let body = check_draft(kind, &call.path.id, &call.body.0, &content.link_schemes)?.to_string();
     let etag = Stamp::random(&mut call.rng());
     let author = call.principal.name();
     let edit = Edit {

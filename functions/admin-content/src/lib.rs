@@ -14,7 +14,7 @@ mod versions;
 use std::sync::Arc;
 
 use aws::Pace;
-use domain::content::Kind;
+use domain::{LinkSchemes, content::Kind};
 use kit::{
     Code, Faults, Function, Problem, Vars,
     config::{ResourceName, Variable},
@@ -49,6 +49,8 @@ kit::settings! {
         requests_table: ResourceName = "REQUESTS_TABLE", example "madang-dev-requests";
         /// The bucket of frozen and compiled content.
         blobs_bucket: ResourceName = "BLOBS_BUCKET", example "madang-dev-blobs-000000000000";
+        /// App schemes that links may have, beside https and http.
+        link_schemes: LinkSchemes = "LINK_SCHEMES", default "", example "myapp,itms-apps,market";
         /// The worker that carries publications out.
         publish_function: ResourceName = "PUBLISH_FUNCTION", example "madang-dev-publish";
     }
@@ -68,6 +70,7 @@ struct Content {
     publications: Publications,
     live: Live,
     worker: Worker,
+    link_schemes: LinkSchemes,
 }
 
 /// The function.
@@ -87,6 +90,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         ),
         versions,
         worker: Worker::connect(&aws, &settings.publish_function.0),
+        link_schemes: settings.link_schemes,
     });
     let records = IdempotencyRecords::new(Requests::new(requests), runtime.random.clone());
     Ok(kit::Api::new(NAME, runtime.clone())

@@ -1,13 +1,14 @@
 //! Leases of budgets that are near their end.
 //!
 //! An instance that is busy with a campaign leases ahead of its demand, so requests seldom meet a
-//! campaign without a lease. The one that does waits for it, but not for long.
+//! campaign without a lease. The one that does goes on with other campaigns; it waits for a lease, but
+//! not for long, where a slot would stay empty.
 
 use std::time::Duration;
 
 use domain::{
     Instant,
-    allocation::{Campaign, Placed},
+    allocation::{Allocation, Placed, Request},
     pacing::Terms,
 };
 use futures_util::future::join_all;
@@ -19,35 +20,41 @@ use crate::State;
 const PATIENCE: Duration = Duration::from_millis(50);
 
 impl State {
-    /// Takes leases of campaigns that were drawn but for the lack of one. Says whether it is worth
-    /// drawing again.
+    /// Takes leases of campaigns that were drawn but for the lack of one: of no more than there are
+    /// slots that stay empty or go to house items, and of one where there are none. Returns whether
+    /// it is worth drawing again.
     pub(crate) async fn lease(
         &self,
-        wanted: &[Campaign<'_>],
+        request: &Request,
+        allocation: &Allocation<'_>,
         rng: &mut impl Rng,
         now: Instant,
     ) -> bool {
+        let slots = request.placements.iter();
+        let slots: usize = slots.map(|wanted| usize::from(wanted.count)).sum();
+        let placed = allocation.placed.iter();
+        let filled = placed.filter(|placed| !placed.campaign.house).count();
+        let lacking = slots.saturating_sub(filled);
         let mut taking = Vec::new();
-        for campaign in wanted {
-            let under_way = terms(campaign).and_then(|it| self.leases.want(&it, rng.random(), now));
-            taking.extend(under_way.map(|taking| taking.landed_within(PATIENCE)));
+        for campaign in allocation.wanted.iter().take(lacking.max(1)) {
+            if let Some(terms) = Terms::of_campaign(campaign) {
+                taking.extend(self.leases.want(&terms, rng.random(), now));
+            }
         }
-        let any = !taking.is_empty();
-        join_all(taking).await;
-        any
+        if lacking == 0 || taking.is_empty() {
+            return false;
+        }
+        join_all(taking.into_iter().map(|it| it.landed_within(PATIENCE))).await;
+        true
     }
 
     /// Sees to the leases of campaigns of which units were just given out, for the requests to come.
     pub(crate) fn top_up(&self, placed: &[Placed<'_>], rng: &mut impl Rng, now: Instant) {
         for placed in placed.iter().filter(|placed| placed.leased) {
-            if let Some(terms) = terms(&placed.campaign) {
+            if let Some(terms) = Terms::of_campaign(&placed.campaign) {
                 // It goes on beside this request and the next ones.
                 let _ = self.leases.want(&terms, rng.random(), now);
             }
         }
     }
-}
-
-fn terms(campaign: &Campaign<'_>) -> Option<Terms> {
-    Terms::of(campaign.key, campaign.budget?, campaign.time_zone)
 }

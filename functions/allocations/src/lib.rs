@@ -224,7 +224,7 @@ async fn post(
         now,
     };
     let mut allocation = allocate(&lineup, &given, &mut rng);
-    if reachable && state.lease(&allocation.wanted, &mut rng, now).await {
+    if reachable && state.lease(&request, &allocation, &mut rng, now).await {
         newly_leased = state.leases.in_hand(now);
         given.leases = &newly_leased;
         allocation = allocate(&lineup, &given, &mut rng);

@@ -17,7 +17,6 @@ use kit::{
     Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
     config::Variable, extract, reply,
 };
-use rand::Rng;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sessions::{SessionSettings, Sessions, TokenPair, refusal};
@@ -124,11 +123,7 @@ async fn post(
     let refused = match &session {
         // A copy is a copy, whatever else there is to say of its member.
         Some(session) if session.present(token.counter, now, terms) == Presented::Reused => None,
-        session => {
-            state
-                .not_now(&record, session.is_some(), now, &mut rng)
-                .await?
-        }
+        _ => not_now(&record, now),
     };
     if let Some(refused) = refused {
         return Err(refused);
@@ -159,32 +154,16 @@ async fn post(
     Ok(Reply::ok(pair).cache_control("no-store"))
 }
 
-impl State {
-    /// Why a member gets no new tokens. Whoever is about to be forgotten signs in again to stay;
-    /// whoever has nothing left to sign in with has their session for it. A banned member whose
-    /// session goes on gets a token for their own data.
-    async fn not_now(
-        &self,
-        record: &MemberRecord,
-        is_live: bool,
-        now: Instant,
-        rng: &mut impl Rng,
-    ) -> Result<Option<Problem>, Problem> {
-        let member = &record.member;
-        if let Some(ban) = member.held_ban(now)
-            && is_live
-            && !member.is_gone(now)
-        {
-            return Ok(Some(
-                self.sessions.banned(Some(member.id), ban, now, rng).await?,
-            ));
-        }
-        let leaving = member.status(now) == MemberStatus::WithdrawalPending;
-        let leaving = leaving && record.identities > 0;
-        let pending = || leaving.then(|| Problem::new(Code::WithdrawalPending));
-        Ok(refusal(member, now).or_else(pending))
-    }
+/// Why a member gets no new tokens. Whoever is about to be forgotten signs in again to stay; whoever
+/// has nothing left to sign in with has their session for it. A banned member signs in again to get
+/// a token for their own data: a refresh token may be stolen, and ends no account.
+fn not_now(record: &MemberRecord, now: Instant) -> Option<Problem> {
+    let leaving = record.member.status(now) == MemberStatus::WithdrawalPending;
+    let leaving = leaving && record.identities > 0;
+    refusal(&record.member, now).or_else(|| leaving.then(|| Problem::new(Code::WithdrawalPending)))
+}
 
+impl State {
     /// Ends a session whose token has been copied. Its access tokens last until they expire: the
     /// revocation log is one for all, and not for what anybody can bring about.
     async fn end(

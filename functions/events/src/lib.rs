@@ -13,7 +13,7 @@ use std::sync::Arc;
 use aws::Pace;
 use domain::{
     DeviceKey,
-    events::{ClientEvent, Event, EventRefusal},
+    events::{ClientEvent, Event, EventRefusal, EventType, Item},
 };
 use garde::Validate;
 use kit::{
@@ -122,7 +122,7 @@ pub struct Refused {
 
 async fn post(
     state: Arc<State>,
-    call: Call<Nothing, Nothing, extract::Json<Batch>>,
+    call: Call<Nothing, Nothing, extract::Beacon<Batch>>,
 ) -> Result<Reply<reply::Json<Taken>>, Problem> {
     let now = call.now();
     let quota = state.per_address.per_minute("events-address");
@@ -133,7 +133,9 @@ async fn post(
     let published = state.items.published(told, now).await?;
     let (mut taken, mut events) = (Taken::default(), Vec::new());
     for (index, event) in told.iter().enumerate() {
-        match Event::told(event, |item| published.contains(item), now) {
+        let is_published = |item: &Item| published.contains(item);
+        let is_declared = |event_type: &EventType| published.declares(event_type);
+        match Event::told(event, is_published, is_declared, now) {
             Ok(event) => events.push(event),
             Err(code) => taken.refused.push(Refused { index, code }),
         }

@@ -72,7 +72,11 @@ impl Paths {
                 .as_object()
                 .into_iter()
                 .flat_map(|methods| methods.keys());
-            let methods = methods.map(|method| method.to_ascii_uppercase());
+            let methods = methods.flat_map(|method| match method.as_str() {
+                // The document does not list HEAD: every GET has it.
+                "get" => vec!["GET".to_owned(), "HEAD".to_owned()],
+                method => vec![method.to_ascii_uppercase()],
+            });
             (segments.collect(), methods.collect())
         });
         Self(read.collect())
@@ -109,9 +113,9 @@ mod tests {
         let paths = Paths::read(
             r#"{"paths": {"/health": {"get": {}}, "/v1/devices/{id}/profile": {"put": {}, "get": {}}}}"#,
         );
-        assert_eq!(paths.allow("/health"), Some(vec!["GET"]));
+        assert_eq!(paths.allow("/health"), Some(vec!["GET", "HEAD"]));
         let both = paths.allow("/v1/devices/a/profile");
-        assert_eq!(both, Some(vec!["GET", "PUT"]));
+        assert_eq!(both, Some(vec!["GET", "HEAD", "PUT"]));
         assert_eq!(paths.allow("/v1/devices//profile"), None);
         assert_eq!(paths.allow("/health/"), None);
         assert_eq!(paths.allow("//"), None);

@@ -58,6 +58,7 @@ const READ: Endpoint = Endpoint::new(
     "Marks a notice as read by the member who calls",
 )
 .caller(Caller::Member)
+.headers(AUDIENCE_HEADERS)
 .answers(&[204])
 .problems(&[Code::NotFound, Code::MemberBanned, Code::Unavailable]);
 const UNREAD: Endpoint = Endpoint::new(

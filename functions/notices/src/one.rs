@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{HttpUrl, liveops::Explained};
+use domain::{Link, liveops::Explained};
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Written};
 use liveops::{Asking, ExplainQuery, Visitor, explained};
 use schemars::JsonSchema;
@@ -20,7 +20,7 @@ pub(crate) struct NoticeAnswer<'s> {
     /// of what is in it.
     body: &'s str,
     /// Where there is more to read.
-    link: Option<&'s HttpUrl>,
+    link: Option<&'s Link>,
     /// Whether it is there for this audience now, or why not; for operators who asked with `explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<Explained<'s>>,

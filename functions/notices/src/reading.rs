@@ -13,34 +13,36 @@ use kit::{
     problem::Chain,
     reply::{Empty, Written},
 };
-use liveops::{Asking, ExplainQuery, Visitor, explained, unread};
+use liveops::{Asking, AudienceQuery, ExplainQuery, Visitor, explained, unread};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{NoticePath, State, keeping};
 
-/// Marks a notice as read, as often as it is said. One that is over can still be read by whoever has
-/// it on their screen.
+/// Marks a notice as read. Marking it again changes nothing. A notice that `GET /v1/notices/{id}` does
+/// not show to this audience is not found.
 pub(crate) async fn post(
     state: Arc<State>,
-    call: Call<NoticePath, Nothing, Nothing>,
+    call: Call<NoticePath, AudienceQuery, Nothing>,
 ) -> Result<Reply<Empty>, Problem> {
     let now = call.now();
     let (member, _) = call.principal.member()?;
+    let visitor = Visitor::of(&call)?;
+    let asking = Asking::new(&visitor, &state.profiles, now);
     let id = &call.path.id;
-    let mut notices = state.notices.current(now).await?;
-    if !notices.content.contains(id)
+    let mut known = asking.known(&state.notices).await?;
+    if !known.snapshot.content.contains(id)
         && let Some(newest) = state.notices.after_miss(now).await
     {
-        notices = newest;
+        known = asking.known_of(newest).await;
     }
-    let notice = notices.content.find(id);
-    let notice = notice.filter(|notice| notice.starts_at <= now);
+    let notices = &known.snapshot.content;
+    let notice = notices.get(id, &known.audience(), now);
     let notice = notice.ok_or_else(|| Problem::new(Code::NotFound))?;
     let read = state.members.mark_read(member, &notice.id, now).await?;
     let gone = || Problem::new(Code::TokenInvalid).detail("the member is no more");
     let read = read.ok_or_else(gone)?;
-    state.compact(member, &read, &notices.content, now).await;
+    state.compact(member, &read, notices, now).await;
     Ok(Reply::no_content())
 }
 

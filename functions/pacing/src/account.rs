@@ -157,6 +157,8 @@ mod tests {
             on_day: Day::of(NOW),
             day_reserved: 60,
             day_counted: 40,
+            leased_to: None,
+            tokens_per_unit: 1,
             leases_from: None,
             expires_at: None,
         }
@@ -229,6 +231,7 @@ mod tests {
             campaign: 1,
             id: 1,
             chunk: 10,
+            tokens: 0,
             used,
             on_day,
             serve_until: NOW,

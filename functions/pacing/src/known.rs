@@ -18,6 +18,10 @@ const DAYS: u8 = 7;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// So many minutes are looked back at for what instances told of requests: each tells every minute, or
+/// every ten where it has few.
+const TOLD_MINUTES: u32 = 12;
+
 /// What is known.
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -29,6 +33,8 @@ pub(crate) struct Known {
     pub(crate) curve: Curve,
     /// Impressions of all campaigns in a busy minute of this time of day, if that is known.
     pub(crate) traffic_per_minute: Option<f64>,
+    /// Slots that requests ask for in a busy minute of this time of day, if that is known.
+    pub(crate) slots_per_minute: Option<f64>,
 }
 
 /// A creative's impressions and clicks by day (UTC).
@@ -38,16 +44,23 @@ impl Known {
     pub(crate) async fn read(totals: &Totals, now: Instant) -> Result<Self, StoreError> {
         // The moment before the counts: these may know of more than it says, but never of less.
         let as_of = totals.as_of().await?;
-        let (delivered, traffic) =
-            tokio::try_join!(totals.delivered(), totals.traffic(Day::of(now), DAYS))?;
+        let (delivered, traffic, slots) = tokio::try_join!(
+            totals.delivered(),
+            totals.traffic(Day::of(now), DAYS),
+            totals.slots_told(now, TOLD_MINUTES),
+        )?;
         let progress = delivered.into_iter().map(|it| (it.campaign, progress(it)));
         let progress: HashMap<u64, Progress> = progress.collect();
-        let busiest = busiest_minute(progress.values()).max(busiest_of(&traffic, now));
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let told = slots.into_iter().max().unwrap_or(0) as f64;
+        let slots = busiest_of(&traffic, now).max(told);
+        let busiest = busiest_minute(progress.values()).max(slots);
         Ok(Self {
             as_of: as_of.unwrap_or_default(),
             progress,
             curve: Curve::of(&traffic),
             traffic_per_minute: (busiest > 0.0).then_some(busiest),
+            slots_per_minute: (slots > 0.0).then_some(slots),
         })
     }
 
@@ -79,7 +92,7 @@ fn progress(delivered: Delivered) -> Progress {
         day: delivered.day,
         today: counted(delivered.today),
         recent: Minutes {
-            end: delivered.as_of.as_minutes(),
+            end: delivered.known_at.as_minutes(),
             counts: recent
                 .map(|count| u32::try_from(count).unwrap_or(u32::MAX))
                 .collect(),

@@ -8,7 +8,7 @@ use std::{
 use domain::{
     Day, Instant,
     allocation::{Campaign, Snapshot},
-    content::campaigns::Sampling,
+    content::campaigns::{Pricing, Sampling},
     delivery::{Delivery, Throttle, Zone},
     learning::{Evidence, HALF_LIFE},
     pacing::{Passes, Progress, Situation, Surroundings, Terms, Used, step},
@@ -35,6 +35,9 @@ const AT_ONCE: usize = 16;
 
 /// How many are begun together, so that the others do not wait in memory.
 const PORTION: usize = 1_024;
+
+/// What a unit is worth in tokens is changed where it is off by more than this part.
+const WORTH_CHANGING: f64 = 0.2;
 
 /// What was learned is read again once in so many minutes: it changes by the day.
 const LEARNED_AGAIN_MIN: u64 = 10;
@@ -84,7 +87,7 @@ impl Round<'_> {
             let key = next.terms.campaign;
             let done = next.next == Move::Stay || moved.contains(&key);
             let mut throttle = next.throttle;
-            if next.terms.is_leasable() && throttle.zone == Zone::Open && !done {
+            if throttle.zone == Zone::Open && !done {
                 throttle.zone = Zone::Exact;
             }
             summary.campaigns += 1;
@@ -100,8 +103,14 @@ impl Round<'_> {
                 Zone::Exact => !next.waits(),
                 Zone::Spent => false,
             };
-            let pass = if goes_out { throttle.pass } else { 0.0 };
-            course.note(self.now.as_minutes(), pass);
+            let minute = self.now.as_minutes();
+            match goes_out {
+                true if throttle.zone == Zone::Exact && next.terms.spread.is_some() => {
+                    course.note_planned(minute);
+                }
+                true => course.note(minute, throttle.pass),
+                false => course.note(minute, 0.0),
+            }
             in_force.insert(key, course);
             delivery.throttles.insert(key, throttle);
         }
@@ -133,7 +142,7 @@ impl Round<'_> {
     fn limited(&self) -> impl Iterator<Item = (Campaign<'_>, Terms)> {
         self.snapshot.campaigns().filter_map(|campaign| {
             let over = campaign.ends_at.is_some_and(|end| end <= self.now);
-            let terms = terms(&campaign)?;
+            let terms = Terms::of_campaign(&campaign)?;
             (!over).then_some((campaign, terms))
         })
     }
@@ -163,22 +172,19 @@ impl Round<'_> {
         let surroundings = Surroundings {
             curve: &self.known.curve,
             traffic_per_minute: self.known.traffic_per_minute,
+            slots_per_minute: self.known.slots_per_minute,
             exposure: self.exposure,
             now: self.now,
         };
         let throttle = step(&situation, &surroundings).throttle;
-        let next = if terms.is_leasable() {
-            Move::towards(
-                throttle.zone,
-                account,
-                &terms,
-                &progress,
-                self.exposure,
-                self.now,
-            )
-        } else {
-            Move::Stay
-        };
+        let next = Move::towards(
+            throttle.zone,
+            account,
+            &terms,
+            &progress,
+            self.exposure,
+            self.now,
+        );
         Next {
             terms,
             account,
@@ -290,7 +296,38 @@ impl Round<'_> {
 
     /// Whether there is anything to do about an account, as far as can be seen without its leases.
     fn wants_settling(&self, account: &Account) -> bool {
-        account.live() > 0 || self.is_forgotten(account) || self.drift(account, &[]).is_some()
+        account.live() > 0
+            || self.is_forgotten(account)
+            || self.drift(account, &[]).is_some()
+            || self.other_tokens_per_unit(account).is_some()
+    }
+
+    /// Returns how many tokens a unit of an account is worth by the counts, if that is much more or
+    /// less than it says.
+    fn other_tokens_per_unit(&self, account: &Account) -> Option<u32> {
+        let campaign = self.snapshot.campaign_by_key(account.campaign)?;
+        let terms = Terms::of_campaign(&campaign)?;
+        let tokens = terms.tokens_per_unit(&self.progress(account.campaign).total);
+        let was = account.tokens_per_unit.max(1);
+        let is_other = f64::from(tokens.abs_diff(was)) > f64::from(was) * WORTH_CHANGING;
+        is_other.then_some(tokens)
+    }
+
+    /// Sets what a unit of an account is worth, and gives back what its live leases then do not need.
+    async fn revalue(&self, account: &Account, live: &[Lease]) -> Result<(), StoreError> {
+        let Some(tokens_per_unit) = self.other_tokens_per_unit(account) else {
+            return Ok(());
+        };
+        self.budgets
+            .set_tokens_per_unit(account, tokens_per_unit)
+            .await?;
+        for lease in live.iter().filter(|lease| !lease.has_lapsed(self.now)) {
+            let unneeded = lease.dispensable(lease.tokens(), tokens_per_unit.into());
+            if unneeded > 0 {
+                self.budgets.give_back(lease, unneeded).await?;
+            }
+        }
+        Ok(())
     }
 
     /// How many leases were given back, and how many units the account was raised by.
@@ -303,10 +340,14 @@ impl Round<'_> {
         let mut raised = 0;
         if let Some(by) = self.drift(account, &live) {
             self.budgets.raise(account, by).await?;
-            raised = by.total;
-            let campaign = format!("{:016x}", account.campaign);
-            tracing::warn!(campaign, units = by.total, "counted beside the account");
+            // Conversions use no lease: an account learns of them from the totals only.
+            if !self.counts_conversions(account) {
+                raised = by.total;
+                let campaign = format!("{:016x}", account.campaign);
+                tracing::warn!(campaign, units = by.total, "counted beside the account");
+            }
         }
+        self.revalue(account, &live).await?;
         let mut settled = 0;
         for lease in live.iter().filter(|lease| lease.has_lapsed(self.now)) {
             settled += usize::from(self.budgets.settle(lease).await?);
@@ -319,8 +360,14 @@ impl Round<'_> {
 
     fn drift(&self, account: &Account, live: &[Lease]) -> Option<Used> {
         let campaign = self.snapshot.campaign_by_key(account.campaign)?;
-        let terms = terms(&campaign)?;
+        let terms = Terms::of_campaign(&campaign)?;
         drift(account, live, &terms, &self.progress(account.campaign))
+    }
+
+    fn counts_conversions(&self, account: &Account) -> bool {
+        let campaign = self.snapshot.campaign_by_key(account.campaign);
+        let budget = campaign.and_then(|campaign| campaign.budget);
+        budget.is_some_and(|budget| budget.pricing == Pricing::Cpa)
     }
 
     /// Whether its campaign was withdrawn and nothing of it is live.
@@ -328,10 +375,6 @@ impl Round<'_> {
         let published = self.snapshot.campaign_by_key(account.campaign).is_some();
         !published && account.live() == 0 && account.expires_at.is_none()
     }
-}
-
-fn terms(campaign: &Campaign<'_>) -> Option<Terms> {
-    Terms::of(campaign.key, campaign.budget?, campaign.time_zone)
 }
 
 impl Next<'_> {

@@ -89,6 +89,8 @@ struct World {
     before: Delivery,
     passes: HashMap<u64, Passes>,
     now: Instant,
+    /// Up to when everything is counted, if that is not the moment of the last run.
+    known_since: Option<Instant>,
     ids: u64,
 }
 
@@ -102,6 +104,7 @@ impl World {
             before: Delivery::default(),
             passes: HashMap::new(),
             now: "2026-03-01T12:00:00Z".parse().unwrap(),
+            known_since: None,
             ids: 0,
         }
     }
@@ -123,11 +126,16 @@ impl World {
             },
             ..Progress::none(as_of)
         };
+        let progress = Progress {
+            as_of: self.known_since.unwrap_or(as_of),
+            ..progress
+        };
         let known = Known {
             as_of,
             progress: HashMap::from([(key_of("spring"), progress)]),
             curve: Curve::UNIFORM,
             traffic_per_minute: Some(traffic),
+            slots_per_minute: Some(traffic),
         };
         let accounts = self.budgets.accounts().await.unwrap();
         let round = Round {
@@ -236,6 +244,16 @@ async fn a_campaign_that_had_marks_before_it_had_a_budget_is_taken_stock_of_firs
     let account = world.account().await.unwrap();
     assert_eq!(account.phase, Phase::Leasing);
     assert_eq!((account.reserved, account.counted), (45, 45));
+}
+
+#[tokio::test]
+async fn a_budget_is_spent_although_the_roll_up_has_a_backlog() {
+    let mut world = World::new().await;
+    world.known_since = Some(Instant::default());
+    world.run(1, 9_999, 0, 5_000.0).await;
+    assert_eq!(world.zone(), Zone::Exact, "nothing is known for certain");
+    world.run(1, 10_000, 0, 5_000.0).await;
+    assert_eq!(world.zone(), Zone::Spent);
 }
 
 #[tokio::test]

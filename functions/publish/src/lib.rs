@@ -86,7 +86,7 @@ impl Summary {
             State::Running | State::Failed => self.failed += 1,
         }
         let faults = publication.faults.len();
-        tracing::info!(%kind, %id, version, faults, "publication ended");
+        tracing::info!(%kind, %id, snapshot_version = version, faults, "publication ended");
     }
 }
 

@@ -79,11 +79,11 @@ impl Worker {
             kind: Kind::Campaigns,
         })?;
         let published = |key| {
-            campaigns
-                .content
-                .campaign_by_key(key)
-                .as_ref()
-                .and_then(Terms::of)
+            let campaign = campaigns.content.campaign_by_key(key)?;
+            Some(Terms {
+                published_at: campaigns.published_at,
+                ..Terms::of(&campaign)?
+            })
         };
         let run = self.roll_up.run(job.now, &published, job.deadline).await?;
         let Summary {

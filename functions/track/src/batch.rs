@@ -85,7 +85,7 @@ pub(crate) enum Status {
 
 pub(crate) async fn post(
     state: Arc<State>,
-    call: Call<Nothing, Nothing, extract::Json<Batch>>,
+    call: Call<Nothing, Nothing, extract::Beacon<Batch>>,
 ) -> Result<Reply<reply::Json<Results>>, Problem> {
     let now = call.now();
     let flagged = state.robots.sent(&call.headers);

@@ -4,7 +4,8 @@
 //! The token says everything of its mark, so counting is one conditional write; an impression of a
 //! campaign with caps, or one that was served under a lease, is one transaction with what it uses up.
 //! A click leads to the campaign's own published URL, looked up by the token's campaign: nobody can
-//! make it lead elsewhere. Marks of machines are answered like others, and count nowhere.
+//! make it lead elsewhere. Marks of machines are answered like others, and count nowhere. A `HEAD` is
+//! answered as a `GET` would be, and counts nothing.
 #![forbid(unsafe_code)]
 
 mod batch;
@@ -32,8 +33,8 @@ use store::{
 };
 use upstream::{Secret, SecretSettings};
 
-pub use crate::robots::Robots;
-use crate::{campaigns::Campaigns, counting::Refused};
+pub use crate::robots::RobotNames;
+use crate::{campaigns::Campaigns, counting::Refused, robots::Robots};
 
 const NAME: &str = "track";
 
@@ -88,8 +89,9 @@ kit::settings! {
         /// For how long after its token was given out a conversion counts, where that is longer than
         /// the token's own life.
         conversion_window: ConversionWindow = "CONVERSION_WINDOW_S", default "0";
-        /// Words of user agents whose marks are kept, flagged, and count nowhere.
-        robots: Robots = "BOT_USER_AGENTS", default "bot,crawl,spider,slurp,preview,facebookexternalhit,facebookcatalog,meta-external,whatsapp/,kakaotalk-scrap,yeti/,daumoa,mediapartners-google,google-read-aloud,feedfetcher,headlesschrome,phantomjs,lighthouse,pingdom,uptime,embedly,vkshare";
+        /// Names of more robots, beside the maintained list that is built in: marks of a user agent with
+        /// one of them as a whole word are stored, flagged, and count nowhere.
+        robots: RobotNames = "BOT_USER_AGENTS", default "", example "acme-monitor,acme-fetch/";
         /// The secret with the keys that sign tracking tokens.
         tracking_keys: ResourceName = "TRACKING_KEYS_SECRET", example "madang/dev/tracking-keys";
     }
@@ -128,7 +130,7 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         }),
         keys: secrets.secret(&aws, &settings.tracking_keys.0, Keys::parse),
         conversion_window: settings.conversion_window.0,
-        robots: settings.robots,
+        robots: Robots::new(&settings.robots),
     });
     Ok(kit::Api::new(NAME, runtime)
         .route(IMPRESSION_GET, &state, impression)
@@ -150,8 +152,9 @@ pub struct TokenPath {
     token: String,
 }
 
-/// How a click is answered. Other parameters are let through: links get decorated on their way.
+/// How a click is answered.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
 pub struct ClickQuery {
     /// 204 instead of a redirect.
     #[garde(skip)]
@@ -179,6 +182,7 @@ async fn clicked(
     let (now, kind) = (call.now(), MarkKind::Click);
     let redirect = call.query.noredirect != Some(true);
     let token = match state.countable(&call.path.token, kind, now).await {
+        Ok(token) if call.facts.is_head() => token,
         Ok(token) => {
             let flagged = state.robots.sent(&call.headers);
             let stamp = Stamp::random(&mut call.rng());
@@ -215,6 +219,9 @@ impl State {
     ) -> Result<Reply<Empty>, Problem> {
         let now = call.now();
         let token = self.countable(&call.path.token, kind, now).await?;
+        if call.facts.is_head() {
+            return Ok(Reply::no_content());
+        }
         let flagged = self.robots.sent(&call.headers);
         let stamp = Stamp::random(&mut call.rng());
         self.count(&token, kind, flagged, now, stamp).await?;

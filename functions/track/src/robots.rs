@@ -1,60 +1,191 @@
-//! Who is no person: crawlers, fetchers of previews, browsers that load what may be wanted later.
+//! Detects requests that no person made: robots, HTTP libraries, and browsers that load a page early.
+//!
+//! Robots are found by a maintained list (`robots.txt`; `scripts/robots` regenerates it) and a few names
+//! of our own. A name must be a whole word of the user agent, because apps have names too:
+//! `SpiderSolitaire` is not `spider`. The agents that the HTTP libraries of phones write are those of
+//! apps, whatever the app is called.
+
+use std::collections::HashMap;
 
 use http::HeaderMap;
 use kit::config::Setting;
 
-/// Words of the user agents of machines, in lower case.
-///
-/// Not the published lists of robots: they name HTTP libraries, which are what apps send marks with.
+/// The maintained list, one name a line.
+const LIST: &str = include_str!("robots.txt");
+
+/// HTTP libraries, tools and Korean fetchers that the list does not have; `$` marks a whole agent.
+const OWN: [&str; 30] = [
+    "ApacheBench/",
+    "Deno/",
+    "Faraday",
+    "GuzzleHttp/",
+    "Java-http-client/",
+    "Java/",
+    "Jmeter",
+    "JMeter",
+    "PostmanRuntime/",
+    "PycURL/",
+    "RestSharp/",
+    "Symfony HttpClient",
+    "Typhoeus",
+    "Yeti/",
+    "^Bun/",
+    "^Ruby$",
+    "^axios/",
+    "^got/",
+    "^got (",
+    "^node$",
+    "http.rb/",
+    "insomnia/",
+    "k6/",
+    "kakaotalk-scrap/",
+    "libcurl/",
+    "lua-resty-http/",
+    "python-urllib3/",
+    "reqwest/",
+    "undici",
+    "vegeta/",
+];
+
+/// Words that only the HTTP libraries of phones and their apps put into a user agent.
+const APPS: [&str; 7] = [
+    "AFNetworking",
+    "Alamofire",
+    "CFNetwork",
+    "Dalvik",
+    "Dart",
+    "UnityPlayer",
+    "okhttp",
+];
+
+/// Names of robots that a stage adds to the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Robots(Box<[Box<str>]>);
+pub struct RobotNames(Vec<Box<str>>);
 
-/// A maker of phones, whose name would say `bot`.
-const NO_ROBOT: &str = "cubot";
-
-impl Setting for Robots {
-    const EXPECTED: &'static str = "words in lower case, separated by commas";
+impl Setting for RobotNames {
+    const EXPECTED: &'static str =
+        "names separated by commas, each beginning with an ASCII letter or digit";
 
     fn parse(text: &str) -> Option<Self> {
-        let words = text.split(',').map(str::trim);
-        let legal = |word: &str| !word.is_empty() && word.to_lowercase() == word;
-        words
-            .map(|word| legal(word).then(|| word.into()))
+        if text.trim().is_empty() {
+            return Some(Self(Vec::new()));
+        }
+        let names = text.split(',').map(str::trim);
+        let is_name = |name: &str| name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        names
+            .map(|name| is_name(name).then(|| name.into()))
             .collect::<Option<_>>()
             .map(Self)
     }
 }
 
+/// The names of robots by their first words.
+#[derive(Debug)]
+pub(crate) struct Robots(HashMap<Box<str>, Vec<Name>>);
+
+#[derive(Debug)]
+struct Name {
+    text: Box<str>,
+    begins_the_agent: bool,
+    ends_the_agent: bool,
+}
+
 impl Robots {
-    /// Whether a request with these headers comes from a machine. One that does not say what sent it
-    /// does not.
+    /// The list, and the names that the stage adds.
+    pub(crate) fn new(added: &RobotNames) -> Self {
+        let listed = LIST.lines().filter(|line| !line.starts_with('#'));
+        let added = added.0.iter().map(|name| &**name);
+        let mut by_word: HashMap<Box<str>, Vec<Name>> = HashMap::new();
+        for name in listed.chain(OWN).chain(added) {
+            let (begins_the_agent, ends_the_agent) = (name.starts_with('^'), name.ends_with('$'));
+            let text = name.trim_start_matches('^').trim_end_matches('$');
+            if let Some((_, word)) = words(text).next() {
+                by_word.entry(word.into()).or_default().push(Name {
+                    text: text.into(),
+                    begins_the_agent,
+                    ends_the_agent,
+                });
+            }
+        }
+        Self(by_word)
+    }
+
+    /// Whether a request with these headers comes from a machine. One without a user agent does not.
     pub(crate) fn sent(&self, headers: &HeaderMap) -> bool {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let early = ["sec-purpose", "purpose"].into_iter().filter_map(text);
-        let is_robot = |agent: &str| {
-            let agent = agent.to_lowercase().replace(NO_ROBOT, "");
-            self.0.iter().any(|word| agent.contains(&**word))
-        };
-        // `Sec-Purpose` may go on: `prefetch;prerender`.
-        early
-            .into_iter()
-            .any(|purpose| purpose.trim_start().starts_with("prefetch"))
-            || text("user-agent").is_some_and(is_robot)
+        is_early(text) || text("user-agent").is_some_and(|agent| self.is_robot(agent))
     }
+
+    fn is_robot(&self, agent: &str) -> bool {
+        if words(agent).any(|(_, word)| APPS.contains(&word)) {
+            return false;
+        }
+        words(agent).any(|(at, word)| {
+            let rest = agent.get(at..).unwrap_or_default();
+            // A version may follow a name directly: `trendictionbot0.5`.
+            let without_version = word.trim_end_matches(|c: char| c.is_ascii_digit());
+            [word, without_version]
+                .into_iter()
+                .filter_map(|word| self.0.get(word))
+                .flatten()
+                .any(|name| (at == 0 || !name.begins_the_agent) && name.begins(rest))
+        })
+    }
+}
+
+impl Name {
+    /// Whether `rest` begins with the name, and the name is not the beginning of a longer word.
+    fn begins(&self, rest: &str) -> bool {
+        let Some(after) = rest.strip_prefix(&*self.text) else {
+            return false;
+        };
+        if self.ends_the_agent {
+            return after.is_empty();
+        }
+        let next = after.chars().next();
+        let goes_on = |c: char| match self.text.chars().next_back() {
+            Some(last) if last.is_ascii_digit() => c.is_alphanumeric(),
+            Some(last) if last.is_alphanumeric() => c.is_alphabetic(),
+            _ => false,
+        };
+        !next.is_some_and(goes_on)
+    }
+}
+
+/// The words of letters and digits in a text, each with its place.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.char_indices().filter_map(move |(at, _)| {
+        let (before, rest) = text.split_at_checked(at)?;
+        let word = rest.split(|c: char| !c.is_alphanumeric()).next()?;
+        let is_start = !word.is_empty() && !before.ends_with(char::is_alphanumeric);
+        is_start.then_some((at, word))
+    })
+}
+
+/// Whether a browser or an app loads the page before anybody wants to see it. `Sec-Purpose` may go on
+/// behind its word (`prefetch;prerender`); Safari sends `X-Purpose: preview`, old Firefox
+/// `X-Moz: prefetch`.
+fn is_early<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> bool {
+    let early = ["prefetch", "prerender", "preview"];
+    ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .into_iter()
+        .filter_map(header)
+        .flat_map(|value| value.split([';', ',']))
+        .any(|word| {
+            early
+                .iter()
+                .any(|early| word.trim().eq_ignore_ascii_case(early))
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
-    use kit::config::Variable;
 
     use super::*;
-    use crate::Settings;
 
-    fn defaults() -> Robots {
-        let is_it = |variable: &&Variable| variable.name == "BOT_USER_AGENTS";
-        let variable = Settings::VARIABLES.iter().find(is_it).unwrap();
-        Robots::parse(variable.default.unwrap()).unwrap()
+    fn listed() -> Robots {
+        Robots::new(&RobotNames(Vec::new()))
     }
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
@@ -65,78 +196,123 @@ mod tests {
     }
 
     #[test]
-    fn machines_are_known_by_their_user_agents_and_apps_and_people_are_not_taken_for_them() {
-        for (agent, machine) in [
-            (
-                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
-                true,
-            ),
-            (
-                "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
-                true,
-            ),
-            ("facebookexternalhit/1.1; kakaotalk-scrap/1.0", true),
-            (
-                "Mozilla/5.0 (compatible; Yeti/1.1; +http://naver.me/spd)",
-                true,
-            ),
-            ("WhatsApp/2.23.20.0", true),
-            ("TelegramBot (like TwitterBot)", true),
-            (
-                "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/120.0.0.0 Safari/537.36",
-                true,
-            ),
-            (
-                "Mozilla/5.0 (Windows NT 6.1) SkypeUriPreview Preview/0.5",
-                true,
-            ),
-            ("Baiduspider/2.0", true),
-            ("okhttp/4.12.0", false),
-            (
-                "Dalvik/2.1.0 (Linux; U; Android 10; CUBOT NOTE 20 Build/QP1A)",
-                false,
-            ),
-            ("Madang/3 CFNetwork/1485 Darwin/23.1.0", false),
-            (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 KAKAOTALK 10.4.3",
-                false,
-            ),
-            (
-                "Mozilla/5.0 (Linux; Android 14; SM-S928N) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36 NAVER(inapp)",
-                false,
-            ),
-            ("", false),
+    fn robots_are_detected_by_their_names() {
+        let robots = listed();
+        for agent in [
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+            "facebookexternalhit/1.1; kakaotalk-scrap/1.0",
+            "Mozilla/5.0 (compatible; Yeti/1.1; +http://naver.me/spd)",
+            "Mozilla/5.0 (compatible; Daum/4.1; +http://cs.daum.net/faq/15/4118.html?faqId=28966)",
+            "WhatsApp/2.23.20.0",
+            "TelegramBot (like TwitterBot)",
+            "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/120.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (Windows NT 6.1) SkypeUriPreview Preview/0.5",
+            "Baiduspider/2.0",
+            "Mozilla/5.0 (Windows; U) trendictionbot0.5.0; trendiction search",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ClaudeBot/1.0; +claudebot@anthropic.com)",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; PerplexityBot/1.0)",
+            "Mozilla/5.0 (Linux; Android 5.0) AppleWebKit/537.36 (KHTML, like Gecko) Mobile Safari/537.36 (compatible; Bytespider)",
+            "CCBot/2.0 (https://commoncrawl.org/faq/)",
+            "python-requests/2.32.3",
+            "Python-urllib/3.12",
+            "Python/3.12 aiohttp/3.9.5",
+            "python-httpx/0.27.0",
+            "curl/8.5.0",
+            "Wget/1.21.4",
+            "Go-http-client/2.0",
+            "Java/17.0.11",
+            "Java-http-client/21.0.3",
+            "Apache-HttpClient/4.5.14 (Java/17.0.11)",
+            "axios/1.7.2",
+            "node-fetch/1.0 (+https://github.com/bitinn/node-fetch)",
+            "node",
+            "undici",
+            "GuzzleHttp/7",
+            "PostmanRuntime/7.39.0",
+            "libwww-perl/6.77",
+            "reqwest/0.12",
+            "Ruby",
         ] {
-            assert_eq!(
-                defaults().sent(&headers("user-agent", agent)),
-                machine,
-                "{agent}"
-            );
+            assert!(robots.is_robot(agent), "{agent}");
+        }
+    }
+
+    #[test]
+    fn apps_and_browsers_are_not_taken_for_robots_whatever_they_are_called() {
+        let robots = listed();
+        for agent in [
+            "SpiderSolitaire/5.2 CFNetwork/1410.1 Darwin/22.6.0",
+            "Crawl/118 CFNetwork/1494.0.7 Darwin/23.4.0",
+            "ChatBot/3.1.0 CFNetwork/1408.0.4 Darwin/22.5.0",
+            "curl%20up/4 CFNetwork/1485 Darwin/23.1.0",
+            "DiceBot/1.0 (iPhone; iOS 17.4; Scale/3.00)",
+            "RobotRun/2.0 (com.example.bot; build:7; iOS 17.2.0) Alamofire/5.9.1",
+            "SpiderRun/2.2 (Android 14; Pixel 8)",
+            "Ruby Quest/1.4 (Android 14)",
+            "node wars/2.0 (iPhone; iOS 17.4)",
+            "okhttp/4.12.0",
+            "MyCrawler/3 okhttp/5.0.0",
+            "Dart/3.4 (dart:io)",
+            "UnityPlayer/2022.3.10f1 (UnityWebRequest/1.0, libcurl/8.1.1-DEV)",
+            "Dalvik/2.1.0 (Linux; U; Android 10; CUBOT NOTE 20 Build/QP1A)",
+            "Mozilla/5.0 (Linux; Android 10; CUBOT X30) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 5.1; WIKO FEVER 4G Build/LMY47D) AppleWebKit/537.36 Chrome/83.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 11; KFTRWI) AppleWebKit/537.36 (KHTML, like Gecko) Silk/120.4.1 like Chrome/120.0.6099.230 Safari/537.36",
+            "Madang/3 CFNetwork/1485 Darwin/23.1.0",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 KAKAOTALK 10.4.3",
+            "Mozilla/5.0 (Linux; Android 14; SM-S928N) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36 NAVER(inapp)",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15",
+            "Mozilla/5.0 (Linux; Android 13; SM-A546B; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/124.0.0.0 Mobile Safari/537.36 Instagram 330.0",
+            "",
+        ] {
+            assert!(!robots.is_robot(agent), "{agent}");
+        }
+    }
+
+    #[test]
+    fn a_stage_adds_names_of_its_own() {
+        let added = RobotNames::parse("acme-monitor, Acme/").unwrap();
+        let robots = Robots::new(&added);
+        assert!(robots.is_robot("acme-monitor/1"));
+        assert!(robots.is_robot("Mozilla/5.0 (compatible; Acme/2)"));
+        assert!(!robots.is_robot("acme-monitoring/1"));
+        assert!(!listed().is_robot("acme-monitor/1"));
+        assert_eq!(RobotNames::parse(""), Some(RobotNames(Vec::new())));
+        for bad in ["bot,", ",", "/x"] {
+            assert_eq!(RobotNames::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_name_of_the_list_is_detected() {
+        let robots = listed();
+        let names = LIST.lines().filter(|line| !line.starts_with('#'));
+        let names: Vec<_> = names.map(|name| name.trim_start_matches('^')).collect();
+        assert!(names.len() > 1_000);
+        let apps = |name: &&&str| !words(name).any(|(_, word)| APPS.contains(&word));
+        for name in names.iter().filter(apps) {
+            assert!(robots.is_robot(name), "{name}");
         }
     }
 
     #[test]
     fn what_is_loaded_early_was_not_asked_for_by_anybody() {
+        let robots = listed();
         for (name, value, early) in [
             ("purpose", "prefetch", true),
+            ("x-purpose", "preview", true),
+            ("x-moz", "prefetch", true),
+            ("purpose", "Preview", true),
+            ("sec-purpose", "prerender", true),
+            ("x-purpose", "instant", false),
             ("sec-purpose", "prefetch;prerender", true),
             ("sec-purpose", "", false),
             ("x-request-id", "prefetch", false),
         ] {
-            assert_eq!(
-                defaults().sent(&headers(name, value)),
-                early,
-                "{name}: {value}"
-            );
+            assert_eq!(robots.sent(&headers(name, value)), early, "{name}: {value}");
         }
-        assert!(!defaults().sent(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn a_list_of_words_has_no_gap_and_no_capitals() {
-        assert!(Robots::parse("bot, crawl").is_some());
-        for bad in ["", "bot,", "Bot", ","] {
-            assert_eq!(Robots::parse(bad), None, "{bad}");
-        }
+        assert!(!robots.sent(&HeaderMap::new()));
     }
 }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
+use kit::{Code, Problem};
 use tokio::time::timeout;
 
 use crate::{
@@ -26,7 +27,7 @@ mod throttle;
 pub(crate) use front::Front;
 pub use proxy::{Origin, OriginError};
 use routes::{Found, Routes};
-use throttle::Throttle;
+use throttle::{Place, Throttle};
 
 /// What an HTTP API accepts: 10,240 bytes of request line and header values, 10 MB of body
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
@@ -93,16 +94,9 @@ impl Gateway {
                 if event.len() > PAYLOAD_BYTES {
                     return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
                 }
-                let Some(_place) = self.throttle.place() else {
-                    return message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
-                };
-                let invoked = sandbox.invoke(event.into(), Some(trace));
-                match timeout(INTEGRATION, invoked).await {
-                    Ok(Ok(payload)) => answer::response(&payload).unwrap_or_else(failed),
-                    Err(_) | Ok(Err(Failure::TimedOut(_))) => {
-                        message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
-                    }
-                    Ok(Err(_)) => failed(),
+                match self.throttle.place().await {
+                    Some(place) => invoked(sandbox, event, trace, place).await,
+                    None => overloaded(request_id, &trace),
                 }
             }
         };
@@ -123,6 +117,39 @@ impl Handler for Gateway {
         }
         response
     }
+}
+
+/// The response of an invocation.
+async fn invoked(
+    sandbox: &Sandbox,
+    event: Vec<u8>,
+    trace: String,
+    mut place: Place<'_>,
+) -> Response<Bytes> {
+    let invoked = timeout(INTEGRATION, sandbox.invoke(event.into(), Some(trace))).await;
+    if !matches!(invoked, Err(_) | Ok(Err(Failure::TimedOut(_)))) {
+        place.complete();
+    }
+    match invoked {
+        Ok(Ok(payload)) => answer::response(&payload).unwrap_or_else(failed),
+        Err(_) | Ok(Err(Failure::TimedOut(_))) => {
+            message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
+        Ok(Err(_)) => failed(),
+    }
+}
+
+/// What a caller is told to come back for, where more is running than this machine can carry. API
+/// Gateway has nothing like it: it runs on more machines.
+fn overloaded(request_id: &str, trace: &str) -> Response<Bytes> {
+    let problem = Problem::new(Code::Overloaded).retry_after(1);
+    // The trace's id as functions log it: `Root=1-<8>-<24>`.
+    let root = trace
+        .split(';')
+        .find_map(|part| part.strip_prefix("Root=1-"));
+    let trace_id = root.unwrap_or_default().replace('-', "");
+    let response = problem.into_response(&trace_id, request_id, None);
+    response.map(|body| Bytes::copy_from_slice(body.as_ref()))
 }
 
 fn page(html: Bytes) -> Response<Bytes> {

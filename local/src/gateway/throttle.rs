@@ -1,23 +1,69 @@
-//! What a stage lets through: a token bucket over all routes, and a bound on what runs at once
+//! What a stage lets through: a token bucket over all routes, a bound on what runs at once, and no more
+//! than this machine can carry
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html>).
 
 use std::{
+    collections::VecDeque,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::sleep;
 
 use crate::template::Throttling;
 
 /// How many invocations an account runs at once, unless its quota was raised.
 const CONCURRENCY: usize = 1_000;
 
-/// Admits requests as the stage's settings say, and invocations as the account's quota does.
+/// As many invocations run at once whatever comes of them.
+const ALWAYS: usize = 256;
+
+/// The longest that a request may be expected to wait for its response: half of what functions have.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// For how long a request waits for a place, and how often it looks. A refusal is early or useless.
+const PATIENCE: Duration = Duration::from_millis(40);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Over which time completed invocations are counted, and over which at least.
+const MEASURED: Duration = Duration::from_secs(1);
+const LEAST_MEASURED: Duration = Duration::from_millis(20);
+
+/// Admits requests as the stage's settings say, and invocations as the account's quota does and as this
+/// machine can carry them.
 pub(super) struct Throttle {
     bucket: Option<Bucket>,
-    invocations: Semaphore,
+    load: Mutex<Load>,
+}
+
+/// The invocations that run, and how fast they are completed.
+#[derive(Default)]
+struct Load {
+    running: usize,
+    completed: VecDeque<Instant>,
+    /// Since when more than [`ALWAYS`] have been running.
+    busy_since: Option<Instant>,
+}
+
+/// The place of one invocation, taken while it runs.
+pub(super) struct Place<'a> {
+    throttle: &'a Throttle,
+    is_completed: bool,
+}
+
+impl Place<'_> {
+    /// Notes that the invocation was completed. One that timed out was not, and says nothing good of
+    /// the rate.
+    pub(super) fn complete(&mut self) {
+        self.is_completed = true;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.throttle.load().end(Instant::now(), self.is_completed);
+    }
 }
 
 impl Throttle {
@@ -25,7 +71,7 @@ impl Throttle {
     pub(super) fn new(settings: Option<Throttling>) -> Self {
         Self {
             bucket: settings.map(Bucket::new),
-            invocations: Semaphore::new(CONCURRENCY),
+            load: Mutex::default(),
         }
     }
 
@@ -35,9 +81,73 @@ impl Throttle {
         self.bucket.as_ref().is_none_or(|bucket| bucket.take(now))
     }
 
-    /// The place of one invocation, held while it runs; `None` when all are taken.
-    pub(super) fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.invocations.try_acquire().ok()
+    /// The place of one invocation; `None`, after a moment, if more are running than are completed in
+    /// time.
+    pub(super) async fn place(&self) -> Option<Place<'_>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let now = Instant::now();
+            if self.load().begin(now) {
+                return Some(Place {
+                    throttle: self,
+                    is_completed: false,
+                });
+            }
+            if now + LOOK > until {
+                return None;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    fn load(&self) -> std::sync::MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Load {
+    /// Counts one more invocation in, if those before it are expected to be completed in time.
+    fn begin(&mut self, now: Instant) -> bool {
+        if self.running >= CONCURRENCY || self.running >= ALWAYS && !self.can_carry_more(now) {
+            return false;
+        }
+        self.running += 1;
+        if self.running >= ALWAYS {
+            self.busy_since.get_or_insert(now);
+        }
+        true
+    }
+
+    fn end(&mut self, now: Instant, is_completed: bool) {
+        self.running = self.running.saturating_sub(1);
+        if is_completed {
+            self.completed.push_back(now);
+        }
+        self.forget(now);
+        // Well below, so that a load at the limit is measured and not begun again and again.
+        if self.running < ALWAYS / 2 {
+            self.busy_since = None;
+        }
+    }
+
+    /// Whether as many as are running are completed within [`LONGEST_WAIT`], at the present rate.
+    fn can_carry_more(&mut self, now: Instant) -> bool {
+        self.forget(now);
+        let since = self.busy_since.unwrap_or(now);
+        let measured = now.saturating_duration_since(since).min(MEASURED);
+        if measured < LEAST_MEASURED {
+            return false;
+        }
+        let completed = self.completed.iter().filter(|at| **at >= since).count();
+        let expected = completed as f64 * LONGEST_WAIT.as_secs_f64() / measured.as_secs_f64();
+        expected >= self.running as f64
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) > MEASURED;
+        while self.completed.front().is_some_and(is_old) {
+            self.completed.pop_front();
+        }
     }
 }
 
@@ -111,16 +221,61 @@ mod tests {
         );
     }
 
+    /// A load after `running` invocations began at once at `start`.
+    fn burst(running: usize, start: Instant) -> Load {
+        let mut load = Load::default();
+        for _ in 0..running {
+            assert!(load.begin(start));
+        }
+        load
+    }
+
     #[test]
-    fn as_many_invocations_run_at_once_as_the_account_may_have() {
-        let throttle = Throttle::new(None);
-        let mut places: Vec<_> = (0..CONCURRENCY)
-            .map(|_| throttle.place().unwrap())
-            .collect();
-        assert!(throttle.place().is_none());
-        places.pop();
-        assert!(throttle.place().is_some());
-        assert!(throttle.admits());
+    fn a_burst_is_carried_where_it_is_completed_fast_enough() {
+        let start = Instant::now();
+        let mut load = burst(ALWAYS, start);
+        assert!(!load.begin(start), "nothing is known of the rate yet");
+        // One in 10 ms: a hundred a second, five hundred in five seconds.
+        for nth in 1..=4 {
+            load.end(start + Duration::from_millis(10 * nth), true);
+            load.running += 1;
+        }
+        let soon = start + Duration::from_millis(40);
+        while load.running < 500 {
+            assert!(load.begin(soon), "{}", load.running);
+        }
+        assert!(!load.begin(soon));
+    }
+
+    #[test]
+    fn what_is_completed_too_slowly_is_not_added_to() {
+        let start = Instant::now();
+        let mut load = burst(ALWAYS, start);
+        load.end(start + Duration::from_millis(400), true);
+        assert!(
+            load.begin(start + Duration::from_millis(500)),
+            "below the floor"
+        );
+        assert!(!load.begin(start + Duration::from_millis(600)));
+        // What times out was not carried.
+        for nth in 0..ALWAYS as u64 {
+            load.end(start + Duration::from_millis(700 + nth), false);
+            load.running += 1;
+        }
+        assert!(!load.begin(start + Duration::from_millis(900)));
+        // Five a second and below: 256 would take 50 seconds.
+        assert!(!load.begin(start + Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn no_more_invocations_run_at_once_than_the_account_may_have() {
+        let start = Instant::now();
+        let mut load = burst(ALWAYS, start);
+        load.running = CONCURRENCY - 1;
+        let now = start + Duration::from_millis(100);
+        load.completed.extend(std::iter::repeat_n(now, 10_000));
+        assert!(load.begin(now));
+        assert!(!load.begin(now));
     }
 
     #[test]

@@ -240,6 +240,37 @@ async fn what_the_stage_does_not_let_through_reaches_no_function() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_carried_is_refused_early() {
+    let (stack, _folder) = stack(TEMPLATE).await;
+    let url = stack.base_url().to_owned();
+    let calls: Vec<_> = (0..500)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { request(&url, "GET", "/sleeps", &[], b"").await })
+        })
+        .collect();
+    let mut shed = 0;
+    for call in calls {
+        let reply = call.await.unwrap();
+        assert_eq!(reply.status, 503);
+        if reply.headers.get("content-type").map(String::as_str) != Some("application/problem+json")
+        {
+            // It ran until its time-out.
+            continue;
+        }
+        shed += 1;
+        let problem = reply.json();
+        assert_eq!(problem["code"], "overloaded");
+        assert_eq!(problem["trace_id"].as_str().unwrap().len(), 32);
+        assert_eq!(reply.headers["retry-after"], "1");
+    }
+    assert!(shed > 100, "{shed}");
+    let after = request(&url, "GET", "/echo", &[], b"").await;
+    assert_eq!(after.status, 200);
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_over_ten_megabytes_is_refused_while_it_is_sent() {
     let (stack, _folder) = stack(TEMPLATE).await;
     let reply = request(

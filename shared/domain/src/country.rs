@@ -66,14 +66,12 @@ impl schemars::JsonSchema for Country {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let codes: Vec<String> = CODES
-            .split(' ')
-            .flat_map(|code| [code.to_owned(), code.to_ascii_lowercase()])
-            .collect();
+        let codes: Vec<&str> = CODES.split(' ').collect();
         schemars::json_schema!({
             "description": "ISO 3166-1 alpha-2; kept in capitals, lower case is accepted.",
             "type": "string",
             "enum": codes,
+            "format": "country",
         })
     }
 }

@@ -53,6 +53,34 @@ impl Instant {
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
+    /// Reads a time as a program on a phone may write it: RFC 3339 with a blank for the `T`, without
+    /// seconds, with a fraction of any length behind `.` or `,`, with an offset such as `+0900`, `+09`
+    /// or `UTC`, and with a zone in brackets behind it, which is ignored. A time without an offset is
+    /// not read, because nothing says which moment it is.
+    pub fn from_reported(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = match text.strip_suffix(']') {
+            Some(text) => text.split_once('[')?.0,
+            None => text,
+        };
+        let (date, rest) = text.split_at_checked(10)?;
+        let rest = rest.strip_prefix(['T', 't', ' '])?;
+        let offset_at = rest.find(|c: char| !(c.is_ascii_digit() || ":.,".contains(c)))?;
+        let (clock, offset) = rest.split_at_checked(offset_at)?;
+        let (clock, fraction) = match clock.split_once(['.', ',']) {
+            Some((clock, fraction)) => (clock, Some(fraction)),
+            None => (clock, None),
+        };
+        let seconds = if clock.len() == 5 { ":00" } else { "" };
+        // Nanoseconds at most; finer parts are cut off.
+        let fraction = fraction.map(|digits| format!(".{}", digits.get(..9).unwrap_or(digits)));
+        let fraction = fraction.unwrap_or_default();
+        let offset = utc_offset(offset.trim())?;
+        format!("{date}T{clock}{seconds}{fraction}{offset}")
+            .parse()
+            .ok()
+    }
+
     /// The nearest moment that the calendar can name.
     pub(crate) fn timestamp(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(if self.0 < 0 {
@@ -102,6 +130,22 @@ impl FromStr for Instant {
         let timestamp: jiff::Timestamp = text.parse().map_err(|_| bad)?;
         Ok(Self(timestamp.as_millisecond()))
     }
+}
+
+/// An offset from UTC as RFC 3339 writes it.
+fn utc_offset(text: &str) -> Option<String> {
+    if ["Z", "UTC", "GMT"]
+        .iter()
+        .any(|utc| text.eq_ignore_ascii_case(utc))
+    {
+        return Some("Z".to_owned());
+    }
+    let digits = text.strip_prefix(['+', '-', '\u{2212}'])?;
+    let sign = if text.starts_with('+') { '+' } else { '-' };
+    let digits: String = digits.chars().filter(|c| *c != ':').collect();
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let minutes = if minutes.is_empty() { "00" } else { minutes };
+    Some(format!("{sign}{hours}:{minutes}"))
 }
 
 /// The date-time production of RFC 3339, section 5.6. The calendar library that reads it afterwards
@@ -154,6 +198,49 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_reported_time_is_read_in_every_way_that_programs_write_it() {
+        let moment: Instant = "2026-03-01T00:29:05Z".parse().unwrap();
+        for text in [
+            "2026-03-01T00:29:05Z",
+            "2026-03-01t00:29:05z",
+            "2026-03-01 00:29:05Z",
+            "2026-03-01 00:29:05 UTC",
+            " 2026-03-01T00:29:05 GMT ",
+            "2026-03-01T09:29:05+0900",
+            "2026-03-01T09:29:05+09",
+            "2026-03-01T09:29:05 +0900",
+            "2026-03-01T09:29:05+09:00[Asia/Seoul]",
+            "2026-02-28T18:59:05-05:30",
+            "2026-02-28T18:59:05\u{2212}0530",
+            "2026-03-01T00:29:05.0000000000001Z",
+            "2026-03-01T00:29:05,000Z",
+        ] {
+            assert_eq!(Instant::from_reported(text), Some(moment), "{text}");
+        }
+        let without_seconds = Instant::from_reported("2026-03-01T09:29+09:00");
+        assert_eq!(without_seconds, "2026-03-01T00:29:00Z".parse().ok());
+        let fraction = Instant::from_reported("2026-03-01T09:29:05.1239999999+0900");
+        assert_eq!(fraction, "2026-03-01T00:29:05.123Z".parse().ok());
+        for text in [
+            "",
+            "soon",
+            "2026-03-01",
+            "2026-03-01T00:29:05",
+            "2026-03-01T00:29:05.Z",
+            "2026-03-01T25:29:05Z",
+            "2026-02-30T00:29:05Z",
+            "2026-03-01T00:29:05+9",
+            "2026-03-01T00:29:05+090",
+            "2026-03-01T00:29:05+09000",
+            "2026-03-01T00:29:05]",
+            "가나다라-03-01T00:29:05Z",
+            "1772324945000",
+        ] {
+            assert_eq!(Instant::from_reported(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn reads_any_offset_and_writes_utc_with_milliseconds() {

@@ -50,7 +50,7 @@ pub use random_id::RandomId;
 pub use read_state::ReadState;
 pub use reported::ReportedValue;
 pub use text::{ByLocale, Localized};
-pub use url::{ClickUrl, HttpUrl};
+pub use url::{ClickUrl, HttpUrl, Link, LinkError, LinkSchemes};
 pub use validation::{Fault, FaultCode, Rejection};
 pub use version::Version;
 pub use zone::{Day, TimeZoneName, Weekday};

@@ -19,6 +19,17 @@ closed_set! {
     }
 }
 
+impl MarkKind {
+    /// Returns the kind that uses a budget up: impressions where nothing else is paid for.
+    pub const fn paid_by(pricing: Option<Pricing>) -> Self {
+        match pricing {
+            Some(Pricing::Cpc) => Self::Click,
+            Some(Pricing::Cpa) => Self::Conversion,
+            Some(Pricing::Cpm | Pricing::Flat | Pricing::Impressions) | None => Self::Impression,
+        }
+    }
+}
+
 /// One mark, as far as sums need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {

@@ -7,6 +7,7 @@
 
 use std::{fmt, marker::PhantomData};
 
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
@@ -136,6 +137,15 @@ pub fn device_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<De
     let text = Option::<String>::deserialize(deserializer)?;
     let id = text.map(|text| DeviceId::reported(&text)).transpose();
     id.map(Option::flatten).map_err(D::Error::custom)
+}
+
+/// The schema of a reported device id: anything short, and what a device id may be.
+pub fn device_id_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["string", "null"],
+        "maxLength": 128,
+        "pattern": "^([A-Za-z0-9._:-]*|.{0,15})$",
+    })
 }
 
 /// Deserializes a build number from a JSON number; one that is no whole number from 0 on counts as

@@ -9,15 +9,15 @@ use tower::{ServiceBuilder, service_fn, util::BoxCloneSyncService};
 
 use crate::{
     Request, Response,
-    call::{Call, Principal},
+    call::{Call, Facts, Principal},
     endpoint::{Endpoint, Idempotency, Method},
-    extract::{Incoming, Params, query_pairs},
+    extract::{Incoming, Params, Reported, query_pairs},
     function::{BoxFuture, Function},
     gateway::Http,
     middleware::{
         AccessLog, AddressLimit, Around, Authentication, Authority, BodyLimits, CallerLimit,
-        Counter, Gate, IdempotencyKeys, IdempotencyStore, MaintenanceGate, PanicGuard, Tracing,
-        facts, refuse,
+        Counter, Gate, HeadResponses, IdempotencyKeys, IdempotencyStore, MaintenanceGate,
+        PanicGuard, Tracing, facts, refuse,
     },
     precondition::is_held,
     problem::{Code, Problem},
@@ -40,6 +40,7 @@ type Handler = Arc<dyn Fn(Request) -> BoxFuture<Result<Response, Problem>> + Sen
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) media_types: Option<&'static [&'static str]>,
+    pub(crate) inflates: bool,
     handler: Handler,
     describe: fn(Endpoint, &mut SchemaGenerator) -> Operation,
 }
@@ -62,8 +63,10 @@ pub struct Operation {
 /// What the OpenAPI document says of a body.
 #[derive(Debug)]
 pub struct Body {
-    /// The media types it may come as.
+    /// The media types that are listed.
     pub media_types: &'static [&'static str],
+    /// What there is to add about its forms.
+    pub note: Option<&'static str>,
     /// Whether it must be there.
     pub required: bool,
     /// What it is, where it has a schema.
@@ -175,25 +178,27 @@ impl Api {
                 })
             })
         });
-        self.routes.insert(
-            endpoint.route_key(),
-            Arc::new(Route {
+        let route = Arc::new(Route {
+            endpoint,
+            media_types: media_types::<B>(endpoint),
+            inflates: B::INFLATES,
+            handler: erased,
+            describe: |endpoint, generator| Operation {
                 endpoint,
-                media_types: B::MEDIA_TYPES,
-                handler: erased,
-                describe: |endpoint, generator| Operation {
-                    endpoint,
-                    path: P::describe(generator),
-                    query: Q::describe(generator),
-                    body: B::MEDIA_TYPES.map(|media_types| Body {
-                        media_types,
-                        required: B::REQUIRED,
-                        schema: B::describe(generator),
-                    }),
-                    answer: R::describe(generator),
-                },
-            }),
-        );
+                path: P::describe(generator),
+                query: Q::describe(generator),
+                body: documented::<B>(endpoint).map(|media_types| Body {
+                    media_types,
+                    note: B::NOTE,
+                    required: B::REQUIRED,
+                    schema: B::describe(generator),
+                }),
+                answer: R::describe(generator),
+            },
+        });
+        for key in endpoint.route_keys() {
+            self.routes.insert(key, Arc::clone(&route));
+        }
         self
     }
 
@@ -210,6 +215,7 @@ impl Api {
                 runtime: self.runtime.clone(),
             }))
             .layer(Around(Arc::clone(&access)))
+            .layer(Around::new(HeadResponses))
             .layer(Around::new(PanicGuard))
             .layer(Around::new(AddressLimit::new(limit)))
             .layer(Around::new(MaintenanceGate(self.gate)))
@@ -227,6 +233,22 @@ impl Api {
             has_gate,
             at_shutdown: self.at_shutdown,
         })
+    }
+}
+
+/// The media types that the endpoint takes as a `B`. A `PATCH` may name its JSON a merge patch.
+const fn media_types<B: Incoming>(endpoint: Endpoint) -> Option<&'static [&'static str]> {
+    match endpoint.method {
+        Method::Patch => B::PATCH_MEDIA_TYPES,
+        _ => B::MEDIA_TYPES,
+    }
+}
+
+/// Those of them that the OpenAPI document lists.
+const fn documented<B: Incoming>(endpoint: Endpoint) -> Option<&'static [&'static str]> {
+    match endpoint.method {
+        Method::Patch => B::PATCH_MEDIA_TYPES,
+        _ => B::DOCUMENTED_MEDIA_TYPES,
     }
 }
 
@@ -275,7 +297,8 @@ impl Parser {
             .unwrap_or_default();
         let path = P::read(parameters, &self.path)
             .map_err(|faults| Problem::new(Code::InvalidPath).errors(faults))?;
-        let query = Q::read(query_pairs(&facts.query)?, &self.query)
+        let pairs = self.query_pairs(&facts)?;
+        let query = Q::read(pairs, &self.query)
             .map_err(|faults| Problem::new(Code::InvalidQuery).errors(faults))?;
         let body = B::read(request.body().as_ref())?;
         let in_handler = facts.endpoint.idempotency == Idempotency::KeyInHandler;
@@ -296,11 +319,26 @@ impl Parser {
             sent_body,
         })
     }
+
+    /// The query's parameters. A public route ignores those that it does not know: links get
+    /// decorated on their way, and an app may be newer than the stage that it calls.
+    fn query_pairs(&self, facts: &Facts) -> Result<Vec<(String, String)>, Problem> {
+        if facts.endpoint.is_admin() {
+            return query_pairs(&facts.query, Reported::Strict);
+        }
+        let mut pairs = query_pairs(&facts.query, Reported::Lenient)?;
+        pairs.retain(|(name, _)| self.query.knows(name));
+        Ok(pairs)
+    }
 }
 
 /// What a function's routes say of themselves.
 pub(crate) fn operations(routes: &Routes, generator: &mut SchemaGenerator) -> Vec<Operation> {
-    let mut routes: Vec<_> = routes.values().collect();
+    // A GET is there a second time, under its HEAD.
+    let own = |(key, route): (&String, &Arc<Route>)| {
+        (*key == route.endpoint.route_key()).then(|| Arc::clone(route))
+    };
+    let mut routes: Vec<_> = routes.iter().filter_map(own).collect();
     routes.sort_by_key(|route| (route.endpoint.path, route.endpoint.method));
     routes
         .into_iter()

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 
 use crate::{
     endpoint::Endpoint,
-    extract::query_pairs,
+    extract::{Reported, query_pairs},
     middleware::{Passed, idempotency::legal},
     problem::{Code, Problem},
     random::Random,
@@ -47,9 +47,16 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether the request is a `HEAD`, which must change and count nothing.
+    pub fn is_head(&self) -> bool {
+        self.method == http::Method::HEAD
+    }
+
     /// What the query says of `name`; `None` where it says nothing or cannot be read.
     pub fn queried(&self, name: &str) -> Option<String> {
-        let mut pairs = query_pairs(&self.query).ok()?.into_iter();
+        let mut pairs = query_pairs(&self.query, Reported::Lenient)
+            .ok()?
+            .into_iter();
         pairs.find_map(|(said, value)| (said == name).then_some(value))
     }
 }

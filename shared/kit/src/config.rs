@@ -133,6 +133,14 @@ impl Setting for Milliseconds {
     }
 }
 
+impl Setting for domain::LinkSchemes {
+    const EXPECTED: &'static str =
+        "schemes separated by commas, none of javascript, data, vbscript, file, blob";
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
 /// A share between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share(pub f64);
@@ -168,6 +176,21 @@ impl Setting for Origin {
         let scheme = uri.scheme_str()?;
         let plain = uri.path() == "/" && uri.query().is_none() && uri.authority().is_some();
         (matches!(scheme, "http" | "https") && plain)
+            .then(|| Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// The URL that a service is reached under: scheme, host and perhaps a path, without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(pub String);
+
+impl Setting for BaseUrl {
+    const EXPECTED: &'static str = "an http or https URL, with or without a path";
+    fn parse(text: &str) -> Option<Self> {
+        let uri: http::Uri = text.parse().ok()?;
+        let authority = uri.authority()?.as_str();
+        let is_plain = uri.query().is_none() && !text.contains('#') && !authority.contains('@');
+        (matches!(uri.scheme_str()?, "http" | "https") && is_plain)
             .then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 }
@@ -406,6 +429,31 @@ mod tests {
             Some("https://a.example".to_owned())
         );
         assert_eq!(Origin::parse("https://a.example/x"), None);
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_path_and_nothing_behind_it() {
+        let parsed = |text| BaseUrl::parse(text).map(|url| url.0);
+        for (text, kept) in [
+            ("https://a.example", "https://a.example"),
+            ("https://a.example/", "https://a.example"),
+            (
+                "https://a.example:8443/app/v2/",
+                "https://a.example:8443/app/v2",
+            ),
+        ] {
+            assert_eq!(parsed(text).as_deref(), Some(kept), "{text}");
+        }
+        for text in [
+            "a.example/app",
+            "ftp://a.example",
+            "https://a.example/?x=1",
+            "https://a.example/#x",
+            "https://user@a.example",
+            "/app",
+        ] {
+            assert_eq!(parsed(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -239,6 +239,17 @@ impl Endpoint {
         !self.during_maintenance && !matches!(self.caller, Caller::Operator(_) | Caller::Hook)
     }
 
+    /// The route keys that this endpoint answers: its own, and `HEAD` of the same path for a `GET`.
+    pub fn route_keys(&self) -> Vec<String> {
+        let head = (self.method == Method::Get).then(|| format!("HEAD {}", self.path));
+        std::iter::once(self.route_key()).chain(head).collect()
+    }
+
+    /// Whether operators call it: such a route refuses query parameters that it does not know.
+    pub fn is_admin(&self) -> bool {
+        self.path.starts_with("/admin/")
+    }
+
     /// `GET /health`; `$default` for what no route took.
     pub fn route_key(&self) -> String {
         match self.method {

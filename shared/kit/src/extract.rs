@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, marker::PhantomData};
 
 use domain::{
     Fault, FaultCode, Rejection,
-    validation::{self},
+    validation::{self, MAX_FAULTS},
 };
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
@@ -63,8 +63,17 @@ pub trait Params: Sized + Send + 'static {
 }
 
 impl Params for Nothing {
-    fn read(_: Vec<(String, String)>, _: &Coercions) -> Result<Self, Vec<Fault>> {
-        Ok(Self)
+    fn read(pairs: Vec<(String, String)>, _: &Coercions) -> Result<Self, Vec<Fault>> {
+        let unknown: Vec<Fault> = pairs
+            .iter()
+            .take(MAX_FAULTS)
+            .map(|(name, _)| Fault::new(pointer(name), FaultCode::UnknownField, "is not known"))
+            .collect();
+        if unknown.is_empty() {
+            Ok(Self)
+        } else {
+            Err(unknown)
+        }
     }
 
     fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
@@ -82,8 +91,11 @@ where
             let value = coercions.value(&name, text);
             let repeated = object.insert(name.clone(), value).is_some();
             if repeated && coercions.known.contains(&name) {
-                let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-                let fault = Fault::new(pointer, FaultCode::Duplicate, "is given more than once");
+                let fault = Fault::new(
+                    pointer(&name),
+                    FaultCode::Duplicate,
+                    "is given more than once",
+                );
                 return Err(vec![fault]);
             }
         }
@@ -98,7 +110,17 @@ where
     }
 }
 
+/// The JSON pointer of a parameter.
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 impl Coercions {
+    /// Whether the type has a parameter of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.known.contains(name)
+    }
+
     fn value(&self, name: &str, text: String) -> Value {
         if self.numbers.contains(name)
             && let Ok(number) = serde_json::from_str::<serde_json::Number>(&text)
@@ -132,8 +154,21 @@ pub trait Incoming: Sized + Send + 'static {
     /// The media types it may come as; `None` where a body is not looked at.
     const MEDIA_TYPES: Option<&'static [&'static str]>;
 
+    /// The media types that it may come as in a `PATCH`.
+    const PATCH_MEDIA_TYPES: Option<&'static [&'static str]> = Self::MEDIA_TYPES;
+
+    /// The media types that the OpenAPI document lists. Generators of clients stop at some that only
+    /// browsers need, so the document names these in words.
+    const DOCUMENTED_MEDIA_TYPES: Option<&'static [&'static str]> = Self::MEDIA_TYPES;
+
+    /// What the OpenAPI document has to add about the body's forms.
+    const NOTE: Option<&'static str> = None;
+
     /// Whether it must be there, where it is looked at.
     const REQUIRED: bool = true;
+
+    /// Whether `Content-Encoding: gzip` is accepted.
+    const INFLATES: bool = false;
 
     /// Parses it.
     fn read(bytes: &[u8]) -> Result<Self, Problem>;
@@ -163,6 +198,8 @@ where
     T: DeserializeOwned + JsonSchema + garde::Validate<Context = ()> + Send + 'static,
 {
     const MEDIA_TYPES: Option<&'static [&'static str]> = Some(&["application/json"]);
+    const PATCH_MEDIA_TYPES: Option<&'static [&'static str]> =
+        Some(&["application/json", "application/merge-patch+json"]);
 
     fn read(bytes: &[u8]) -> Result<Self, Problem> {
         if bytes.is_empty() {
@@ -173,6 +210,32 @@ where
 
     fn describe(generator: &mut SchemaGenerator) -> Option<Schema> {
         Some(generator.subschema_for::<T>())
+    }
+}
+
+/// A JSON body of a known type that browsers may send with `navigator.sendBeacon`: as `text/plain`,
+/// which needs no preflight across origins, and compressed.
+#[derive(Debug)]
+pub struct Beacon<T>(pub T);
+
+impl<T> Incoming for Beacon<T>
+where
+    T: DeserializeOwned + JsonSchema + garde::Validate<Context = ()> + Send + 'static,
+{
+    const MEDIA_TYPES: Option<&'static [&'static str]> = Some(&["application/json", "text/plain"]);
+    const DOCUMENTED_MEDIA_TYPES: Option<&'static [&'static str]> = Json::<T>::MEDIA_TYPES;
+    const NOTE: Option<&'static str> = Some(
+        "Also accepted as `text/plain`, which `navigator.sendBeacon` can send across origins, and with \
+         `Content-Encoding: gzip`, of at most 256 KB once inflated.",
+    );
+    const INFLATES: bool = true;
+
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        Json::read(bytes).map(|Json(body)| Self(body))
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Option<Schema> {
+        Json::<T>::describe(generator)
     }
 }
 
@@ -287,32 +350,60 @@ impl From<Rejection> for Problem {
     }
 }
 
+/// The parameters by which a phone describes itself.
+const REPORTED: [&str; 11] = [
+    "platform",
+    "store",
+    "locale",
+    "country",
+    "app_version",
+    "version",
+    "build",
+    "os_version",
+    "model",
+    "carrier",
+    "tz",
+];
+
+/// How parameters are read by which a phone describes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reported {
+    /// Like all others.
+    Strict,
+    /// What cannot be decoded counts as absent; of repeated ones the first counts.
+    Lenient,
+}
+
 /// Splits and decodes a query string as it was sent.
 ///
 /// What a URL parser would have percent-encoded (WHATWG's query set: controls, space, `"`, `<`,
 /// `>`, non-ASCII), a broken escape, and text that is not UTF-8 are refused, not guessed at.
-pub(crate) fn query_pairs(raw: &str) -> Result<Vec<(String, String)>, Problem> {
-    let refuse = |detail: &'static str| Problem::new(Code::InvalidQuery).detail(detail);
-    if raw
-        .bytes()
-        .any(|b| b <= b' ' || b >= 0x7f || matches!(b, b'"' | b'<' | b'>'))
-    {
-        return Err(refuse(
-            "the query has a character that must be percent-encoded",
-        ));
+pub(crate) fn query_pairs(raw: &str, reported: Reported) -> Result<Vec<(String, String)>, Problem> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let is_lenient = reported == Reported::Lenient && REPORTED.contains(&name);
+        match decoded_pair(name, value) {
+            Ok(_) if is_lenient && pairs.iter().any(|(before, _)| before == name) => {}
+            Ok(pair) => pairs.push(pair),
+            Err(_) if is_lenient => {}
+            Err(detail) => return Err(Problem::new(Code::InvalidQuery).detail(detail)),
+        }
     }
-    raw.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decode(name)?, decode(value)?))
-        })
-        .collect::<Option<_>>()
-        .ok_or_else(|| {
-            refuse(
-                "the query has a percent escape that is none, or of a character that is not taken",
-            )
-        })
+    Ok(pairs)
+}
+
+fn decoded_pair(name: &str, value: &str) -> Result<(String, String), &'static str> {
+    let is_illegal = |b: u8| b <= b' ' || b >= 0x7f || matches!(b, b'"' | b'<' | b'>');
+    if name.bytes().chain(value.bytes()).any(is_illegal) {
+        return Err("the query has a character that must be percent-encoded");
+    }
+    match (decode(name), decode(value)) {
+        (Some(name), Some(value)) => Ok((name, value)),
+        _ => Err(
+            "the query has an invalid percent escape, or the escape of a character that is not accepted",
+        ),
+    }
 }
 
 /// Form decoding: `+` is a space; control characters are refused.
@@ -358,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_query_is_split_and_decoded() {
-        let pairs = query_pairs("a=1&b=%EB%A7%88+x&c&&d=").unwrap();
+        let pairs = query_pairs("a=1&b=%EB%A7%88+x&c&&d=", Reported::Strict).unwrap();
         let pairs: Vec<_> = pairs
             .iter()
             .map(|(n, v)| (n.as_str(), v.as_str()))
@@ -371,9 +462,24 @@ mod tests {
         for raw in [
             "a=<", "a=\"", "a=%", "a=%zz", "a=%ff", "a=%00", "a= b", "a=마", "%0a=1",
         ] {
-            let problem = query_pairs(raw).unwrap_err();
-            assert_eq!(problem.code, Code::InvalidQuery, "{raw}");
+            for reported in [Reported::Strict, Reported::Lenient] {
+                let problem = query_pairs(raw, reported).unwrap_err();
+                assert_eq!(problem.code, Code::InvalidQuery, "{raw}");
+            }
         }
+    }
+
+    #[test]
+    fn what_a_phone_reports_in_broken_text_counts_as_absent() {
+        let raw = "locale=%ff&model=%zz&tz=a<b&country=KR&country=US&placement=top";
+        let pairs = query_pairs(raw, Reported::Lenient).unwrap();
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(pairs, [("country", "KR"), ("placement", "top")]);
+        let problem = query_pairs(raw, Reported::Strict).unwrap_err();
+        assert_eq!(problem.code, Code::InvalidQuery);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::{
     fmt::{self, Write as _},
     io::Write as _,
-    sync::{Arc, Mutex, Once},
+    sync::{Arc, Mutex, Once, OnceLock},
 };
 
 use tracing::{
@@ -76,6 +76,20 @@ pub fn init_in(format: Format, level: Level) {
             std::panic::set_hook(Box::new(log_panic));
         }
     });
+}
+
+/// Installs a subscriber that writes into memory, for tests that read all lines of their process. Once:
+/// later calls return the same memory; `None` where [`init`] was first.
+pub fn init_in_memory(level: Level) -> Option<&'static Arc<Mutex<Vec<u8>>>> {
+    static LINES: OnceLock<Option<Arc<Mutex<Vec<u8>>>>> = OnceLock::new();
+    let installed = LINES.get_or_init(|| {
+        let lines = Arc::default();
+        let output = Output::Memory(Arc::clone(&lines));
+        let subscriber = subscriber(level, output, Clock::system());
+        let set = tracing::subscriber::set_global_default(subscriber);
+        set.is_ok().then_some(lines)
+    });
+    installed.as_ref()
 }
 
 /// The subscriber that [`init`] installs, for tests that want its lines in memory.

@@ -26,6 +26,7 @@ pub fn document<'a>(functions: impl IntoIterator<Item = &'a Function>, version: 
     let mut generator = settings.into_generator();
     let problem = generator.subschema_for::<Document<'static>>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut used_tags = BTreeSet::new();
     for function in functions {
         for operation in function.operations(&mut generator) {
             if operation.endpoint.method == Method::Any {
@@ -33,6 +34,7 @@ pub fn document<'a>(functions: impl IntoIterator<Item = &'a Function>, version: 
             }
             let method = operation.endpoint.method.as_str().to_ascii_lowercase();
             let path = operation.endpoint.path;
+            used_tags.insert(tag(path));
             let described = describe(operation, &problem);
             paths.entry(path).or_default().insert(method, described);
         }
@@ -42,10 +44,11 @@ pub fn document<'a>(functions: impl IntoIterator<Item = &'a Function>, version: 
         "info": {
             "title": "Madang",
             "version": version,
-            "description": "The backend that stands in front of an app's own.",
+            "description": "The backend that stands in front of an app's own. Every GET has its HEAD, which this document does not list.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": tags(&used_tags),
         "paths": paths,
         "components": {
             "schemas": definitions(&mut generator),
@@ -64,6 +67,59 @@ pub fn document<'a>(functions: impl IntoIterator<Item = &'a Function>, version: 
             },
         },
     })
+}
+
+/// What each tag is about. The contract tests hold this list to the tags that are used.
+const TAGS: [(&str, &str); 16] = [
+    (
+        "admin",
+        "Authoring, reports and members, for operators and service keys.",
+    ),
+    ("allocations", "Which campaigns a device sees now."),
+    (
+        "app",
+        "Whether the app is in service, and whether it must be updated.",
+    ),
+    (
+        "auth",
+        "Signing in and out, guests, challenges, refresh tokens.",
+    ),
+    ("banners", "Pictures that an app shows in its places."),
+    ("config", "Remote config and feature flags."),
+    ("devices", "Profiles and content settings of devices."),
+    ("events", "Client events, counted once each."),
+    (
+        "launch",
+        "Everything that an app needs at its start, in one response.",
+    ),
+    (
+        "me",
+        "The member who calls: profile, identities, sessions, consents, exports, withdrawal.",
+    ),
+    ("nicknames", "Whether a nickname is free."),
+    ("notices", "Notices, and which of them a member has read."),
+    (
+        "platform",
+        "Health, documentation, keys, and calls of other systems.",
+    ),
+    ("profiles", "Inserting a device's profile."),
+    ("t", "Tracking: impressions, clicks, conversions."),
+    (
+        "withdrawals",
+        "Withdrawal without the app, by a provider's proof.",
+    ),
+];
+
+/// The tags that operations use, each with its description where it has one.
+fn tags(used: &BTreeSet<&str>) -> Vec<Value> {
+    let described = |name: &&str| {
+        let known = TAGS.iter().find(|(tag, _)| tag == name);
+        match known {
+            Some((_, description)) => json!({"name": name, "description": description}),
+            None => json!({ "name": name }),
+        }
+    };
+    used.iter().map(described).collect()
 }
 
 /// In alphabetical order, so that the document is the same whatever order the functions came in.
@@ -92,11 +148,14 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
             .iter()
             .map(|media_type| ((*media_type).to_owned(), media(body.schema.as_ref())))
             .collect();
-        let request_body = json!({"required": body.required, "content": content});
+        let mut request_body = json!({"required": body.required, "content": content});
+        if let Some(note) = body.note {
+            set(&mut request_body, "description", note.into());
+        }
         set(&mut described, "requestBody", request_body);
     }
     match endpoint.caller {
-        Caller::Public | Caller::Hook => {}
+        Caller::Public | Caller::Hook => set(&mut described, "security", json!([])),
         Caller::PublicOrOperator(_) if !endpoint.takes_token => {
             set(&mut described, "security", json!([{}, {"serviceKey": []}]));
         }
@@ -157,7 +216,7 @@ fn parameters_of(object: Option<&Schema>, place: &str) -> Vec<Value> {
         .into_iter()
         .flatten()
         .map(|(name, schema)| {
-            let mut schema = schema.clone();
+            let mut schema = without_null(schema.clone());
             let description = schema
                 .as_object_mut()
                 .and_then(|schema| schema.remove("description"));
@@ -173,6 +232,33 @@ fn parameters_of(object: Option<&Schema>, place: &str) -> Vec<Value> {
             parameter
         })
         .collect()
+}
+
+/// A parameter's schema without `null`, which no path and no query can say.
+fn without_null(mut schema: Value) -> Value {
+    let Some(object) = schema.as_object_mut() else {
+        return schema;
+    };
+    let is_null = |value: &Value| value == "null" || value.get("type") == Some(&json!("null"));
+    for keyword in ["type", "anyOf", "enum"] {
+        if let Some(Value::Array(alternatives)) = object.get_mut(keyword) {
+            alternatives.retain(|value| !value.is_null() && !is_null(value));
+        }
+    }
+    if let Some(Value::Array(types)) = object.get("type")
+        && let [only] = types.as_slice()
+    {
+        let only = only.clone();
+        object.insert("type".to_owned(), only);
+    }
+    if let Some(Value::Array(alternatives)) = object.get("anyOf")
+        && let [Value::Object(only)] = alternatives.as_slice()
+    {
+        let only = only.clone();
+        object.remove("anyOf");
+        object.extend(only);
+    }
+    schema
 }
 
 /// What the endpoint declares, and what the stack in front of it reads.
@@ -290,7 +376,9 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
     match caller {
         Caller::Public | Caller::Hook => Vec::new(),
         Caller::Member => [&any[..], &member].concat(),
-        Caller::Device(_) | Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
+        // Nothing is stored under an id that many devices share.
+        Caller::Device(_) => [&any[..], &member, &key, &[Code::NotFound]].concat(),
+        Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
     }
 }

@@ -11,7 +11,9 @@ pub enum Precondition {
     Absent,
     /// `If-Match: *`: it is there, whatever it is.
     Present,
-    /// `If-Match: "a", "b"`: it is one of these. Weak tags and what is no tag match nothing.
+    /// `If-Match: "a", "b"`: it is one of these. What is no tag matches nothing. A weak tag counts like
+    /// a strong one: our tags of what can be written name a version, which a proxy that compresses a
+    /// response does not change.
     OneOf(Vec<String>),
 }
 
@@ -51,12 +53,14 @@ impl Precondition {
     }
 }
 
-/// The opaque parts of the strong tags in a list.
-fn strong_tags(list: &str) -> Vec<String> {
-    list.split(',')
-        .filter_map(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"'))
-        .map(ToOwned::to_owned)
-        .collect()
+/// The opaque parts of the tags in a list.
+fn tags(list: &str) -> Vec<String> {
+    let opaque = |tag: &'_ str| {
+        let tag = tag.trim();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        tag.strip_prefix('"')?.strip_suffix('"').map(str::to_owned)
+    };
+    list.split(',').filter_map(opaque).collect()
 }
 
 /// The opaque parts of all tags in a list, weak ones included.
@@ -101,7 +105,7 @@ mod tests {
         assert_eq!(of(&[("if-match", "*")]).unwrap(), Precondition::Present);
         assert_eq!(
             of(&[("if-match", "\"a\", W/\"b\", c, \"d\"")]).unwrap(),
-            Precondition::OneOf(vec!["a".into(), "d".into()])
+            Precondition::OneOf(vec!["a".into(), "b".into(), "d".into()])
         );
         let version = Precondition::of_version(&headers(&[("if-match", "W/\"3\", \"4\", 5")]));
         assert_eq!(

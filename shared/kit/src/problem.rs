@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use domain::{Fault, HttpUrl, Instant, Locale, Localized};
+use domain::{Fault, Instant, Link, Locale, Localized};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -91,6 +91,7 @@ codes! {
     RateLimited "rate_limited" 429 "There were too many requests.";
     Internal "internal" 500 "Something broke on our side.";
     Unavailable "unavailable" 503 "Something this depends on does not answer; try again.";
+    Overloaded "overloaded" 503 "There are more requests than can be served now; try again.";
     Maintenance "maintenance" 503 "The service is closed for maintenance.";
 }
 
@@ -219,8 +220,8 @@ impl Problem {
             })
     }
 
-    /// The answer to the caller of the request `request_id`, who reads `languages`.
-    pub(crate) fn into_response(
+    /// The response to the caller of the request `request_id`, who reads `languages`.
+    pub fn into_response(
         mut self,
         trace_id: &str,
         request_id: &str,
@@ -308,12 +309,12 @@ pub struct Members {
     /// `member_banned` and `maintenance`: until when; without it, for good.
     pub ends_at: Option<Instant>,
     /// `maintenance`: where the user can read more.
-    pub url: Option<HttpUrl>,
+    pub url: Option<Link>,
     /// `identity_in_use`: what resolves it, once.
     pub link_ticket: Option<String>,
     /// `identity_in_use`: what may be told of the other member.
     pub other: Option<Map<String, Value>>,
-    /// `member_banned` at sign-in and refresh: a token for the member's exports and withdrawal.
+    /// `member_banned` at sign-in: a token for the member's exports and withdrawal.
     pub own_data: Option<OwnDataToken>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::{Clock, Course},
-    config::{Faults, HeaderName, LogLevel, Origin, Share, Stage, Vars},
+    config::{BaseUrl, Faults, HeaderName, LogLevel, Setting as _, Share, Stage, Vars},
     random::Random,
 };
 
@@ -19,8 +19,9 @@ crate::settings! {
         client_address_header: Option<HeaderName> = "CLIENT_ADDRESS_HEADER", example "cloudfront-viewer-address";
         /// Calls a minute that one address may make to one instance.
         rate_limit_address_per_min: u32 = "RATE_LIMIT_ADDRESS_PER_MIN", default "6000";
-        /// The origin by which callers reach this stack; without it, the host they used.
-        public_base_url: Option<Origin> = "PUBLIC_BASE_URL", example "https://api.example.com";
+        /// The URL by which callers reach this stack, with a path where a base path mapping adds one.
+        /// Required in the stage prd; elsewhere, without it, the host they used.
+        public_base_url: Option<BaseUrl> = "PUBLIC_BASE_URL", example "https://api.example.com";
         /// Registers an extension, which makes Lambda announce the end of the process: what would be
         /// lost with it is then told. Costs a call at start.
         graceful_shutdown: bool = "GRACEFUL_SHUTDOWN", default "false";
@@ -48,6 +49,11 @@ impl Runtime {
     /// Reads the shared settings; time and randomness are the system's.
     pub fn read(vars: &Vars) -> Result<Self, Faults> {
         let settings = Settings::read(vars)?;
+        if settings.stage == Stage::Prd && settings.public_base_url.is_none() {
+            // Without it, a caller's Host would decide where tracking URLs lead.
+            let expected = format!("{}, in the stage prd", BaseUrl::EXPECTED);
+            return Err(Faults::one("PUBLIC_BASE_URL", expected));
+        }
         let random = match settings.random_seed {
             None => Random::system(),
             Some(seed) if settings.stage == Stage::Dev => Random::seeded(seed),
@@ -70,5 +76,23 @@ impl Runtime {
             clock,
             random,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn production_does_not_start_without_its_url() {
+        let read = |pairs: &[(&str, &str)]| {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            Runtime::read(&pairs.iter().map(owned).collect()).err()
+        };
+        let url = ("PUBLIC_BASE_URL", "https://api.example.com/app");
+        let faults = read(&[("STAGE", "prd")]).unwrap();
+        assert_eq!(faults.0[0].name, "PUBLIC_BASE_URL");
+        assert_eq!(read(&[("STAGE", "prd"), url]), None);
+        assert_eq!(read(&[("STAGE", "stg")]), None);
     }
 }

@@ -337,7 +337,12 @@ async fn what_is_no_event_is_a_function_error() {
 struct Doorkeeper;
 
 impl Gate for Doorkeeper {
-    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<Passed, Problem>> {
+    fn admit(
+        &self,
+        facts: &Facts,
+        headers: &HeaderMap,
+        _: &[u8],
+    ) -> BoxFuture<Result<Passed, Problem>> {
         let known = headers.get("x-device-id").is_some_and(|id| id == "tester");
         let message = serde_json::from_value(json!({"default": "Closed", "ko": "점검"})).unwrap();
         let ends_at = facts.received_at + Duration::from_secs(60);

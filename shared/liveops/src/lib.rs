@@ -20,7 +20,7 @@ pub use crate::{
     notices::{read_state, unread},
     operators::{EXPLAIN, OperatorSettings, explained},
     profiles::{ProfileSettings, Profiles},
-    query::{ExplainQuery, PageQuery, PlacementQuery},
+    query::{AudienceQuery, ExplainQuery, PageQuery, PlacementQuery},
     status::{KnownStatus, StatusReader, StatusSettings},
     visitor::{Said, Says, Visitor},
 };

@@ -73,6 +73,11 @@ macro_rules! audience_query {
 }
 
 audience_query! {
+    /// The app and its device. What the query leaves out, headers may say.
+    pub struct AudienceQuery {}
+}
+
+audience_query! {
     /// Who asks, and whether they want to know why. What the query leaves out, headers may say.
     pub struct ExplainQuery {
         /// Tell why the answer is what it is; for operators.

@@ -46,6 +46,7 @@
 //! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>` | one impression, click or conversion | after its retention |
 //! | Marks | `mark#<campaign>#<minute>#<shard>` | `<request>#<slot>#<kind>#flagged` | the same, as a machine sent it | after its retention |
 //! | Marks | `arrivals#<minute>#<part>` | `<campaign>#<minute of issue>` | a bucket that had marks in the minute | 3 days later |
+//! | Marks | `active-minutes#<hour>` | `<minute>` | that marks or tallies were written in the minute | 3 days later |
 //! | Marks | `sums#<day>#<campaign>` | `<minute>#<creative>` | what a creative's minute comes to | after the sums' retention |
 //! | Marks | `terms#<campaign>` | `terms` | the last known terms of a campaign, and the zones of its days | – |
 //! | Marks | `billed#<campaign>` | `<day>` | what was billed of a day, and within what | – |
@@ -366,12 +367,18 @@ pub(crate) fn arrivals(minute: u32, part: u8) -> String {
     format!("arrivals#{minute:010}#{part:02}")
 }
 
-/// The minute of a partition of arrivals or tallies.
-pub(crate) fn minute_in(pk: &str) -> Option<u32> {
-    let minute = pk
-        .strip_prefix("arrivals#")
-        .or_else(|| pk.strip_prefix("tallies#"))?;
-    minute.split('#').next()?.parse().ok()
+/// The minutes of an hour (both since 1970) in which marks or tallies were written.
+pub(crate) fn active_minutes(hour: u32) -> String {
+    format!("active-minutes#{hour:010}")
+}
+
+pub(crate) fn active_minute(minute: u32) -> Key {
+    key(active_minutes(minute / 60), format!("{minute:010}"))
+}
+
+/// The minute that a sort key of [`active_minute`] names.
+pub(crate) fn minute_of(sk: &str) -> Option<u32> {
+    sk.parse().ok()
 }
 
 pub(crate) fn arrival(minute: u32, part: u8, campaign: u64, issue_minute: u32) -> Key {
@@ -504,10 +511,6 @@ pub(crate) fn event_counter_of(sk: &str) -> Option<EventCounter> {
 
 const EVENT_ITEM: &str = "item#";
 const EVENT_TYPE: &str = "type#";
-
-pub(crate) fn event_types(utc_day: Day) -> Key {
-    key(format!("event-types#{utc_day}"), "known")
-}
 
 pub(crate) fn accounts(part: u8) -> String {
     format!("accounts#{part:02}")

@@ -1,4 +1,4 @@
-//! Reading part of a partition, in as many answers as it takes; and a glance at a whole table.
+//! Reading part of a partition, in as many answers as it takes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -90,32 +90,6 @@ impl Table {
                 return Ok((found, false));
             }
         }
-    }
-
-    /// One Scan: the partitions of all items, if they are no more than `most` and fit into one answer.
-    pub(crate) async fn partitions_if_few(
-        &self,
-        most: i32,
-    ) -> Result<Option<Vec<String>>, StoreError> {
-        let page = self
-            .client()
-            .scan()
-            .table_name(self.name())
-            .projection_expression("pk")
-            .consistent_read(true)
-            .limit(most)
-            .send()
-            .await
-            .map_err(|e| StoreError::from_sdk("Scan", self.name(), e))?;
-        if page.last_evaluated_key.is_some_and(|key| !key.is_empty()) {
-            return Ok(None);
-        }
-        let partition = |mut item: Item| match item.remove("pk") {
-            Some(AttributeValue::S(pk)) => Some(pk),
-            _ => None,
-        };
-        let items = page.items.unwrap_or_default();
-        Ok(Some(items.into_iter().filter_map(partition).collect()))
     }
 
     /// Everything in a range, decoded.

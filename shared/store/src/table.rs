@@ -5,15 +5,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use aws::{Aws, Pace, Service};
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
     operation::put_item::PutItemError,
     types::{
         AttributeValue, DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure,
         WriteRequest,
     },
 };
-use domain::Instant;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::{Instant, sleep};
 
 use crate::{Stamp, StoreError, keys::Key, query::Read};
 
@@ -23,6 +24,9 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 /// The most that one BatchWriteItem takes.
 const BATCH: usize = 25;
 
+/// How often a write is sent again that met a transaction.
+const CONFLICT_ROUNDS: u32 = 6;
+
 /// How often what a batch left over is tried again.
 const BATCH_ROUNDS: u32 = 6;
 
@@ -30,6 +34,7 @@ const BATCH_ROUNDS: u32 = 6;
 #[derive(Debug, Clone)]
 pub struct Database {
     client: Client,
+    budget: Duration,
 }
 
 impl Database {
@@ -37,6 +42,7 @@ impl Database {
     pub fn connect(aws: &Aws, pace: Pace) -> Self {
         Self {
             client: Client::new(&aws.config(Service::DynamoDb, pace)),
+            budget: pace.operation,
         }
     }
 
@@ -45,6 +51,7 @@ impl Database {
         Table {
             client: self.client.clone(),
             name: name.into(),
+            budget: self.budget,
         }
     }
 }
@@ -54,6 +61,8 @@ impl Database {
 pub struct Table {
     client: Client,
     name: Arc<str>,
+    /// How long a write may take, the retries after transactions that are in its way included.
+    budget: Duration,
 }
 
 /// What came of a write that must happen once.
@@ -101,13 +110,14 @@ impl Table {
 
     /// PutItem, whatever was there before. Gives what was.
     pub(crate) async fn put(&self, item: Item) -> Result<Option<Item>, StoreError> {
-        let put = self
+        let request = self
             .client
             .put_item()
             .table_name(&*self.name)
             .set_item(Some(item))
-            .return_values(ReturnValue::AllOld)
-            .send()
+            .return_values(ReturnValue::AllOld);
+        let put = self
+            .write(|| request.clone().send())
             .await
             .map_err(|e| StoreError::from_sdk("PutItem", &self.name, e))?;
         Ok(put.attributes)
@@ -137,17 +147,15 @@ impl Table {
         values: impl IntoIterator<Item = (&str, AttributeValue)>,
     ) -> Result<Option<Item>, StoreError> {
         let values = named(values);
-        let sent = self
+        let request = self
             .client
             .put_item()
             .table_name(&*self.name)
             .set_item(Some(item))
             .condition_expression(condition)
             .set_expression_attribute_values((!values.is_empty()).then_some(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match sent {
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match self.write(|| request.clone().send()).await {
             Ok(_) => Ok(None),
             Err(error) => match found_instead(&error) {
                 Some(there) => Ok(Some(there.clone())),
@@ -164,13 +172,14 @@ impl Table {
         values: impl IntoIterator<Item = (&str, AttributeValue)>,
     ) -> Result<(), StoreError> {
         let values = named(values);
-        self.client
+        let request = self
+            .client
             .put_item()
             .table_name(&*self.name)
             .set_item(Some(item))
             .condition_expression(condition)
-            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
-            .send()
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()));
+        self.write(|| request.clone().send())
             .await
             .map_err(|e| StoreError::from_sdk("PutItem", &self.name, e))?;
         Ok(())
@@ -185,7 +194,7 @@ impl Table {
         condition: Option<&str>,
         values: impl IntoIterator<Item = (&str, AttributeValue)>,
     ) -> Result<Item, StoreError> {
-        let updated = self
+        let request = self
             .client
             .update_item()
             .table_name(&*self.name)
@@ -193,8 +202,9 @@ impl Table {
             .update_expression(update)
             .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_values(Some(named(values)))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
+            .return_values(ReturnValue::UpdatedNew);
+        let updated = self
+            .write(|| request.clone().send())
             .await
             .map_err(|e| StoreError::from_sdk("UpdateItem", &self.name, e))?;
         Ok(updated.attributes.unwrap_or_default())
@@ -208,7 +218,7 @@ impl Table {
         condition: &str,
         values: impl IntoIterator<Item = (&str, AttributeValue)>,
     ) -> Result<Option<Item>, StoreError> {
-        let deleted = self
+        let request = self
             .client
             .delete_item()
             .table_name(&*self.name)
@@ -217,11 +227,37 @@ impl Table {
             .set_expression_attribute_values(
                 Some(named(values)).filter(|values| !values.is_empty()),
             )
-            .return_values(ReturnValue::AllOld)
-            .send()
+            .return_values(ReturnValue::AllOld);
+        let deleted = self
+            .write(|| request.clone().send())
             .await
             .map_err(|e| StoreError::from_sdk("DeleteItem", &self.name, e))?;
         Ok(deleted.attributes)
+    }
+
+    /// Sends a write of one item, and sends it again while a transaction is in progress on the item: such
+    /// an attempt has written nothing. Pauses are random and grow; the last attempt begins within the
+    /// time that one call may take.
+    async fn write<T, E, F>(&self, send: impl Fn() -> F) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        let started = Instant::now();
+        for round in 0..CONFLICT_ROUNDS {
+            match send().await {
+                Err(error) if meets_transaction(&error) => {
+                    let left = self.budget.saturating_sub(started.elapsed());
+                    if left.is_zero() {
+                        return Err(error);
+                    }
+                    tracing::debug!(round, "a transaction is in progress on the item");
+                    sleep(part_of(round).min(left)).await;
+                }
+                sent => return sent,
+            }
+        }
+        send().await
     }
 
     /// BatchWriteItem of deletions, in as many calls as it takes.
@@ -292,7 +328,7 @@ impl Table {
         &self,
         key: &Key,
         value: &T,
-        expires_at: Instant,
+        expires_at: domain::Instant,
     ) -> Result<Item, StoreError> {
         let mut item = self.encode(key, value)?;
         item.insert(EXPIRES_AT.into(), number(expires_at.as_seconds()));
@@ -335,7 +371,7 @@ pub(crate) fn sort_key(item: &Item) -> Option<&str> {
 }
 
 /// Whether an item's time is over, though the table has not forgotten it yet.
-pub(crate) fn is_over(item: &Item, now: Instant) -> bool {
+pub(crate) fn is_over(item: &Item, now: domain::Instant) -> bool {
     let expires_at: Option<i64> = number_in(item, EXPIRES_AT);
     expires_at.is_some_and(|seconds| seconds <= now.as_seconds())
 }
@@ -351,9 +387,21 @@ pub(crate) fn has_stamp(item: &Item, stamp: Stamp) -> bool {
 
 /// Sleeps a random part of 50 ms, doubled each round.
 pub(crate) async fn pause(round: u32) {
+    sleep(part_of(round)).await;
+}
+
+/// A random part of 50 ms, doubled each round.
+fn part_of(round: u32) -> Duration {
     let most = 50 << round.min(6);
-    let part = rand::random_range(0..most);
-    tokio::time::sleep(Duration::from_millis(part)).await;
+    Duration::from_millis(rand::random_range(0..most))
+}
+
+/// Whether a transaction is in progress on the item of a write.
+fn meets_transaction<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    let code = error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code);
+    code == Some("TransactionConflictException")
 }
 
 /// Expression values by their names.

@@ -119,7 +119,7 @@ fn vary_names_the_headers_that_the_query_left_to_say() {
             "x-app-platform, x-app-store, x-app-version, x-app-build, x-device-id",
         ),
         (
-            "platform=ios&store=app_store&version=1&locale=ko",
+            "platform=ios&store=app_store&version=1&build=7&locale=ko",
             "x-device-id",
         ),
     ] {

@@ -73,7 +73,7 @@ pub fn requests() -> Vec<Value> {
 
 /// The device of a request.
 pub fn device(request: usize) -> String {
-    format!("bench-{request}")
+    format!("bench-device-{request:08}")
 }
 
 /// What is stored of every device.

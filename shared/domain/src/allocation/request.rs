@@ -79,6 +79,7 @@ pub struct Device {
         deserialize_with = "reported::device_id",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(schema_with = "reported::device_id_schema")]
     pub id: Option<DeviceId>,
     /// The platform that the app runs on: `ios`, `android` or `web`, in any case. Where it is absent,
     /// that of `X-App-Platform` or of the store counts.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use explain::{Explanation, explain};
 
 use crate::{
-    DeviceId, HttpUrl, Instant, Locale, Localized, Platform, Store, Version,
+    DeviceId, Instant, Link, Locale, Localized, Platform, Store, Version,
     content::{AppVersion, AppVersions, Maintenance, Testers},
 };
 
@@ -144,7 +144,7 @@ pub struct Notice {
     pub message: Option<String>,
     /// Where the user can read more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<HttpUrl>,
+    pub url: Option<Link>,
 }
 
 /// Whether there is an update. All but the level is absent where the app's store is not known.
@@ -158,7 +158,7 @@ pub struct Update {
     /// The newest version.
     pub latest_version: Option<Version>,
     /// Where to get it.
-    pub store_url: Option<HttpUrl>,
+    pub store_url: Option<Link>,
     /// What to tell the user, in the user's language.
     pub message: Option<String>,
 }

@@ -100,7 +100,9 @@ fn updates_follow_the_versions_of_the_store() {
         (ios("2.10.0"), 200),
         (ios("2.10.0-beta"), 201),
         (ios("3"), 200),
-        (ios("v1"), 200),
+        (ios("v1"), 300),
+        (ios("1.9.9.9 (12)"), 300),
+        (ios("nightly"), 200),
         (
             Caller {
                 os_version: Some("14.8"),

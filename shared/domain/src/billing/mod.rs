@@ -36,6 +36,9 @@ pub struct Terms {
     pub ends_at: Option<Instant>,
     /// The zone of its days.
     pub time_zone: TimeZoneName,
+    /// When it was published first, as far as is known: absent in what earlier versions stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Instant>,
     /// What may be spent on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -55,9 +58,17 @@ impl Terms {
             starts_at: campaign.starts_at,
             ends_at: campaign.ends_at,
             time_zone: campaign.time_zone.clone(),
+            published_at: None,
             budget: campaign.budget.cloned(),
             sampling: campaign.sampling,
         })
+    }
+
+    /// Returns the first moment at which it could be served: that of its flight, or of its
+    /// publication where that came later.
+    pub fn begins_at(&self) -> Instant {
+        self.published_at
+            .map_or(self.starts_at, |published| published.max(self.starts_at))
     }
 }
 

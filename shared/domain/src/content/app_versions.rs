@@ -11,7 +11,7 @@ use super::{
     artefact::{Entry, load},
     set::Item,
 };
-use crate::{Fault, FaultCode, HttpUrl, Id, Localized, Platform, Store, Version, validation::rule};
+use crate::{Fault, FaultCode, Id, Link, Localized, Platform, Store, Version, validation::rule};
 
 /// The versions of the app in one store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -35,7 +35,7 @@ pub struct AppVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_os_version: Option<Version>,
     /// Where to get the update.
-    pub store_url: HttpUrl,
+    pub store_url: Link,
     /// What to tell the user.
     pub message: Localized,
 }
@@ -57,6 +57,10 @@ fn coherent(item: &AppVersion, _: &()) -> garde::Result {
 }
 
 impl Item for AppVersion {
+    fn links(&self) -> Vec<(String, &str)> {
+        vec![("/store_url".to_owned(), self.store_url.as_str())]
+    }
+
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut stores = HashSet::new();
         let repeated = items

@@ -24,7 +24,8 @@ pub const fn format(kind: Kind) -> u16 {
         | Kind::Banners
         | Kind::Notices
         | Kind::Config
-        | Kind::NicknameRules => JSON,
+        | Kind::NicknameRules
+        | Kind::EventTypes => JSON,
         Kind::Campaigns => COMPACT,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use garde::{Path, Report, Validate};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, IgnoredAny},
@@ -16,7 +16,7 @@ use super::{
     set::Item,
 };
 use crate::{
-    ByLocale, Fault, FaultCode, HttpUrl, Id, Instant, Localized, TimeZoneName,
+    ByLocale, Fault, FaultCode, HttpUrl, Id, Instant, Link, Localized, TimeZoneName,
     targeting::Targeting,
     validation::{JsonValue, child, rule},
 };
@@ -48,7 +48,7 @@ pub struct Banner {
     #[garde(dive)]
     pub click: Click,
     /// How often one user sees it.
-    pub frequency: Frequency,
+    pub frequency: BannerFrequency,
     /// Who should see it; without it, everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(dive)]
@@ -89,8 +89,8 @@ pub enum Click {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "BannerOpenUrl")]
 pub struct OpenUrl {
-    /// The page.
-    pub value: HttpUrl,
+    /// The page, or a link with an app scheme that the stage lists.
+    pub value: Link,
 }
 
 /// A click that the app itself understands.
@@ -109,9 +109,15 @@ pub struct Payload {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "BannerNoClick")]
 pub struct NoClick {
-    /// `null`. Answers have it, as every click has a `value`; authors may leave it out.
+    /// Always `null`. Responses have it because every click has a `value`; authors may leave it out.
     #[serde(default, deserialize_with = "null")]
+    #[schemars(schema_with = "only_null")]
     pub value: (),
+}
+
+/// `null`, as a text that is never there: generators of clients have no type for `null` alone.
+fn only_null(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "maxLength": 0 })
 }
 
 /// Of a value in a tagged type, serde takes `{}` for `()` as well.
@@ -124,7 +130,7 @@ fn null<'de, D: Deserializer<'de>>(value: D) -> Result<(), D::Error> {
 
 closed_set! {
     /// How often one user sees a banner; the app keeps to it.
-    pub enum Frequency {
+    pub enum BannerFrequency {
         /// Whenever its place is shown.
         Always = "always",
         /// Once.
@@ -196,6 +202,16 @@ impl<'a> Sizes<'a> {
 
 impl Item for Banner {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
+
+    fn links(&self) -> Vec<(String, &str)> {
+        let images = self.images.iter();
+        let images = images.map(|(tag, image)| (format!("/images/{tag}/url"), image.url.as_str()));
+        let click = match &self.click {
+            Click::OpenUrl(page) => Some(("/click/value".to_owned(), page.value.as_str())),
+            Click::Payload(_) | Click::None(_) => None,
+        };
+        images.chain(click).collect()
+    }
 
     /// Pictures are named by their content, so that one URL has one size wherever it is.
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {

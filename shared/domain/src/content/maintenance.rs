@@ -13,7 +13,7 @@ use super::{
     set::Item,
 };
 use crate::{
-    DeviceId, Fault, FaultCode, HttpUrl, Id, Instant, Localized, Platform, Store, TimeZoneName,
+    DeviceId, Fault, FaultCode, Id, Instant, Link, Localized, Platform, Store, TimeZoneName,
     liveops::Outcome, validation::rule,
 };
 
@@ -56,7 +56,7 @@ pub struct Window {
     pub message: Localized,
     /// Where the user can read more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<HttpUrl>,
+    pub url: Option<Link>,
 }
 
 /// A device that may not come in.
@@ -97,6 +97,15 @@ fn ends_after_it_starts(window: &Window, _: &()) -> garde::Result {
 
 impl Item for Gate {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at", "at"];
+
+    fn links(&self) -> Vec<(String, &str)> {
+        let url = match self {
+            Self::Window(window) => window.url.as_ref(),
+            Self::BlockedDevice(_) | Self::ServiceEnd(_) => None,
+        };
+        let url = url.into_iter();
+        url.map(|url| ("/url".to_owned(), url.as_str())).collect()
+    }
 
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut faults = Vec::new();
@@ -208,6 +217,12 @@ impl Maintenance {
     ) -> Option<&Window> {
         let (_, window) = self.decisive(now, platform, store)?;
         Some(window)
+    }
+
+    /// Whether any window is open now, for whichever platforms and stores.
+    pub fn has_open_window(&self, now: Instant) -> bool {
+        let mut windows = self.windows.iter();
+        windows.any(|(_, window)| window.starts_at <= now && now < window.ends_at)
     }
 
     /// The next moment at which anything here begins or ends.

@@ -1,6 +1,6 @@
 //! Published content: what operators write, when it is right, and what readers are given.
 //!
-//! An operator writes **items**, each by itself ([`check_item`]). A publish freezes the set of a
+//! An operator writes **items**, each by itself ([`check_draft`]). A publish freezes the set of a
 //! kind's items, holds them against each other ([`validate_set`]) and compiles them to an
 //! **artefact** ([`compile`]), which readers load: [`AppVersions`], [`Maintenance`], [`Testers`], what
 //! [`liveops`](crate::liveops) has, and [`allocation::Snapshot`](crate::allocation::Snapshot).
@@ -11,6 +11,7 @@ mod authoring;
 pub mod banners;
 pub mod campaigns;
 pub mod config;
+mod event_types;
 mod limit;
 mod maintenance;
 mod nickname_rules;
@@ -25,12 +26,13 @@ pub use artefact::{LoadError, format};
 pub use banners::Banner;
 pub use campaigns::Campaign;
 pub use config::Parameter;
+pub use event_types::{DeclaredEventType, EventTypes};
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
 pub use nickname_rules::{NicknameRuleItem, NicknameWord};
 pub use notices::Notice;
 pub use set::{
     AnyItem, Changes, CompileError, ItemSet, MAX_SET_FAULTS, SetFault, UnreadableItems, changes,
-    check_item, compile, validate_set,
+    check_draft, check_item, compile, validate_set,
 };
 pub use testers::{Testers, TestersItem};
 
@@ -49,6 +51,8 @@ closed_set! {
         Notices = "notices",
         /// Parameters that an app is set by from afar.
         Config = "config",
+        /// Types of client events that are counted by name.
+        EventTypes = "event_types",
         /// What `POST /v1/allocations` gives out.
         Campaigns = "campaigns",
         /// Words that nicknames may not have.

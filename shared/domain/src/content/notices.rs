@@ -11,7 +11,7 @@ use super::{
     set::Item,
 };
 use crate::{
-    Fault, HttpUrl, Id, Instant, Label, Localized, TimeZoneName, targeting::Targeting,
+    Fault, Id, Instant, Label, Link, Localized, TimeZoneName, targeting::Targeting,
     validation::rule,
 };
 
@@ -49,7 +49,7 @@ pub struct Notice {
     pub body: Body,
     /// Where there is more to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<HttpUrl>,
+    pub link: Option<Link>,
     /// Who should see it; without it, everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(dive)]
@@ -69,6 +69,13 @@ fn coherent(notice: &Notice, _: &()) -> garde::Result {
 
 impl Item for Notice {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
+    const RESERVED_IDS: &'static [&'static str] = &["unread-count"];
+
+    fn links(&self) -> Vec<(String, &str)> {
+        let link = self.link.iter();
+        link.map(|link| ("/link".to_owned(), link.as_str()))
+            .collect()
+    }
 
     fn faults_between(items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         let mut faults = Vec::new();

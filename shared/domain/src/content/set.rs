@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    AppVersion, Banner, Campaign, Gate, Kind, NicknameRuleItem, Notice, Parameter, TestersItem,
+    AppVersion, Banner, Campaign, DeclaredEventType, Gate, Kind, NicknameRuleItem, Notice,
+    Parameter, TestersItem,
     artefact::{self, Entry},
     authoring,
 };
 use crate::{
-    Fault, FaultCode, Id, Rejection,
+    Fault, FaultCode, Id, LinkSchemes, Rejection,
     validation::{parse_settled, parse_value},
 };
 
@@ -104,6 +105,14 @@ pub(super) trait Item:
     /// The members that are times, which authors may write in a zone.
     const TIMES: &'static [&'static str] = &[];
 
+    /// Ids that no item may have, because a fixed route has them where others have an id.
+    const RESERVED_IDS: &'static [&'static str] = &[];
+
+    /// The links of the item, each with its place as a JSON pointer.
+    fn links(&self) -> Vec<(String, &str)> {
+        Vec::new()
+    }
+
     /// Returns every fault that only the whole set shows, each with its item.
     fn faults_between(_items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         Vec::new()
@@ -140,6 +149,7 @@ macro_rules! with_item_of {
             Kind::Banners => $function::<Banner>($($argument),*),
             Kind::Notices => $function::<Notice>($($argument),*),
             Kind::Config => $function::<Parameter>($($argument),*),
+            Kind::EventTypes => $function::<DeclaredEventType>($($argument),*),
             Kind::Campaigns => $function::<Campaign>($($argument),*),
             Kind::NicknameRules => $function::<NicknameRuleItem>($($argument),*),
         }
@@ -178,10 +188,53 @@ impl JsonSchema for AnyItem {
 /// A [`Rejection`] with everything that is wrong.
 pub fn check_item(kind: Kind, json: &[u8]) -> Result<Value, Rejection> {
     fn check<T: Item>(json: &[u8]) -> Result<Value, Rejection> {
-        let item: T = parse_settled(json, |item| authoring::settle(T::TIMES, item))?;
-        serde_json::to_value(item).map_err(|e| Rejection::Malformed(e.to_string()))
+        canonical(&read_draft::<T>(json)?)
     }
     with_item_of!(kind, check(json))
+}
+
+/// Reads one item as [`check_item`] does, and applies the rules that only authors must obey: the id
+/// is none of a fixed route's words, and links have no user information and a scheme of the web or of
+/// `schemes`. What was published before these rules existed stays readable.
+///
+/// # Errors
+/// A [`Rejection`] with everything that is wrong.
+pub fn check_draft(
+    kind: Kind,
+    id: &Id,
+    json: &[u8],
+    schemes: &LinkSchemes,
+) -> Result<Value, Rejection> {
+    fn check<T: Item>(id: &Id, json: &[u8], schemes: &LinkSchemes) -> Result<Value, Rejection> {
+        let item = read_draft::<T>(json)?;
+        let refused = |(pointer, link): (String, &str)| {
+            let message = schemes.refuse(link)?;
+            Some(Fault::new(pointer, FaultCode::NotAllowed, message))
+        };
+        let links = item.links().into_iter().filter_map(refused);
+        let faults: Vec<Fault> = reserved::<T>(id).into_iter().chain(links).collect();
+        match faults.is_empty() {
+            true => canonical(&item),
+            false => Err(Rejection::Faults(faults)),
+        }
+    }
+    with_item_of!(kind, check(id, json, schemes))
+}
+
+fn read_draft<T: Item>(json: &[u8]) -> Result<T, Rejection> {
+    parse_settled(json, |item| authoring::settle(T::TIMES, item))
+}
+
+fn canonical<T: Item>(item: &T) -> Result<Value, Rejection> {
+    serde_json::to_value(item).map_err(|e| Rejection::Malformed(e.to_string()))
+}
+
+/// The fault of an id that a fixed route has where others have an id.
+fn reserved<T: Item>(id: &Id) -> Option<Fault> {
+    T::RESERVED_IDS.contains(&id.as_str()).then(|| {
+        let message = format!("the id {id} is a word of a fixed route: choose another id");
+        Fault::new("", FaultCode::NotAllowed, message)
+    })
 }
 
 /// Returns every fault of a whole set of items: each item by itself, then against each other. A set
@@ -219,6 +272,9 @@ fn read<T: Item, S: ItemSet + ?Sized>(items: &S) -> Result<ReadSet<T>, Unreadabl
     let mut faults = Vec::new();
     items.for_each(&mut |id, value| {
         if let Some(item) = read_item(id, value, &mut faults) {
+            let room = MAX_SET_FAULTS.saturating_sub(faults.len());
+            let reserved = reserved::<T>(id).into_iter().take(room);
+            faults.extend(reserved.map(|fault| SetFault::new(id, fault)));
             let id = id.clone();
             entries.push(Entry { id, item });
         }

@@ -53,10 +53,10 @@ impl Throttle {
 }
 
 impl Delivery {
-    /// How a campaign is held back at `now`. Of a budget in impressions of which nothing is known, or
-    /// nothing that is younger than `age_limit`, only what is leased goes out, at the pace that was
-    /// known last; other budgets are capped where their clicks and conversions are counted, so that
-    /// not knowing costs nothing.
+    /// Returns how a campaign is held back at `now`. Of a budget of which nothing is known only what is
+    /// leased goes out. So it is with one in impressions of which nothing is known that is younger than
+    /// `age_limit`, at the pace that was known last; other budgets go on as was known last, because they
+    /// are capped where their clicks and conversions are counted.
     pub fn throttle(&self, campaign: &Campaign<'_>, now: Instant, age_limit: Duration) -> Throttle {
         let Some(budget) = campaign.budget.filter(|budget| Terms::end(budget)) else {
             return Throttle::FREE;
@@ -66,8 +66,10 @@ impl Delivery {
         if fresh && let Some(throttle) = known {
             return throttle;
         }
-        if !budget.pricing.is_by_impression() {
-            return known.unwrap_or(Throttle::FREE);
+        if !budget.pricing.is_by_impression()
+            && let Some(throttle) = known
+        {
+            return throttle;
         }
         Throttle {
             pass: known.map_or(1.0, |throttle| throttle.pass),
@@ -127,7 +129,8 @@ mod tests {
             (cpm, None, true, exact(1.0)),
             (cpc, Some(Open), false, known(Open)),
             (cpc, Some(Spent), false, known(Spent)),
-            (cpc, None, true, Throttle::FREE),
+            (cpc, None, true, exact(1.0)),
+            (cpc, None, false, exact(1.0)),
             (flat, None, true, Throttle::FREE),
             (gift, None, false, Throttle::FREE),
             ("", None, false, Throttle::FREE),

@@ -43,8 +43,8 @@ pub struct ClientEvent {
     #[garde(skip)]
     pub id: String,
     /// What happened: 1 to 64 of a-z, 0-9, `_`, `.` and `-`, the first a letter. `impression`, `click`
-    /// and `dismissal` count for a published item that `target` names; others count by their type, the
-    /// first 200 of a day by their own names and any further ones as `other`.
+    /// and `dismissal` count for a published item that `target` names. Others count by their type, if it
+    /// is built in or published as one of `event_types`, and as `other` if it is not.
     #[garde(skip)]
     #[serde(rename = "type")]
     pub event_type: String,
@@ -52,9 +52,11 @@ pub struct ClientEvent {
     /// none of them a control character.
     #[garde(skip)]
     pub target: Option<String>,
-    /// When it happened: no more than 30 days ago, and no more than a day ahead.
+    /// Time at which it happened, in RFC 3339 or close to it (`+0900` for `+09:00`, a blank for the `T`,
+    /// no seconds, fractions of any length), with an offset from UTC: no more than 30 days ago, and no
+    /// more than a day ahead. For example `2026-03-01T09:29:05.123+0900`.
     #[garde(skip)]
-    pub at: Instant,
+    pub at: String,
     /// The app's own notes, up to 4 KiB and four levels deep. They are not kept.
     #[garde(skip)]
     pub attributes: Option<UniqueMap<Value>>,
@@ -86,7 +88,7 @@ text_type! {
 }
 
 closed_set! {
-    /// What happens to an item: the types of events that are known here.
+    /// What happens to an item.
     pub enum Interaction {
         /// It was seen.
         Impression = "impression",
@@ -116,6 +118,8 @@ closed_set! {
         InvalidType = "invalid_type",
         /// `target` is too long, empty, or has control characters.
         InvalidTarget = "invalid_target",
+        /// `at` is no time with an offset.
+        InvalidAt = "invalid_at",
         /// It happened more than 30 days ago.
         TooOld = "too_old",
         /// It has not happened yet: `at` is more than a day ahead.
@@ -168,13 +172,15 @@ pub struct EventCount {
 }
 
 impl Event {
-    /// The event that an app tells of at `now`, counted for its item where that `is_published`.
+    /// Reads the event that an app reports at `now`. It counts for its item where that `is_published`,
+    /// and otherwise for its type where that is built in or `is_declared`.
     ///
     /// # Errors
     /// The first thing that is wrong with it, in the order of its members.
     pub fn told(
         event: &ClientEvent,
         is_published: impl Fn(&Item) -> bool,
+        is_declared: impl Fn(&EventType) -> bool,
         now: Instant,
     ) -> Result<Self, EventRefusal> {
         let id = event.id.parse().map_err(|_| EventRefusal::InvalidId)?;
@@ -183,10 +189,11 @@ impl Event {
         if event.target.as_deref().is_some_and(|text| !is_target(text)) {
             return Err(EventRefusal::InvalidTarget);
         }
-        if event.at + OLDEST < now {
+        let at = Instant::from_reported(&event.at).ok_or(EventRefusal::InvalidAt)?;
+        if at + OLDEST < now {
             return Err(EventRefusal::TooOld);
         }
-        if event.at > now + FURTHEST_AHEAD {
+        if at > now + FURTHEST_AHEAD {
             return Err(EventRefusal::InTheFuture);
         }
         if event.attributes.as_ref().is_some_and(|it| !are_small(it)) {
@@ -194,13 +201,14 @@ impl Event {
         }
         let counter = match event.interaction() {
             Some((item, interaction)) if is_published(&item) => Counter::Item(item, interaction),
-            _ => Counter::Type(event_type),
+            _ if event_type.is_built_in() || is_declared(&event_type) => Counter::Type(event_type),
+            _ => Counter::Type(EventType::other()),
         };
         Ok(Self {
             id,
             counter,
-            day: Day::of(event.at.min(now)),
-            remembered_until: event.at.max(now) + REMEMBERED,
+            day: Day::of(at.min(now)),
+            remembered_until: at.max(now) + REMEMBERED,
         })
     }
 }
@@ -214,16 +222,84 @@ impl ClientEvent {
 }
 
 impl EventType {
-    /// What the types are counted under that have no name of their own any more.
+    /// What types count under that are neither built in nor declared.
     pub fn other() -> Self {
         Self("other".into())
     }
 
-    /// Whether it is one of those that every app has: it needs no name of its own.
-    pub fn is_common(&self) -> bool {
-        self.parse::<Interaction>().is_ok() || *self == Self::other()
+    /// Whether every app has it, so that it need not be declared.
+    pub fn is_built_in(&self) -> bool {
+        BUILT_IN.binary_search(&self.as_str()).is_ok()
     }
 }
+
+/// The types that every app has, in alphabetical order: what happens to items, and what most apps
+/// measure, by the names that Google Analytics recommends (<https://support.google.com/analytics/answer/9267735>)
+/// and by those of our own apps. `docs/authoring.md` lists them.
+pub const BUILT_IN: &[&str] = &[
+    "ad_impression",
+    "add_payment_info",
+    "add_shipping_info",
+    "add_to_cart",
+    "add_to_wishlist",
+    "app_background",
+    "app_foreground",
+    "app_open",
+    "app_update",
+    "begin_checkout",
+    "click",
+    "dismissal",
+    "earn_virtual_currency",
+    "error",
+    "first_open",
+    "generate_lead",
+    "impression",
+    "install",
+    "join_group",
+    "level_end",
+    "level_start",
+    "level_up",
+    "login",
+    "logout",
+    "notification_dismiss",
+    "notification_open",
+    "notification_receive",
+    "other",
+    "page_view",
+    "post_score",
+    "purchase",
+    "purchase_cancelled",
+    "purchase_done",
+    "purchase_failed",
+    "purchase_started",
+    "refund",
+    "remove_from_cart",
+    "screen_view",
+    "search",
+    "select_content",
+    "select_item",
+    "select_promotion",
+    "session_end",
+    "session_start",
+    "share",
+    "sign_in",
+    "sign_out",
+    "sign_up",
+    "spend_virtual_currency",
+    "subscription_cancelled",
+    "subscription_renewed",
+    "subscription_started",
+    "trial_started",
+    "tutorial_begin",
+    "tutorial_complete",
+    "unlock_achievement",
+    "view_cart",
+    "view_item",
+    "view_item_list",
+    "view_promotion",
+    "view_search_results",
+    "withdraw",
+];
 
 impl From<Interaction> for EventType {
     fn from(interaction: Interaction) -> Self {

@@ -26,6 +26,7 @@ fn told(changes: Value) -> Result<Event, EventRefusal> {
     Event::told(
         &event(changes),
         |item| [&spring, &rules].contains(&item),
+        |event_type| event_type.as_str().starts_with("level"),
         now(),
     )
 }
@@ -62,6 +63,9 @@ fn what_happens_to_a_published_item_counts_for_it_and_everything_else_by_type() 
         ("click", Some("여행 => 제주"), "click"),
         ("level.up-2_x", Some("banners/spring"), "level.up-2_x"),
         ("other", None, "other"),
+        ("purchase_done", None, "purchase_done"),
+        ("made_up", None, "other"),
+        ("made_up", Some("banners/spring"), "other"),
     ] {
         let changes = json!({"type": event_type, "target": target});
         assert_eq!(counter(changes), counted, "{event_type} of {target:?}");
@@ -71,7 +75,7 @@ fn what_happens_to_a_published_item_counts_for_it_and_everything_else_by_type() 
 #[test]
 fn a_value_that_is_not_legal_refuses_its_event() {
     use EventRefusal::{
-        InTheFuture, InvalidAttributes, InvalidId, InvalidTarget, InvalidType, TooOld,
+        InTheFuture, InvalidAt, InvalidAttributes, InvalidId, InvalidTarget, InvalidType, TooOld,
     };
     let long = |length| "x".repeat(length);
     let deep = json!({"a": {"b": {"c": {"d": 1}}}});
@@ -105,6 +109,10 @@ fn a_value_that_is_not_legal_refuses_its_event() {
             json!({"attributes": {"a": long(4096 - 7)}}),
             Some(InvalidAttributes),
         ),
+        (json!({"at": "2026-03-01T09:29:00+0900"}), None),
+        (json!({"at": "2026-03-01 00:29Z"}), None),
+        (json!({"at": "2026-03-01T00:29:00"}), Some(InvalidAt)),
+        (json!({"at": "yesterday"}), Some(InvalidAt)),
         (json!({"at": "2026-01-30T00:30:00Z"}), None),
         (json!({"at": "2026-01-30T00:29:59.999Z"}), Some(TooOld)),
         (json!({"at": "1970-01-01T00:00:00Z"}), Some(TooOld)),
@@ -127,7 +135,6 @@ fn what_no_event_of_ours_looks_like_refuses_the_body() {
         (json!({"id": 7}), "/id", FaultCode::WrongType),
         (json!({"type": null}), "/type", FaultCode::WrongType),
         (json!({"target": {}}), "/target", FaultCode::WrongType),
-        (json!({"at": "yesterday"}), "/at", FaultCode::BadFormat),
         (json!({"at": 1_772_323_200}), "/at", FaultCode::WrongType),
         (
             json!({"attributes": []}),
@@ -193,17 +200,47 @@ fn an_item_reads_what_it_writes() {
 }
 
 #[test]
-fn the_types_that_every_app_has_need_no_name_of_their_own() {
-    for (text, common) in [
-        ("impression", true),
-        ("click", true),
-        ("dismissal", true),
-        ("other", true),
-        ("clicks", false),
-        ("purchase", false),
-    ] {
-        let event_type: EventType = text.parse().unwrap();
-        assert_eq!(event_type.is_common(), common, "{text}");
+fn built_in_types_are_types_and_in_order() {
+    assert!(BUILT_IN.is_sorted());
+    for text in BUILT_IN {
+        assert!(text.parse::<EventType>().unwrap().is_built_in(), "{text}");
     }
-    assert!(EventType::from(Interaction::Click).is_common());
+    for interaction in Interaction::ALL {
+        assert!(EventType::from(*interaction).is_built_in());
+    }
+    assert!(EventType::other().is_built_in());
+    for text in ["clicks", "purchase_", "made_up"] {
+        assert!(!text.parse::<EventType>().unwrap().is_built_in(), "{text}");
+    }
+}
+
+#[test]
+fn a_member_that_is_there_twice_is_a_fault_at_any_depth() {
+    for (attributes, pointer) in [
+        (r#"{"a": 1, "a": 2}"#, "/attributes/a"),
+        (
+            r#"{"a": [{"b": {"c": 1, "d": 2, "c": 3}}]}"#,
+            "/attributes/a/0/b/c",
+        ),
+        (r#"{"a": 1, "\u0061": 2}"#, "/attributes/a"),
+        (
+            r#"{"a\"": 1, "b": {"a\"": 1}, "a\"": 1}"#,
+            "/attributes/a\"",
+        ),
+    ] {
+        let body = format!(
+            r#"{{"id": "1", "type": "click", "at": "2026-03-01T00:29:00Z", "attributes": {attributes}}}"#
+        );
+        let Err(Rejection::Faults(faults)) = validation::parse::<ClientEvent>(body.as_bytes())
+        else {
+            panic!("{attributes} was taken");
+        };
+        let found: Vec<_> = faults.iter().map(|it| (&*it.pointer, it.code)).collect();
+        assert_eq!(found, [(pointer, FaultCode::Duplicate)], "{attributes}");
+    }
+    let alike = r#"{"a": {"a": {"a": ["a", "a", {"a": "\"a\": 1"}]}}, "b": {"a": 1}}"#;
+    let body = format!(
+        r#"{{"id": "1", "type": "click", "at": "2026-03-01T00:29:00Z", "attributes": {alike}}}"#
+    );
+    assert!(validation::parse::<ClientEvent>(body.as_bytes()).is_ok());
 }

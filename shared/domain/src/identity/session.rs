@@ -21,6 +21,7 @@ pub struct SessionDevice {
         deserialize_with = "reported::device_id",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(schema_with = "reported::device_id_schema")]
     pub id: Option<DeviceId>,
     /// The platform that the app runs on: `ios`, `android` or `web`, in any case.
     #[serde(

@@ -14,7 +14,7 @@ use crate::{
     Audience, ByLocale, Id, Instant, Localized,
     content::{
         Banner, Kind, LoadError,
-        banners::{Click, Frequency, Image},
+        banners::{BannerFrequency, Click, Image},
         load_artefact,
     },
     targeting::{Facts, Matcher},
@@ -46,7 +46,7 @@ pub struct BannerAnswer<'s> {
     /// What a click does.
     pub click: &'s Click,
     /// How often one user sees it; the app keeps to it.
-    pub frequency: Frequency,
+    pub frequency: BannerFrequency,
     /// The first moment at which it is not shown any more.
     pub ends_at: Instant,
 }
@@ -70,7 +70,7 @@ struct Published {
     images: ByLocale<Image>,
     alt: Localized,
     click: Click,
-    frequency: Frequency,
+    frequency: BannerFrequency,
     matcher: Matcher,
 }
 

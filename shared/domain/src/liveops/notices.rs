@@ -10,7 +10,7 @@ use super::{
     targeted,
 };
 use crate::{
-    Audience, HttpUrl, Id, Instant, Label,
+    Audience, Id, Instant, Label, Link,
     content::{
         Kind, LoadError, Notice, load_artefact,
         notices::{Body, Title},
@@ -38,7 +38,7 @@ pub struct PublishedNotice {
     /// What it says, in Markdown.
     pub body: Body,
     /// Where there is more to read.
-    pub link: Option<HttpUrl>,
+    pub link: Option<Link>,
     matcher: Matcher,
 }
 

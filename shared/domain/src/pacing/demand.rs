@@ -19,7 +19,7 @@ const TELLING: f64 = 30.0;
 const ARRIVING_MIN: u32 = 2;
 
 /// The least probability: less would leave nothing to learn the demand from.
-const LEAST: f64 = 0.000_1;
+pub(super) const LEAST: f64 = 0.000_1;
 
 /// The most that a probability grows by in a minute. It may fall by any.
 const RISE: f64 = 2.0;
@@ -33,9 +33,10 @@ pub struct Minutes {
     pub counts: Vec<u32>,
 }
 
-/// The probabilities that were in force, by the minute (since 1970) from which on.
+/// The probabilities that were in force, by the minute (since 1970) from which on; `None` where
+/// something else held the campaign back.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Passes(VecDeque<(u32, f32)>);
+pub struct Passes(VecDeque<(u32, Option<f32>)>);
 
 impl Minutes {
     /// The minutes, the newest first, with what they brought.
@@ -49,6 +50,16 @@ impl Minutes {
 impl Passes {
     /// Notes what is in force from a minute on; 0 for what did not go out at all.
     pub fn note(&mut self, minute: u32, pass: f32) {
+        self.push(minute, Some(pass));
+    }
+
+    /// Notes that from a minute on leases hold the campaign to its plan: what comes then tells nothing
+    /// of the demand.
+    pub fn note_planned(&mut self, minute: u32) {
+        self.push(minute, None);
+    }
+
+    fn push(&mut self, minute: u32, pass: Option<f32>) {
         self.0.retain(|(at, _)| *at < minute);
         self.0.push_back((minute, pass));
         while self.0.len() > 2 * LOOK_BACK {
@@ -58,13 +69,13 @@ impl Passes {
 
     /// The same all the time: the best that a worker which remembers nothing can go by.
     pub fn constant(pass: f32) -> Self {
-        Self(VecDeque::from([(0, pass)]))
+        Self(VecDeque::from([(0, Some(pass))]))
     }
 
     /// What was in force in a minute, if that is known.
     pub(super) fn at(&self, minute: u32) -> Option<f64> {
         let since = self.0.iter().rev().find(|(at, _)| *at <= minute);
-        since.map(|(_, pass)| f64::from(*pass))
+        since.and_then(|(_, pass)| pass.map(f64::from))
     }
 }
 
@@ -208,6 +219,21 @@ mod tests {
         assert_eq!([9, 10, 11, 12, 99].map(at), expected);
         let constant = Passes::constant(0.5);
         assert_eq!([0, 99].map(|minute| constant.at(minute)), [Some(0.5); 2]);
+    }
+
+    #[test]
+    fn minutes_under_leases_that_keep_to_the_plan_tell_nothing_of_demand() {
+        let mut passes = Passes::default();
+        passes.note(50, 0.1);
+        passes.note_planned(90);
+        assert_eq!(
+            [89, 90, 99].map(|minute| passes.at(minute).is_some()),
+            [true, false, false]
+        );
+        assert_eq!(demand_per_minute(&minutes(100, &[30; 10]), &passes), None);
+        passes.note(97, 0.1);
+        let demand = demand_per_minute(&minutes(100, &[30; 10]), &passes).unwrap();
+        assert!((demand - 300.0).abs() < 0.1, "{demand}");
     }
 
     #[test]

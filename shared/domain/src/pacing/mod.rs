@@ -8,9 +8,14 @@
 //! went out too much or too little is in what is left a minute later. `asap`, and a total without an
 //! end of flight and without a daily limit (there is nothing to spread it over), pass as they come.
 //!
+//! Where nothing is known of the demand, and near the end, leases hold the campaign to its plan
+//! ([`Allowance`]). It leaves them with the probability that brings the plan if every slot of the
+//! stack is its, and finds its level from below.
+//!
 //! The numbers are those of some minutes ago. What must have gone out since is taken off what is left
 //! before it is spread, but not before it is asked how near the end is: there the worst counts.
 
+mod allowance;
 mod curve;
 mod demand;
 mod nearness;
@@ -19,12 +24,13 @@ mod terms;
 
 use std::time::Duration;
 
+pub use allowance::{Allowance, SPREAD_LEASE};
 pub use curve::Curve;
 pub use demand::{LOOK_BACK, Minutes, Passes};
-pub use terms::{Counted, Terms};
+pub use terms::{Counted, Spread, Terms};
 
 use self::{
-    demand::{demand_per_minute, next_pass},
+    demand::{LEAST, demand_per_minute, next_pass},
     nearness::{ESTABLISHED_MIN, Nearness},
     plan::Plan,
 };
@@ -108,6 +114,9 @@ pub struct Surroundings<'a> {
     /// Impressions of all campaigns in a busy minute of this time of day; `None` where that is not
     /// known.
     pub traffic_per_minute: Option<f64>,
+    /// Slots that requests ask for in a busy minute of this time of day, whether or not they are
+    /// filled; `None` where that is not known.
+    pub slots_per_minute: Option<f64>,
     /// For how long an instance goes on with the last delivery it has read, and the life of the
     /// tokens of budgeted campaigns.
     pub exposure: Duration,
@@ -150,14 +159,13 @@ pub fn step(situation: &Situation<'_>, around: &Surroundings<'_>) -> Step {
         day_ends_at: terms.zone.day_ends_at(begins),
     };
     let target = plan.units_a_minute(around.curve, begins);
-    let pass = match (target, last) {
+    let slots = around.slots_per_minute.filter(|it| *it > 0.0);
+    let was_open = last.filter(|last| last.zone == Zone::Open);
+    let pass = match (target, was_open) {
         (None, _) => 1.0,
         (Some(target), Some(last)) => next_pass(target, demand, last.pass.into()),
-        // As if all of the traffic might be its: it finds its level from below.
-        (Some(target), None) => {
-            let traffic = around.traffic_per_minute.filter(|it| *it > 0.0);
-            traffic.map_or(1.0, |traffic| next_pass(target, Some(traffic), 1.0))
-        }
+        // As if every slot might be its: it finds its level from below.
+        (Some(target), None) => slots.map_or(1.0, |slots| next_pass(target, Some(slots), 1.0)),
     };
     let nearness = Nearness {
         left: [left_total, left_today]
@@ -165,14 +173,15 @@ pub fn step(situation: &Situation<'_>, around: &Surroundings<'_>) -> Step {
             .flatten()
             .min()
             .unwrap_or(u64::MAX),
-        peak_per_minute: peak_per_minute(&progress.recent, demand, pass, around),
+        peak_per_minute: peak_per_minute(situation, demand, pass, around),
         unseen: around.exposure + now.since(progress.as_of),
     };
     let zone = match nearness.zone(last.map(|last| last.zone)) {
-        // What clicks or conversions use up is capped where they are counted.
-        Zone::Exact if !terms.is_leasable() => Zone::Open,
+        Zone::Open if was_open.is_none() && !can_be_held(target, slots) => Zone::Exact,
         zone => zone,
     };
+    // Under leases it is they that hold it to its plan.
+    let pass = if zone == Zone::Open { pass } else { 1.0 };
     #[expect(clippy::cast_possible_truncation, reason = "a probability")]
     let pass = pass as f32;
     Step {
@@ -181,9 +190,16 @@ pub fn step(situation: &Situation<'_>, around: &Surroundings<'_>) -> Step {
     }
 }
 
+/// Returns whether a probability can hold a campaign to its plan of so many units a minute, where any
+/// of the slots might be its.
+fn can_be_held(target: Option<f64>, slots: Option<f64>) -> bool {
+    target.is_none_or(|target| slots.is_some_and(|slots| target >= slots * LEAST))
+}
+
 /// What went out since the last count, by the demand and the probabilities in force.
 fn unseen_units(progress: &Progress, passes: &Passes, demand: Option<f64>, now: Instant) -> f64 {
-    let minutes = progress.as_of.as_minutes()..now.as_minutes();
+    let counted_to = progress.as_of.as_minutes().max(progress.recent.end);
+    let minutes = counted_to..now.as_minutes();
     // A count that is hours old tells nothing of the time since.
     let passed: f64 = minutes
         .rev()
@@ -195,13 +211,17 @@ fn unseen_units(progress: &Progress, passes: &Passes, demand: Option<f64>, now: 
 
 /// The most that a minute of the near future may bring: the most that one of the last did, or what
 /// the next probability lets pass in this hour or the next; of a campaign that is hardly known, all
-/// of the traffic.
+/// that the traffic may bring.
 fn peak_per_minute(
-    recent: &Minutes,
+    situation: &Situation<'_>,
     demand: Option<f64>,
     pass: f64,
     around: &Surroundings<'_>,
 ) -> Option<f64> {
+    let Situation {
+        terms, progress, ..
+    } = situation;
+    let recent = &progress.recent;
     let own = recent
         .newest_first()
         .map(|(_, count)| count)
@@ -215,7 +235,8 @@ fn peak_per_minute(
         return Some(peak);
     }
     let traffic = around.traffic_per_minute.filter(|it| *it > 0.0)?;
-    Some(peak.max(traffic))
+    let of_traffic = traffic / f64::from(terms.tokens_per_unit(&progress.total));
+    Some(peak.max(of_traffic))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! A budget in units of what is paid for.
 
+use super::{Curve, Used, plan::Plan};
 use crate::{
-    TimeZoneName,
-    content::campaigns::{Budget, Pricing},
+    Instant, TimeZoneName,
+    allocation::Campaign,
+    content::campaigns::{Budget, Pacing, Pricing},
 };
 
 /// What a campaign's budget comes to in units: impressions, clicks or conversions, whichever are paid
@@ -22,7 +24,21 @@ pub struct Terms {
     pub daily: Option<u64>,
     /// Units in all.
     pub total: Option<u64>,
+    /// The flight that the units are spread over; `None` for what goes out as soon as possible.
+    pub spread: Option<Spread>,
 }
+
+/// The flight over which a budget is spread evenly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// The first moment of the flight.
+    pub starts_at: Instant,
+    /// The first moment after the flight.
+    pub ends_at: Option<Instant>,
+}
+
+/// The most tokens that are taken to bring one click or conversion.
+const MOST_TOKENS_PER_UNIT: u32 = 10_000;
 
 /// What was counted of a campaign, within its budget.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +78,48 @@ impl Terms {
             zone: zone.clone(),
             daily,
             total,
+            spread: None,
         })
+    }
+
+    /// Returns the terms of a published campaign; `None` where it has no budget that ends.
+    pub fn of_campaign(campaign: &Campaign<'_>) -> Option<Self> {
+        let terms = Self::of(campaign.key, campaign.budget?, campaign.time_zone)?;
+        Some(match campaign.pacing {
+            Pacing::Asap => terms,
+            Pacing::Even => terms.spread_over(Spread {
+                starts_at: campaign.starts_at,
+                ends_at: campaign.ends_at,
+            }),
+        })
+    }
+
+    /// Returns the same terms, spread over a flight.
+    #[must_use]
+    pub fn spread_over(self, spread: Spread) -> Self {
+        Self {
+            spread: Some(spread),
+            ..self
+        }
+    }
+
+    /// Returns the units that the minute from `now` on should bring, if every hour of a day is alike;
+    /// `None` where nothing is to be spread.
+    pub fn units_a_minute(&self, used: Used, now: Instant) -> Option<f64> {
+        let spread = self.spread?;
+        let begins = now.max(spread.starts_at);
+        let left = |limit: Option<u64>, used: u64| {
+            #[expect(clippy::cast_precision_loss, reason = "a rate follows")]
+            limit.map(|limit| limit.saturating_sub(used) as f64)
+        };
+        let plan = Plan {
+            pacing: Pacing::Even,
+            total: left(self.total, used.total),
+            today: left(self.daily, used.today),
+            flight_ends_at: spread.ends_at,
+            day_ends_at: self.zone.day_ends_at(begins),
+        };
+        plan.units_a_minute(&Curve::UNIFORM, begins)
     }
 
     /// Whether there are terms for a budget: whether it ends.
@@ -75,9 +132,25 @@ impl Terms {
         priced && (budget.daily.is_some() || budget.total.is_some())
     }
 
-    /// Whether impressions use it up, so that an instance can lease some.
-    pub fn is_leasable(&self) -> bool {
-        self.pricing.is_by_impression()
+    /// Returns how many tokens may be given out for a unit: one where impressions use the budget up.
+    /// Of clicks and conversions it is how many impressions brought one so far, by a cautious
+    /// estimate (two standard deviations): one while nothing is known.
+    pub fn tokens_per_unit(&self, counted: &Counted) -> u32 {
+        let paid = match self.pricing {
+            Pricing::Cpm | Pricing::Impressions | Pricing::Flat => return 1,
+            Pricing::Cpc => counted.clicks,
+            Pricing::Cpa => counted.conversions,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let (paid, impressions) = (paid as f64, counted.impressions as f64);
+        let most = paid + 2.0 * (paid + 1.0).sqrt();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float saturates, and it is not negative"
+        )]
+        let tokens = (impressions / most) as u32;
+        tokens.clamp(1, MOST_TOKENS_PER_UNIT)
     }
 
     /// How many units of these terms were used, rounded up: what was counted at another price uses as
@@ -137,6 +210,32 @@ mod tests {
             let found = terms.and_then(|terms| terms.total);
             assert_eq!(found, units, "{pricing} {price:?} {total}");
         }
+    }
+
+    #[test]
+    fn a_click_is_expected_of_no_more_tokens_than_the_counts_bear_out() {
+        let counted = |impressions, clicks| Counted {
+            impressions,
+            clicks,
+            ..Counted::default()
+        };
+        let cpc = terms(Pricing::Cpc, Some(1), 10).unwrap();
+        for (impressions, clicks, tokens) in [
+            (0, 0, 1),
+            (20, 0, 10),
+            (50, 50, 1),
+            (7, 90, 1),
+            (1_000, 10, 60),
+            (1_000_000, 10_000, 98),
+            (u64::MAX, 0, 10_000),
+        ] {
+            let found = cpc.tokens_per_unit(&counted(impressions, clicks));
+            assert_eq!(found, tokens, "{clicks} of {impressions}");
+        }
+        let cpm = terms(Pricing::Cpm, Some(1), 10).unwrap();
+        assert_eq!(cpm.tokens_per_unit(&counted(1_000, 1)), 1);
+        let cpa = terms(Pricing::Cpa, Some(1), 10).unwrap();
+        assert_eq!(cpa.tokens_per_unit(&counted(1_000, 1_000)), 500);
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! Simulated days: demand with a shape and with chance, impressions that are on their way for some
-//! minutes, counts that are two minutes old, and the pause before the first lease.
+//! minutes, counts that are two minutes old, the pause before the first lease, and leases that keep to
+//! the plan.
 
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ struct World {
     last: Option<Throttle>,
     /// Nothing goes out under leases before this minute.
     leases_from: u32,
+    /// Up to when the account's allowance is used up.
+    leased_to: Option<Instant>,
     given: u64,
     given_today: u64,
     /// Units by the minute in which they are counted.
@@ -65,6 +68,7 @@ impl World {
             passes: Passes::default(),
             last: None,
             leases_from: 0,
+            leased_to: None,
             given: 0,
             given_today: 0,
             counted: vec![0; 3 * 1440],
@@ -105,9 +109,16 @@ impl World {
         if minute.is_multiple_of(1440) {
             self.given_today = 0;
         }
+        let terms = match self.pacing {
+            Pacing::Asap => self.terms.clone(),
+            Pacing::Even => self.terms.clone().spread_over(Spread {
+                starts_at: self.starts_at,
+                ends_at: self.ends_at,
+            }),
+        };
         let step = step(
             &Situation {
-                terms: &self.terms,
+                terms: &terms,
                 pacing: self.pacing,
                 starts_at: self.starts_at,
                 ends_at: self.ends_at,
@@ -118,6 +129,7 @@ impl World {
             &Surroundings {
                 curve: &self.curve,
                 traffic_per_minute: self.traffic,
+                slots_per_minute: self.traffic,
                 exposure: EXPOSURE,
                 now,
             },
@@ -131,9 +143,16 @@ impl World {
         let waits = step.throttle.zone == Zone::Exact && minute < self.leases_from;
         let held = out || waits || step.throttle.zone == Zone::Spent;
         let pass = if held { 0.0 } else { step.throttle.pass };
-        self.passes.note(minute, pass);
+        let is_exact = step.throttle.zone == Zone::Exact;
+        match is_exact && !held && terms.spread.is_some() {
+            true => self.passes.note_planned(minute),
+            false => self.passes.note(minute, pass),
+        }
         let mut units = poisson((self.demand)(minute) * f64::from(pass), &mut self.rng);
-        if step.throttle.zone == Zone::Exact {
+        if is_exact && !held {
+            units = self.leased(&terms, units, now);
+        }
+        if is_exact {
             let left_of = |limit: Option<u64>, given| limit.map(|it| it.saturating_sub(given));
             let total = left_of(self.terms.total, self.given);
             let today = left_of(self.terms.daily, self.given_today);
@@ -152,6 +171,30 @@ impl World {
             let at = usize::try_from(minute - self.first + delay).unwrap();
             self.counted[at] += 1;
         }
+    }
+
+    /// Of the units that a minute would bring, those that its leases allow, one every second.
+    fn leased(&mut self, terms: &Terms, wanted: u64, now: Instant) -> u64 {
+        let mut leased = 0;
+        for second in 0..60 {
+            let now = now + Duration::from_secs(second);
+            let used = Used {
+                total: self.given + leased,
+                today: self.given_today + leased,
+            };
+            let Some(allowance) = Allowance::of(terms, used, 1, self.leased_to, now) else {
+                return wanted;
+            };
+            let units = allowance
+                .units(now)
+                .min(wanted.div_ceil(60))
+                .min(wanted - leased);
+            if units > 0 {
+                self.leased_to = Some(allowance.after(units));
+                leased += units;
+            }
+        }
+        leased
     }
 
     fn run(&mut self, minutes: u32) -> &mut Self {
@@ -400,13 +443,59 @@ fn of_a_stack_whose_traffic_is_not_known_everything_is_leased() {
 }
 
 #[test]
-fn clicks_are_paced_and_never_leased() {
-    let mut world = World::new(None, Some(1), "2026-03-01T00:00:00Z", None);
-    world.terms.pricing = Pricing::Cpc;
-    world.terms.price_micros = 1_000;
-    world.terms.total = Some(10);
-    world.minute(world.first);
-    assert_eq!(world.last.unwrap().zone, Zone::Open);
+fn clicks_are_leased_where_the_traffic_could_use_their_budget_up_unseen() {
+    let ends = Some("2026-03-02T00:00:00Z");
+    for (clicks, zone) in [(10, Zone::Exact), (10_000_000, Zone::Open)] {
+        let mut world = World::new(None, Some(1), "2026-03-01T00:00:00Z", ends);
+        world.terms.pricing = Pricing::Cpc;
+        world.terms.price_micros = 1_000;
+        world.terms.total = Some(clicks);
+        world.minute(world.first);
+        assert_eq!(world.last.unwrap().zone, zone, "{clicks}");
+    }
+}
+
+#[test]
+fn no_minute_of_a_new_campaign_brings_three_times_its_plan_whatever_the_demand() {
+    for (total, demand) in [
+        (20_000, 660.0),
+        (20_000, 6_600.0),
+        (14_400, 80.0),
+        (2_880, 1e5),
+    ] {
+        let (start, end) = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z");
+        let mut world = World::new(None, Some(total), start, Some(end));
+        world.curve = Curve::UNIFORM;
+        world.demand = Box::new(move |_| demand);
+        // Nothing is known of the stack, and later all of it.
+        world.traffic = None;
+        world.run(15);
+        assert_eq!(world.last.unwrap().zone, Zone::Exact, "{total} {demand}");
+        world.traffic = Some(4.0 * demand);
+        for minute in world.first + 15..world.first + 240 {
+            world.minute(minute);
+        }
+        let minutes = &world.counted[..240];
+        let plan = f64::from(u32::try_from(total).unwrap()) / 1440.0;
+        let busiest = f64::from(u32::try_from(*minutes.iter().max().unwrap()).unwrap());
+        // Of few units a minute chance makes more.
+        let most = 3.0 * plan + 3.0 * plan.sqrt();
+        assert!(
+            busiest <= most,
+            "{busiest} of {plan}, {demand}: {minutes:?}"
+        );
+        let first: u64 = minutes[..15].iter().sum();
+        let first = f64::from(u32::try_from(first).unwrap());
+        assert!(
+            (13.0 * plan..=21.0 * plan).contains(&first),
+            "{first} of {plan}"
+        );
+        let all = f64::from(u32::try_from(minutes.iter().sum::<u64>()).unwrap());
+        assert!(
+            (200.0 * plan..=270.0 * plan).contains(&all),
+            "{all} of {plan}: {minutes:?}"
+        );
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::plan::{Plan, Span};
+use self::plan::{Plan, Span, flat_spend};
 use crate::{Day, Instant, billing::Terms, marks::Counts};
 
 pub use self::csv::csv;
@@ -113,11 +113,12 @@ pub struct Row {
     pub conversions: u64,
     /// Clicks per impression; `null` without impressions.
     pub ctr: Option<f64>,
-    /// What it cost, in micros.
+    /// What it cost, in micros. A `flat` campaign costs its total spread evenly over its flight, up to
+    /// `as_of`, in rows of campaigns and days: its single marks cost nothing.
     pub spend_micros: u64,
     /// What was spent of what was planned for the same time (of a budget in impressions: what was
     /// seen), up to `as_of`: the total budget spread evenly over the flight, no more than the daily
-    /// one. In rows of campaigns, and of days over all budgets in money; `null` where nothing was
+    /// one, counted from the campaign's publication. In rows of campaigns, and of days over all budgets in money; `null` where nothing was
     /// planned.
     pub plan_ratio: Option<f64>,
     /// Slots filled per slot asked for; `null` where that was not tallied.
@@ -173,8 +174,10 @@ pub fn rows(group: Group, (from, to): (Day, Day), facts: &Facts) -> Vec<Row> {
     };
     let sums = sums.into_iter();
     sums.map(|(key, sums)| {
-        let plan_ratio = sums.plan_ratio(group, span(key.day), &facts.terms);
-        sums.row(key, plan_ratio)
+        let span = span(key.day);
+        let plan_ratio = sums.plan_ratio(group, span, &facts.terms);
+        let flat = sums.flat_spend(group, span, &facts.terms);
+        sums.row(key, plan_ratio, flat)
     })
     .collect()
 }
@@ -209,7 +212,21 @@ impl Sums<'_> {
         (planned > 0.0).then(|| done / planned)
     }
 
-    fn row(self, key: Key, plan_ratio: Option<f64>) -> Row {
+    /// Returns what the row's `flat` campaigns cost. One cannot say which creative or placement it
+    /// was that cost it.
+    fn flat_spend(&self, group: Group, span: Span, terms: &BTreeMap<String, Terms>) -> u64 {
+        match group {
+            Group::Campaign | Group::Day => self
+                .by_campaign
+                .keys()
+                .filter_map(|campaign| terms.get(*campaign))
+                .map(|terms| flat_spend(terms, span))
+                .fold(0, u64::saturating_add),
+            Group::Creative | Group::Placement => 0,
+        }
+    }
+
+    fn row(self, key: Key, plan_ratio: Option<f64>, flat_micros: u64) -> Row {
         let Self {
             counts,
             requests,
@@ -228,7 +245,7 @@ impl Sums<'_> {
             clicks: counts.clicks,
             conversions: counts.conversions,
             ctr: ratio(counts.clicks, counts.impressions),
-            spend_micros: counts.spend_micros(),
+            spend_micros: counts.spend_micros().saturating_add(flat_micros),
             plan_ratio,
             fill: served
                 .zip(requests)

@@ -53,25 +53,11 @@ impl Span {
 }
 
 impl Plan {
-    /// What a campaign's budget meant for a span; `None` where it meant nothing: there is none, or
-    /// none that ends, or a total one over a flight that does not.
+    /// Returns what a campaign's budget meant for a span; `None` where it meant nothing: there is
+    /// none, or none that ends, or a total one over a flight that does not.
     pub(super) fn of(terms: &Terms, span: Span) -> Option<Self> {
         let budget = terms.budget.as_ref()?;
-        let length_ms = span.within(terms.starts_at, terms.ends_at).length_ms();
-        let flight = terms.ends_at.map(|ends_at| Span {
-            from_ms: terms.starts_at.as_millis(),
-            to_ms: ends_at.as_millis(),
-        });
-        let by_total = flight.and_then(|flight| {
-            let share = length_ms / flight.length_ms().max(1.0);
-            Some(amount(budget.total?) * share)
-        });
-        let by_days = budget.daily.map(|daily| amount(daily) * length_ms / DAY_MS);
-        let planned = match (by_total, by_days) {
-            (Some(by_total), Some(by_days)) => by_total.min(by_days),
-            (one, other) => one.or(other)?,
-        };
-        Self::in_unit(budget, planned)
+        Self::in_unit(budget, spread(budget, terms, span)?)
     }
 
     fn in_unit(budget: &Budget, planned: f64) -> Option<Self> {
@@ -95,6 +81,60 @@ impl Plan {
             Self::Impressions(_) => amount(counts.impressions),
         }
     }
+}
+
+/// Returns what of a budget falls into a span: the total spread evenly over the flight, and no more
+/// than the daily limit. Both count from the campaign's publication where that came after the
+/// flight's first moment.
+fn spread(budget: &Budget, terms: &Terms, span: Span) -> Option<f64> {
+    let begins_at = terms.begins_at();
+    let length_ms = span.within(begins_at, terms.ends_at).length_ms();
+    let flight = terms.ends_at.map(|ends_at| Span {
+        from_ms: begins_at.as_millis(),
+        to_ms: ends_at.as_millis(),
+    });
+    let by_total = flight.and_then(|flight| {
+        let share = length_ms / flight.length_ms().max(1.0);
+        Some(amount(budget.total?) * share)
+    });
+    let by_days = budget.daily.map(|daily| amount(daily) * length_ms / DAY_MS);
+    match (by_total, by_days) {
+        (Some(by_total), Some(by_days)) => Some(by_total.min(by_days)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Returns what a `flat` campaign costs in a span, in micros: its price is due evenly over its flight,
+/// or at its beginning where the flight has no end; a daily price evenly over each day. The price is
+/// the budget's total, or its daily limit, or else `price_micros`. Nothing for other campaigns.
+pub(super) fn flat_spend(terms: &Terms, span: Span) -> u64 {
+    let Some(budget) = &terms.budget else {
+        return 0;
+    };
+    if budget.pricing != Pricing::Flat {
+        return 0;
+    }
+    let whole = match (budget.total, budget.daily) {
+        (None, None) => budget.price_micros,
+        (total, _) => total,
+    };
+    let budget = Budget {
+        total: whole,
+        ..budget.clone()
+    };
+    let due = spread(&budget, terms, span);
+    let due = due.or_else(|| {
+        let begins_at = terms.begins_at().as_millis();
+        let begins = (span.from_ms..span.to_ms).contains(&begins_at);
+        whole.filter(|_| begins).map(amount)
+    });
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float saturates, and it is not negative"
+    )]
+    let micros = due.unwrap_or(0.0).round() as u64;
+    micros
 }
 
 #[expect(

@@ -161,6 +161,7 @@ fn terms(id: &str, days: (&str, Option<&str>), budget: Option<Budget>) -> Terms 
         starts_at: day(days.0).begin_in_utc(),
         ends_at: days.1.map(|last| day(last).next().begin_in_utc()),
         time_zone: TimeZoneName::utc(),
+        published_at: None,
         budget,
         sampling: Sampling::Weighted,
     }
@@ -204,6 +205,83 @@ fn what_was_spent_is_held_against_what_was_planned_for_the_same_time() {
         let rows = report(Group::Campaign, &facts);
         assert_eq!(rows[0].plan_ratio, expected, "{budget:?}");
         assert_eq!(rows[1].plan_ratio, None);
+    }
+}
+
+#[test]
+fn a_plan_counts_from_the_publication_where_that_came_after_the_flight_began() {
+    use Pricing::{Cpm, Impressions};
+    // Up to noon of the second day; `a` spent 20 micros and was seen 16 times.
+    let open = ("2025-06-01", None);
+    let four = ("2026-01-01", Some("2026-01-04"));
+    for (days, budget, published_at, expected) in [
+        (
+            open,
+            budget(Cpm, Some(60), None),
+            "2026-01-02T06:00:00Z",
+            20.0 / 15.0,
+        ),
+        (
+            open,
+            budget(Cpm, Some(60), None),
+            "2025-05-01T00:00:00Z",
+            20.0 / 90.0,
+        ),
+        (
+            four,
+            budget(Impressions, None, Some(140)),
+            "2026-01-01T12:00:00Z",
+            16.0 / 40.0,
+        ),
+    ] {
+        let mut facts = facts();
+        facts.as_of = Some("2026-01-02T12:00:00Z".parse().unwrap());
+        let terms = Terms {
+            published_at: Some(published_at.parse().unwrap()),
+            ..terms("a", days, budget)
+        };
+        facts.terms = [("a".to_owned(), terms)].into();
+        let ratio = report(Group::Campaign, &facts)[0].plan_ratio.unwrap();
+        assert!((ratio - expected).abs() < 1e-9, "{published_at}: {ratio}");
+    }
+}
+
+#[test]
+fn a_flat_price_is_spent_evenly_over_its_flight() {
+    let flat = |price_micros, daily, total| {
+        Some(Budget {
+            price_micros,
+            ..budget(Pricing::Flat, daily, total).unwrap()
+        })
+    };
+    let four = ("2026-01-01", Some("2026-01-04"));
+    let open = ("2026-01-02", None);
+    let old = ("2025-01-02", None);
+    // Up to noon of the second day.
+    for (days, budget, expected) in [
+        (four, flat(None, None, Some(8_000)), [3_000, 2_000, 1_000]),
+        (four, flat(Some(8_000), None, None), [3_000, 2_000, 1_000]),
+        (four, flat(None, Some(600), None), [900, 600, 300]),
+        (open, flat(None, Some(600), None), [300, 0, 300]),
+        (open, flat(None, None, Some(700)), [700, 0, 700]),
+        (old, flat(None, None, Some(700)), [0, 0, 0]),
+        (open, flat(None, None, None), [0, 0, 0]),
+    ] {
+        let mut facts = facts();
+        for total in &mut facts.totals {
+            total.counts.spend_thousandths = 0;
+        }
+        facts.totals.remove(0);
+        facts.as_of = Some("2026-01-02T12:00:00Z".parse().unwrap());
+        facts.terms = [("a".to_owned(), terms("a", days, budget.clone()))].into();
+        let spend = |group| -> Vec<u64> {
+            let rows = report(group, &facts).into_iter();
+            rows.map(|row| row.spend_micros).collect()
+        };
+        let [campaign, first, second] = expected;
+        assert_eq!(spend(Group::Campaign), [campaign], "{budget:?}");
+        assert_eq!(spend(Group::Day), [first, second], "{budget:?}");
+        assert_eq!(spend(Group::Creative), [0, 0]);
     }
 }
 

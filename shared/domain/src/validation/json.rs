@@ -1,6 +1,8 @@
 //! Reading JSON text with nothing lost: how deep it nests, and what it says twice.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, marker::PhantomData, ops::Deref};
+use std::{
+    borrow::Cow, cell::RefCell, collections::BTreeMap, fmt, marker::PhantomData, ops::Deref,
+};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -30,6 +32,71 @@ pub(super) fn depth(json: &[u8]) -> usize {
         }
     }
     deepest
+}
+
+/// Whether an object of the text has two members of one name: by its tokens, without parsing it. Of a
+/// text that is not JSON the result means nothing.
+pub(super) fn has_duplicates(json: &[u8]) -> bool {
+    // The names of all objects that are open, and for each of these where its own names begin.
+    let mut names: Vec<Cow<'_, [u8]>> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut last = None;
+    let mut rest = json;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'"' => {
+                let (text, after) = string(rest);
+                last = Some(text);
+                rest = after;
+            }
+            b':' => names.extend(last.take().map(unescaped)),
+            b'{' => open.push(names.len()),
+            b'}' => {
+                let start = open.pop().unwrap_or_default();
+                let own = names.get_mut(start..).unwrap_or_default();
+                own.sort_unstable();
+                if own.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+                    return true;
+                }
+                names.truncate(start);
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The text up to the end of a string whose opening quote was read, and what is behind it.
+fn string(json: &[u8]) -> (&[u8], &[u8]) {
+    let mut is_escaped = false;
+    let end = json.iter().position(|byte| match byte {
+        _ if is_escaped => {
+            is_escaped = false;
+            false
+        }
+        b'\\' => {
+            is_escaped = true;
+            false
+        }
+        byte => *byte == b'"',
+    });
+    let (text, after) = end
+        .and_then(|end| json.split_at_checked(end))
+        .unwrap_or((json, &[]));
+    (text, after.get(1..).unwrap_or_default())
+}
+
+/// A member's name as it reads: `"\u0061"` is `a`.
+fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'\\') {
+        return Cow::Borrowed(text);
+    }
+    let quoted = [b"\"", text, b"\""].concat();
+    match serde_json::from_slice::<String>(&quoted) {
+        Ok(name) => Cow::Owned(name.into_bytes()),
+        Err(_) => Cow::Borrowed(text),
+    }
 }
 
 /// Reads one document. Of a member that is there twice the last counts, and each repetition is a

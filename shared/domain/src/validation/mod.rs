@@ -77,7 +77,10 @@ where
     if json::depth(json) > MAX_DEPTH {
         return Err(Rejection::TooDeep);
     }
-    if let Some(document) = at_once(json) {
+    // Values of free form would keep the last of two members with one name, and say nothing.
+    if !json::has_duplicates(json)
+        && let Some(document) = at_once(json)
+    {
         return Ok(document);
     }
     let (mut value, repeated) =

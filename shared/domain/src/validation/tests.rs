@@ -227,7 +227,7 @@ fn each_fault_has_its_code_and_its_pointer() {
             "too_long",
         ),
         ("/zone", json!("Mars/Olympus"), "/zone", "bad_format"),
-        ("/version", json!("v1"), "/version", "bad_format"),
+        ("/version", json!("next"), "/version", "bad_format"),
         ("/ends_at", json!("2026-01-01"), "/ends_at", "bad_format"),
         (
             "/ends_at",

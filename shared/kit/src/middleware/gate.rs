@@ -14,8 +14,14 @@ pub(crate) const GATE_HEADERS: [&str; 3] = ["X-App-Platform", "X-App-Store", "X-
 
 /// Decides whether a request may pass now.
 pub trait Gate: Send + Sync + 'static {
-    /// Lets it pass, and says for how long; else the refusal, with its `Retry-After`.
-    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<Passed, Problem>>;
+    /// Lets it pass, and says for how long; else the refusal, with its `Retry-After`. The body is as it
+    /// was sent: nothing has checked it yet.
+    fn admit(
+        &self,
+        facts: &Facts,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> BoxFuture<Result<Passed, Problem>>;
 }
 
 /// What the gate knew of a request that it let pass, for those who say how long its answer may be
@@ -36,7 +42,8 @@ impl Middleware for MaintenanceGate {
         if let (Some(gate), Some(facts)) = (&self.0, facts(&request))
             && facts.endpoint.closes_for_maintenance()
         {
-            match gate.admit(&facts, request.headers()).await {
+            let body = request.body().as_ref();
+            match gate.admit(&facts, request.headers(), body).await {
                 Ok(passed) => request.extensions_mut().insert(passed),
                 Err(problem) => return refuse(Some(&in_the_language_asked_for(&facts)), problem),
             };

@@ -44,6 +44,13 @@ pub struct Account {
     pub day_reserved: u64,
     /// As `counted`, of that day.
     pub day_counted: u64,
+    /// The moment up to which the allowance of a spread budget is used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leased_to: Option<Instant>,
+    /// Tokens that are given out for a unit: more than one for clicks and conversions, of which not
+    /// every impression brings one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub tokens_per_unit: u32,
     /// While it is closing: from when on nothing can be counted that was given out before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leases_from: Option<Instant>,
@@ -86,6 +93,8 @@ impl Account {
             on_day,
             day_reserved: 0,
             day_counted: 0,
+            leased_to: None,
+            tokens_per_unit: 1,
             leases_from: None,
             expires_at: None,
         }
@@ -239,6 +248,23 @@ impl Budgets {
         Ok(())
     }
 
+    /// Sets how many tokens are given out for a unit by the leases to come.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where there is no account any more.
+    pub async fn set_tokens_per_unit(
+        &self,
+        account: &Account,
+        tokens_per_unit: u32,
+    ) -> Result<(), StoreError> {
+        let values = [(":tokens", number(tokens_per_unit))];
+        let key = account_key(account.campaign);
+        let update = "SET tokens_per_unit = :tokens";
+        let condition = Some("attribute_exists(pk)");
+        self.table.update(&key, update, condition, values).await?;
+        Ok(())
+    }
+
     /// Lets the account of a withdrawn campaign be forgotten some day.
     ///
     /// # Errors
@@ -252,6 +278,15 @@ impl Budgets {
             .await?;
         Ok(())
     }
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 pub(super) fn account_key(campaign: u64) -> keys::Key {

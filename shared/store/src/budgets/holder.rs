@@ -1,7 +1,9 @@
 //! The leases that an instance holds.
 //!
-//! They are taken beside requests: a request that meets a campaign without a lease goes on without
-//! the campaign, and those after it find the lease.
+//! They are taken in the background: a request that meets a campaign without a lease goes on without
+//! the campaign, and those after it find the lease. How many are taken in a second is bounded
+//! ([`Bound`]): where many campaigns want one, most of them wait, because a database that is busy with
+//! leases would not return devices.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -21,6 +23,26 @@ use crate::{
 
 /// A lease is sized for the units of this time, in seconds.
 const AHEAD_S: f64 = 30.0;
+
+/// A lease is sized for at least so many tokens, as far as the budget allows: the first of a campaign
+/// would be of one, and soon be followed by another.
+const FIRST: u32 = 32;
+
+/// Leases of campaigns of which nothing is in hand and nothing was: so many at once, then so many a
+/// second.
+const NEW: Bound = Bound {
+    at_once: 8.0,
+    a_second: 1.0,
+};
+
+/// Leases of campaigns that had one a short time ago.
+const FURTHER: Bound = Bound {
+    at_once: 64.0,
+    a_second: 4.0,
+};
+
+/// A campaign is a new one again when it had no lease for so long.
+const REMEMBERED_FOR: Duration = Duration::from_secs(120);
 
 /// The next lease is taken when less than this part of the units of that time is in hand.
 const LOW: u32 = 4;
@@ -54,6 +76,22 @@ struct Holdings {
     in_hand: Arc<HashSet<u64>>,
     /// When the first of their leases is over.
     until: Instant,
+    new: Taps,
+    further: Taps,
+}
+
+/// How many leases may be taken.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    at_once: f64,
+    a_second: f64,
+}
+
+/// What is used of a [`Bound`]: a level that sinks as time goes by.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taps {
+    level: f64,
+    at: Instant,
 }
 
 #[derive(Default)]
@@ -61,16 +99,17 @@ struct Campaign {
     held: VecDeque<Held>,
     demand: Demand,
     quiet_until: Instant,
+    leased_at: Option<Instant>,
     flights: Arc<Flights>,
 }
 
-/// A lease, and the units of it that were not given out.
+/// A lease, and the tokens of it that were not given out.
 struct Held {
     lease: Lease,
-    units: u32,
+    tokens: u32,
 }
 
-/// How many units were asked for lately: a sum in which each counts less as time goes by.
+/// How many tokens were asked for lately: a sum in which each counts less as time goes by.
 #[derive(Debug, Clone, Copy, Default)]
 struct Demand {
     level: f64,
@@ -98,7 +137,7 @@ impl Leases {
         }))
     }
 
-    /// The campaigns, by key, of which units may be given out at `now`.
+    /// The campaigns, by key, of which tokens may be given out at `now`.
     pub fn in_hand(&self, now: Instant) -> Arc<HashSet<u64>> {
         let mut holdings = self.0.holdings();
         if now >= holdings.until {
@@ -107,7 +146,7 @@ impl Leases {
         Arc::clone(&holdings.in_hand)
     }
 
-    /// Takes a unit to give out: the lease to name, and the moment after which the token must not
+    /// Takes a token to give out: the lease to name, and the moment after which the token must not
     /// count.
     pub fn take(&self, campaign: u64, now: Instant) -> Option<(u64, Instant)> {
         let mut holdings = self.0.holdings();
@@ -119,21 +158,35 @@ impl Leases {
         Some(lease)
     }
 
-    /// Sees to it that units are at hand: for a campaign that was drawn and had none, and for one of
-    /// which a unit was just taken. Begins to take a lease called `id` beside the request where too
-    /// few are in hand, unless one is being taken or was refused a moment ago.
+    /// Sees to it that tokens are at hand: for a campaign that was drawn and had none, and for one of
+    /// which a token was just taken. Begins to take a lease called `id` in the background where too
+    /// few are in hand, unless one is being taken, was refused a moment ago, or too many leases were
+    /// taken lately.
     pub fn want(&self, terms: &Terms, id: u64, now: Instant) -> Option<Taking> {
-        let campaigns = &mut self.0.holdings().campaigns;
+        let holdings = &mut *self.0.holdings();
+        let campaigns = &mut holdings.campaigns;
         if campaigns.len() >= REMEMBERED {
-            campaigns.retain(|_, campaign| campaign.units(now) > 0);
+            campaigns.retain(|_, campaign| campaign.tokens(now) > 0);
         }
         let campaign = campaigns.entry(terms.campaign).or_default();
-        let units = campaign.units(now);
-        if units == 0 {
+        let tokens = campaign.tokens(now);
+        if tokens == 0 {
             campaign.demand.note(now);
         }
-        let ahead = campaign.demand.units_ahead(now);
-        if units > ahead / LOW || now < campaign.quiet_until {
+        let ahead = campaign.demand.tokens_ahead(now).max(FIRST);
+        if tokens > ahead / LOW || now < campaign.quiet_until {
+            return None;
+        }
+        if let Some(flight) = campaign.flights.under_way(now) {
+            return Some(Taking(flight));
+        }
+        let leased_at = campaign.leased_at;
+        let is_known = leased_at.is_some_and(|at| now.since(at) < REMEMBERED_FOR);
+        let may_be_taken = match is_known {
+            true => holdings.further.take(FURTHER, now),
+            false => holdings.new.take(NEW, now),
+        };
+        if !may_be_taken {
             return None;
         }
         let (inner, terms) = (Arc::clone(&self.0), terms.clone());
@@ -154,8 +207,14 @@ impl Leases {
             let all = holdings.campaigns.values_mut();
             all.flat_map(|campaign| campaign.held.drain(..)).collect()
         };
-        for Held { lease, units } in held.into_iter().filter(|held| held.units > 0) {
-            if let Err(error) = self.0.budgets.give_back(&lease, units.into()).await {
+        for Held { lease, tokens } in held.into_iter().filter(|held| held.tokens > 0) {
+            let given_out = lease.tokens().saturating_sub(tokens.into());
+            let tokens_per_unit = lease.tokens() / lease.chunk.max(1);
+            let unused = lease.dispensable(given_out, tokens_per_unit);
+            if unused == 0 {
+                continue;
+            }
+            if let Err(error) = self.0.budgets.give_back(&lease, unused).await {
                 tracing::warn!(error = %Chain(&error), "a lease was not given back, and will lapse");
             }
         }
@@ -165,8 +224,10 @@ impl Leases {
 impl Inner {
     fn land(&self, terms: &Terms, taken: Result<Taken, StoreError>, now: Instant) {
         let quiet_for = match taken {
-            Ok(Taken::Lease(lease)) => return self.holdings().add(lease),
-            Ok(Taken::Refused(Refusal::NotLeasing(Some(from)))) => from.since(now),
+            Ok(Taken::Lease(lease)) => return self.holdings().add(lease, now),
+            Ok(Taken::Refused(Refusal::NotLeasing(Some(from)) | Refusal::Paced(from))) => {
+                from.since(now)
+            }
             Ok(Taken::Refused(Refusal::Spent)) => LONGEST_COOL_DOWN,
             Ok(Taken::Refused(Refusal::NotLeasing(None) | Refusal::Elsewhen)) => COOL_DOWN,
             Err(error) => {
@@ -191,24 +252,27 @@ impl Default for Holdings {
             campaigns: HashMap::new(),
             in_hand: Arc::default(),
             until: NEVER,
+            new: Taps::default(),
+            further: Taps::default(),
         }
     }
 }
 
 impl Holdings {
-    fn add(&mut self, lease: Lease) {
+    fn add(&mut self, lease: Lease, now: Instant) {
         self.until = self.until.min(lease.serve_until);
         Arc::make_mut(&mut self.in_hand).insert(lease.campaign);
-        let units = u32::try_from(lease.chunk).unwrap_or(u32::MAX);
+        let tokens = u32::try_from(lease.tokens()).unwrap_or(u32::MAX);
         let campaign = self.campaigns.entry(lease.campaign).or_default();
-        campaign.held.push_back(Held { lease, units });
+        campaign.leased_at = Some(now);
+        campaign.held.push_back(Held { lease, tokens });
     }
 
     /// Drops the leases whose time is over.
     fn look(&mut self, now: Instant) {
         let campaigns = &mut self.campaigns;
         Arc::make_mut(&mut self.in_hand)
-            .retain(|key| campaigns.get_mut(key).is_some_and(|it| it.units(now) > 0));
+            .retain(|key| campaigns.get_mut(key).is_some_and(|it| it.tokens(now) > 0));
         let held = campaigns.values().flat_map(|campaign| &campaign.held);
         let ends = held.map(|held| held.lease.serve_until);
         self.until = ends.min().unwrap_or(NEVER);
@@ -216,23 +280,41 @@ impl Holdings {
 }
 
 impl Campaign {
-    /// Takes a unit: the lease to name, the moment after which the token must not count, and how many
-    /// units are left.
+    /// Takes a token: the lease to name, the moment after which the token must not count, and how many
+    /// tokens are left.
     fn take(&mut self, now: Instant) -> Option<((u64, Instant), u32)> {
-        let units = self.units(now);
-        let held = self.held.iter_mut().find(|held| held.units > 0)?;
-        held.units -= 1;
+        let tokens = self.tokens(now);
+        let held = self.held.iter_mut().find(|held| held.tokens > 0)?;
+        held.tokens -= 1;
         self.demand.note(now);
         Some((
             (held.lease.id, held.lease.lapses_at),
-            units.saturating_sub(1),
+            tokens.saturating_sub(1),
         ))
     }
 
-    /// Units that may be given out; leases whose time is over are dropped, and will lapse.
-    fn units(&mut self, now: Instant) -> u32 {
+    /// Tokens that may be given out; leases whose time is over are dropped, and will lapse.
+    fn tokens(&mut self, now: Instant) -> u32 {
         self.held.retain(|held| now < held.lease.serve_until);
-        self.held.iter().map(|held| held.units).sum()
+        let tokens = self.held.iter().map(|held| held.tokens);
+        tokens.fold(0, u32::saturating_add)
+    }
+}
+
+impl Taps {
+    /// Notes one more, unless the bound is reached.
+    fn take(&mut self, bound: Bound, now: Instant) -> bool {
+        let sunk = now.since(self.at).as_secs_f64() * bound.a_second;
+        let level = (self.level - sunk).max(0.0);
+        let is_free = level + 1.0 <= bound.at_once;
+        if is_free {
+            // A clock that was set back must not free anything twice.
+            *self = Self {
+                level: level + 1.0,
+                at: now.max(self.at),
+            };
+        }
+        is_free
     }
 }
 
@@ -242,15 +324,15 @@ impl Demand {
         self.at = now;
     }
 
-    /// At a steady rate the level comes to the units of [`AHEAD_S`].
-    fn units_ahead(&self, now: Instant) -> u32 {
+    /// At a steady rate the level comes to the tokens of [`AHEAD_S`].
+    fn tokens_ahead(&self, now: Instant) -> u32 {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a float saturates, and it is not negative"
         )]
-        let units = self.level_at(now).ceil() as u32;
-        units.max(1)
+        let tokens = self.level_at(now).ceil() as u32;
+        tokens.max(1)
     }
 
     fn level_at(&self, now: Instant) -> f64 {
@@ -272,12 +354,27 @@ mod tests {
     fn a_steady_demand_is_known_for_what_the_time_ahead_brings() {
         let mut demand = Demand::default();
         let start = Instant::from_seconds(1_000_000);
-        assert_eq!(demand.units_ahead(start), 1);
+        assert_eq!(demand.tokens_ahead(start), 1);
         for tenth in 0..1_200 {
             demand.note(start + Duration::from_millis(100 * tenth));
         }
-        let busy = demand.units_ahead(start + Duration::from_secs(120));
+        let busy = demand.tokens_ahead(start + Duration::from_secs(120));
         assert!((280..=320).contains(&busy), "{busy} of 300");
-        assert_eq!(demand.units_ahead(start + Duration::from_secs(600)), 1);
+        assert_eq!(demand.tokens_ahead(start + Duration::from_secs(600)), 1);
+    }
+
+    #[test]
+    fn no_more_leases_are_taken_than_the_bound_allows_in_any_second() {
+        let start = Instant::from_seconds(1_000_000);
+        let mut taps = Taps::default();
+        // A hundred campaigns a second want one for half a minute.
+        let taken = |taps: &mut Taps, from: u64, to: u64| {
+            let wants = (100 * from..100 * to).map(|nth| start + Duration::from_millis(10 * nth));
+            wants.filter(|now| taps.take(NEW, *now)).count()
+        };
+        assert_eq!(taken(&mut taps, 0, 1), 8);
+        let of_half_a_minute = taken(&mut taps, 1, 31);
+        assert!((29..=31).contains(&of_half_a_minute), "{of_half_a_minute}");
+        assert!(!taps.take(NEW, start), "the clock was set back");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{Day, Instant, pacing::Terms};
+use domain::{
+    Day, Instant,
+    pacing::{Allowance, SPREAD_LEASE, Terms, Used},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,7 +26,15 @@ const SETTLE_MARGIN: Duration = Duration::from_secs(60);
 const ROUNDS: u32 = 6;
 
 /// A lease is no more than this part of what is left, so that idle instances do not lock a budget up.
-const PART: u64 = 64;
+const PART: u64 = 16;
+
+/// The same for clicks and conversions: a unit of theirs is one that may come, and what does not is
+/// found out within minutes.
+const PART_OF_CLICKS: u64 = 4;
+
+/// Clicks or conversions that are leased beyond the limit: a budget of a few would otherwise wait for
+/// a lease to lapse after as many impressions. They are billed within the limit all the same.
+const SLACK: u64 = 10;
 
 /// Units of a budget that one instance may give out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +45,10 @@ pub struct Lease {
     pub id: u64,
     /// How many units.
     pub chunk: u64,
-    /// How many of them were counted.
+    /// Tokens that may be given out under it, where these are more than its units.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tokens: u64,
+    /// How many units were counted: of clicks and conversions perhaps more than it has.
     pub used: u64,
     /// The day it was taken in, which is the day it is served in.
     pub on_day: Day,
@@ -71,6 +85,8 @@ pub enum Refusal {
     NotLeasing(Option<Instant>),
     /// The account is of other terms, or of a later day than this clock shows.
     Elsewhen,
+    /// The plan allows no more at present; not before this moment.
+    Paced(Instant),
 }
 
 /// A lease that can be had, and what the account says before.
@@ -78,9 +94,22 @@ struct Grant<'a> {
     before: Option<&'a Account>,
     terms: &'a Terms,
     lease: Lease,
+    /// Of a spread budget: up to when its allowance is used up with this lease.
+    leased_to: Option<Instant>,
 }
 
 impl Lease {
+    /// Returns how many tokens may be given out under it.
+    pub fn tokens(&self) -> u64 {
+        self.tokens.max(self.chunk)
+    }
+
+    /// Returns the units that are not needed for so many tokens, at so many tokens a unit.
+    pub fn dispensable(&self, tokens: u64, tokens_per_unit: u64) -> u64 {
+        let needed = tokens.div_ceil(tokens_per_unit.max(1));
+        self.chunk.saturating_sub(needed.max(self.used))
+    }
+
     /// Whether it can be given back at `now`: nothing more will be counted under it.
     pub fn has_lapsed(&self, now: Instant) -> bool {
         self.lapses_at + SETTLE_MARGIN <= now
@@ -88,7 +117,7 @@ impl Lease {
 }
 
 impl Budgets {
-    /// Takes a lease called `id` of up to `wanted` units.
+    /// Takes a lease called `id` of units for up to `wanted` tokens.
     pub async fn take(
         &self,
         terms: &Terms,
@@ -100,14 +129,9 @@ impl Budgets {
         let mut round = 0;
         loop {
             let account = self.account(terms.campaign).await?;
-            let lease = match grant(account.as_ref(), terms, wanted, id, lives, now) {
-                Ok(lease) => lease,
+            let grant = match grant(account.as_ref(), terms, wanted, id, lives, now) {
+                Ok(grant) => grant,
                 Err(refusal) => return Ok(Taken::Refused(refusal)),
-            };
-            let grant = Grant {
-                before: account.as_ref(),
-                terms,
-                lease,
             };
             let Err(error) = self.commit(&grant).await else {
                 return Ok(Taken::Lease(grant.lease));
@@ -151,7 +175,8 @@ impl Budgets {
             } else {
                 "SET reserved = reserved - :unused, counted = counted + :used"
             };
-            let unused = lease.chunk.saturating_sub(lease.used);
+            // Less than nothing where more clicks came than were expected of its tokens.
+            let unused = i128::from(lease.chunk) - i128::from(lease.used);
             let settled = Transaction::new(&self.table)
                 .delete_if(
                     &keys::lease(campaign, id),
@@ -232,6 +257,7 @@ impl Budgets {
             before,
             terms,
             lease,
+            leased_to,
         } = grant;
         let item = self
             .table
@@ -243,6 +269,7 @@ impl Budgets {
                 let account = Account {
                     reserved: lease.chunk,
                     day_reserved: lease.chunk,
+                    leased_to: *leased_to,
                     ..Account::new(terms, Phase::Leasing, lease.on_day)
                 };
                 let account = self.table.encode(&key, &account)?;
@@ -250,7 +277,8 @@ impl Budgets {
             }
             Some(account) => {
                 let fits = |limit: Option<u64>| {
-                    number(limit.unwrap_or(u64::MAX).saturating_sub(lease.chunk))
+                    let most = limit.map_or(u64::MAX, |limit| most_leased(terms, limit));
+                    number(most.saturating_sub(lease.chunk))
                 };
                 let mut condition =
                     "phase = :leasing AND basis = :basis AND reserved <= :fits".to_owned();
@@ -261,33 +289,47 @@ impl Budgets {
                     (":fits", fits(terms.total)),
                     (":chunk", number(lease.chunk)),
                 ];
-                let update = if account.on_day == lease.on_day {
+                let mut update = if account.on_day == lease.on_day {
                     condition.push_str(" AND on_day = :day AND day_reserved <= :day_fits");
                     values.push((":day_fits", fits(terms.daily)));
-                    "SET reserved = reserved + :chunk, day_reserved = day_reserved + :chunk \
-                     REMOVE expires_at"
+                    "SET reserved = reserved + :chunk, day_reserved = day_reserved + :chunk"
+                        .to_owned()
                 } else {
                     condition.push_str(" AND on_day < :day");
                     values.push((":none", number(0)));
                     "SET reserved = reserved + :chunk, on_day = :day, day_reserved = :chunk, \
-                     day_counted = :none REMOVE expires_at"
+                     day_counted = :none"
+                        .to_owned()
                 };
-                transaction.update_if(&key, update, &condition, values)?
+                if let Some(leased_to) = leased_to {
+                    // No two leases use the same allowance.
+                    match account.leased_to {
+                        Some(before) => {
+                            condition.push_str(" AND leased_to = :leased_before");
+                            values.push((":leased_before", string(before)));
+                        }
+                        None => condition.push_str(" AND attribute_not_exists(leased_to)"),
+                    }
+                    update.push_str(", leased_to = :leased_to");
+                    values.push((":leased_to", string(leased_to)));
+                }
+                update.push_str(" REMOVE expires_at");
+                transaction.update_if(&key, &update, &condition, values)?
             }
         };
         transaction.commit().await
     }
 }
 
-/// The lease that the account allows.
-fn grant(
-    account: Option<&Account>,
-    terms: &Terms,
+/// Returns the lease that the account allows.
+fn grant<'a>(
+    account: Option<&'a Account>,
+    terms: &'a Terms,
     wanted: u32,
     id: u64,
     lives: Lives,
     now: Instant,
-) -> Result<Lease, Refusal> {
+) -> Result<Grant<'a>, Refusal> {
     let on_day = terms.zone.wall_time(now).day;
     let (mut reserved, mut day_reserved) = (0, 0);
     if let Some(account) = account {
@@ -302,23 +344,67 @@ fn grant(
             day_reserved = account.day_reserved;
         }
     }
-    let left_total = terms.total.map(|limit| limit.saturating_sub(reserved));
-    let left_today = terms.daily.map(|limit| limit.saturating_sub(day_reserved));
+    let left = |limit: Option<u64>, reserved: u64| {
+        limit.map(|limit| most_leased(terms, limit).saturating_sub(reserved))
+    };
+    let left_total = left(terms.total, reserved);
+    let left_today = left(terms.daily, day_reserved);
     let left = [left_total, left_today].into_iter().flatten().min();
     let left = left.unwrap_or(u64::MAX);
     if left == 0 {
         return Err(Refusal::Spent);
     }
-    let serve_until = (now + lives.lease).min(terms.zone.day_ends_at(now));
-    Ok(Lease {
-        campaign: terms.campaign,
-        id,
-        chunk: u64::from(wanted).min(left / PART).max(1),
-        used: 0,
-        on_day,
-        serve_until,
-        lapses_at: serve_until + lives.token,
+    let tokens_per_unit = account.map_or(1, |account| account.tokens_per_unit).max(1);
+    let used = Used {
+        total: reserved,
+        today: day_reserved,
+    };
+    let leased_to = account.and_then(|account| account.leased_to);
+    let allowance = Allowance::of(terms, used, tokens_per_unit, leased_to, now);
+    let allowed = allowance.map_or(u64::MAX, |allowance| allowance.units(now));
+    if let Some(allowance) = allowance.filter(|_| allowed == 0) {
+        return Err(Refusal::Paced(allowance.next_at()));
+    }
+    let part = match terms.pricing.is_by_impression() {
+        true => (left / PART).max(1),
+        false => (left / PART_OF_CLICKS).max(PART_OF_CLICKS),
+    };
+    let wanted = wanted.div_ceil(tokens_per_unit);
+    let chunk = u64::from(wanted).min(part).min(left).min(allowed).max(1);
+    let life = match allowance {
+        Some(_) => lives.lease.min(SPREAD_LEASE),
+        None => lives.lease,
+    };
+    let serve_until = (now + life).min(terms.zone.day_ends_at(now));
+    let tokens = chunk.saturating_mul(tokens_per_unit.into());
+    Ok(Grant {
+        before: account,
+        terms,
+        lease: Lease {
+            campaign: terms.campaign,
+            id,
+            chunk,
+            tokens: if tokens > chunk { tokens } else { 0 },
+            used: 0,
+            on_day,
+            serve_until,
+            lapses_at: serve_until + lives.token,
+        },
+        leased_to: allowance.map(|allowance| allowance.after(chunk)),
     })
+}
+
+/// Returns how many units may be leased or counted within a limit.
+fn most_leased(terms: &Terms, limit: u64) -> u64 {
+    match terms.pricing.is_by_impression() {
+        true => limit,
+        false => limit.saturating_add(SLACK),
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Whether a transaction failed for another write, so that it may succeed after another look.

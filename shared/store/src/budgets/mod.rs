@@ -1,9 +1,10 @@
-//! Budgets that impressions use up: accounts, the leases that instances take of them, and the delivery
+//! Budgets: accounts, the leases that instances take of them, and the delivery
 //! that every instance reads.
 //!
 //! # Why it is exact
 //!
-//! A unit is one paid impression. Far from its end a campaign goes out *openly*, held by a probability
+//! A unit is what is paid for: an impression, a click, a conversion. Of impressions all that follows is
+//! exact; see below for the others. Far from its end a campaign goes out *openly*, held by a probability
 //! alone; near it, an instance gives out a token only for a unit of a *lease* that it holds. For a
 //! campaign under leases these hold at every moment:
 //!
@@ -26,6 +27,26 @@
 //! that is killed or frozen holds back at most its leases, until they lapse. The daily limit holds in
 //! the same way: no lease is served beyond the end of its day, and each is counted in the day it was
 //! taken in.
+//!
+//! # Clicks and conversions
+//!
+//! They are capped exactly where they are billed, so leases only bound how many are given away: those
+//! that come after the budget's end. A token for which a click may still come takes a part of a unit:
+//! [`Account::tokens_per_unit`] tokens one, by a cautious estimate from the counts, and a whole one
+//! while nothing is known. A lease has units and as many tokens as these allow; a click counts under it
+//! up to its tokens. So what is counted and what is expected of tokens that are out come to no more
+//! than the limit and some clicks of slack. If every token brings a click, no more than these are given
+//! away; if suddenly more do than before, at most `tokens_per_unit` times the units that are leased.
+//! Conversions come up to days after their impression, when its lease has lapsed: they use no lease,
+//! and accounts learn of them from the totals.
+//!
+//! # The plan
+//!
+//! A budget that is spread over its flight is leased at the rate of its plan
+//! ([`domain::pacing::Allowance`]): the account notes up to when that is used up, in the transaction of
+//! the lease. So the rate holds over all instances, and whatever the demand.
+//!
+//! # Beyond
 //!
 //! Only totals are needed, not which mark came under a lease: between two rests without live leases
 //! everything that is counted is counted under leases. Should the totals tell more than the account

@@ -3,7 +3,7 @@
 //! Maintenance is read as all published content is. Who the testers are is looked for once a window
 //! closes the app to somebody: out of maintenance, one head is looked after and not two.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use aws::Aws;
 use domain::{
@@ -14,9 +14,13 @@ use http::HeaderMap;
 use kit::{
     BoxFuture, Faults, Problem, Runtime, Vars,
     call::Facts,
+    extract::BODY_LIMIT_BYTES,
     middleware::{Gate, Passed},
     problem::Chain,
 };
+
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{SnapshotSettings, SnapshotSource, Watched};
 
@@ -69,25 +73,44 @@ impl SnapshotSource {
 }
 
 impl Gate for Gatekeeper {
-    fn admit(&self, facts: &Facts, headers: &HeaderMap) -> BoxFuture<Result<Passed, Problem>> {
+    fn admit(
+        &self,
+        facts: &Facts,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> BoxFuture<Result<Passed, Problem>> {
         let published = Arc::clone(&self.0);
         let visitor = Visitor::of(facts, headers);
-        Box::pin(async move { published.admit(visitor).await })
+        // What is larger is refused by the next layers.
+        let body = match body.len() <= BODY_LIMIT_BYTES {
+            true => body.to_vec(),
+            false => Vec::new(),
+        };
+        Box::pin(async move { published.admit(visitor, &body).await })
     }
 }
 
 impl Published {
-    async fn admit(&self, visitor: Visitor) -> Result<Passed, Problem> {
-        let Visitor {
-            platform,
-            store,
-            now,
-            ..
-        } = visitor;
+    async fn admit(&self, visitor: Visitor, body: &[u8]) -> Result<Passed, Problem> {
+        let now = visitor.now;
         let maintenance = self.maintenance.current(now).await?;
-        let window = maintenance.content.window(now, platform, store);
+        // Out of maintenance, which is nearly always, no body is looked into.
+        let in_body = match maintenance.content.has_open_window(now) {
+            true => DescribedDevice::in_body(body),
+            false => DescribedDevice::default(),
+        };
+        let said = [
+            (visitor.platform, visitor.store),
+            (in_body.platform, in_body.store),
+        ];
+        // One of the two is enough: an app may name its platform in either place.
+        let window = said
+            .into_iter()
+            .find_map(|(platform, store)| maintenance.content.window(now, platform, store));
         match window {
-            Some(window) if !self.knows_tester(&visitor).await => Err(refusal(window, now)),
+            Some(window) if !self.knows_tester(&visitor, &in_body).await => {
+                Err(refusal(window, now))
+            }
             _ => Ok(Passed {
                 next_boundary: maintenance.content.next_boundary(now),
                 as_tester: window.is_some(),
@@ -96,11 +119,10 @@ impl Published {
     }
 
     /// While testers cannot be read nobody is one: that the app is closed is known.
-    async fn knows_tester(&self, visitor: &Visitor) -> bool {
+    async fn knows_tester(&self, visitor: &Visitor, in_body: &DescribedDevice) -> bool {
+        let device_id = visitor.device_id.as_ref().or(in_body.id.as_ref());
         match self.testers.current(visitor.now).await {
-            Ok(testers) => testers
-                .content
-                .include(visitor.device_id.as_ref(), visitor.address),
+            Ok(testers) => testers.content.include(device_id, visitor.address),
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "testers are not let in");
                 false
@@ -127,6 +149,34 @@ impl Visitor {
                 .and_then(|text| DeviceId::reported(text.trim()).ok().flatten()),
             address: facts.address,
             now: facts.received_at,
+        }
+    }
+}
+
+/// What a request's body says of its device, where the route takes a `device` (sign-in, guests,
+/// allocations). What cannot be read is not said: the route itself refuses a wrong body.
+#[derive(Debug, Default)]
+struct DescribedDevice {
+    platform: Option<Platform>,
+    store: Option<Store>,
+    id: Option<DeviceId>,
+}
+
+impl DescribedDevice {
+    fn in_body(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            device: BTreeMap<String, Value>,
+        }
+        let Ok(Body { device }) = serde_json::from_slice(body) else {
+            return Self::default();
+        };
+        let member = |name: &str| device.get(name)?.as_str();
+        let id = member("id").and_then(|text| DeviceId::reported(text.trim()).ok().flatten());
+        Self {
+            platform: member("platform").and_then(Platform::reported),
+            store: member("store").and_then(Store::reported),
+            id,
         }
     }
 }

@@ -11,24 +11,22 @@
 //! its shards, read when a report asks for it: a Query for each shard, whose few hundred items fit into
 //! one answer.
 //!
-//! Actions on the Marks table: counting PutItem, UpdateItem, GetItem; counts Query.
+//! Actions on the Marks table: counting PutItem, UpdateItem; counts Query.
 
 mod counts;
-mod names;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     time::Duration,
 };
 
 use domain::{
     Day, DeviceKey, Instant,
-    events::{Counter, Event, EventType},
+    events::{Counter, Event},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use self::counts::EventCounts;
-use self::names::Names;
 use crate::{
     Stamp, StoreError, Table,
     keys::{self, Key},
@@ -53,11 +51,10 @@ const AT_ONCE: usize = 4;
 /// the ten that a function has.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Counts events. Clones share the names that they know.
+/// Counts events.
 #[derive(Debug, Clone)]
 pub struct Events {
     table: Table,
-    names: Names,
 }
 
 /// What came of an event.
@@ -82,10 +79,7 @@ struct Pending {
 impl Events {
     /// Takes the Marks table.
     pub fn new(marks: Table) -> Self {
-        Self {
-            names: Names::new(marks.clone()),
-            table: marks,
-        }
+        Self { table: marks }
     }
 
     /// Counts events that a device told, if it said which it is: each unless it was counted before.
@@ -115,7 +109,6 @@ impl Events {
         device: Option<DeviceKey>,
         stamp: Stamp,
     ) -> Result<Vec<Outcome>, StoreError> {
-        let named = self.named(events).await?;
         let mut met = HashSet::new();
         let first_of_their_ids = events
             .iter()
@@ -126,7 +119,7 @@ impl Events {
             key: keys::client_event(device, &event.id),
             remembered_until: event.remembered_until,
             day: event.day,
-            counter: counter_of(event, &named),
+            counter: event.counter.clone(),
         });
         let shards = (0..).map(|nth| stamp.as_u64().wrapping_add(nth));
         let portions = portions(pending).into_iter().zip(shards);
@@ -141,27 +134,6 @@ impl Events {
             false => Outcome::Repeated,
         };
         Ok((0..events.len()).map(outcome).collect())
-    }
-
-    /// The types of the events' days that have a name of their own, as far as it matters.
-    async fn named(
-        &self,
-        events: &[Event],
-    ) -> Result<HashMap<Day, BTreeSet<EventType>>, StoreError> {
-        let mut asked: BTreeMap<Day, BTreeSet<EventType>> = BTreeMap::new();
-        for event in events {
-            if let Counter::Type(event_type) = &event.counter
-                && !event_type.is_common()
-            {
-                let types = asked.entry(event.day).or_default();
-                types.insert(event_type.clone());
-            }
-        }
-        let mut named = HashMap::new();
-        for (day, types) in asked {
-            named.insert(day, self.names.of(day, types).await?);
-        }
-        Ok(named)
     }
 
     /// Counts as many events as one transaction takes, but for those that were counted before. Gives
@@ -241,18 +213,6 @@ impl Pending {
 
 /// The attribute of a shard's count.
 const COUNT: &str = "n";
-
-/// What an event is counted under, its type having a name of its own or not.
-fn counter_of(event: &Event, named: &HashMap<Day, BTreeSet<EventType>>) -> Counter {
-    let is_named = |event_type: &EventType| {
-        let of_day = named.get(&event.day);
-        event_type.is_common() || of_day.is_some_and(|types| types.contains(event_type))
-    };
-    match &event.counter {
-        Counter::Type(event_type) if !is_named(event_type) => Counter::Type(EventType::other()),
-        counter => counter.clone(),
-    }
-}
 
 /// Portions that fit into a transaction each, the counts that they move included.
 fn portions(pending: impl Iterator<Item = Pending>) -> Vec<Vec<Pending>> {

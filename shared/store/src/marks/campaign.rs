@@ -288,7 +288,7 @@ impl Books<'_> {
         let last = self.setter.now.as_minutes();
         let first = last.saturating_sub(delivered::KEPT_MINUTES);
         let days: BTreeSet<Day> = [first, last].map(|minute| self.known.day_of(minute)).into();
-        let paid = delivered::paid_kind(self.known.budget());
+        let paid = MarkKind::paid_by(self.known.budget().map(|budget| budget.pricing));
         let mut recent = BTreeMap::new();
         for day in days {
             let (table, campaign) = (&self.setter.table, self.campaign);

@@ -1,5 +1,6 @@
-//! An impression and what it uses up, in one transaction: the mark is put, the device's counters
-//! move and a unit of the lease is used, or none of it.
+//! A mark and what it uses up, in one transaction: the mark is put, the device's counters move (those of
+//! impressions only) and a unit of the lease is used (by an impression or a click, whichever is paid
+//! for), or none of it.
 //!
 //! The mark is there at most once, so whatever is tried again counts once: a second attempt that
 //! meets the first one's mark knows it by its stamp. Where a counter or the lease is at its end the
@@ -99,8 +100,11 @@ impl Marks {
                 };
             }
         }
-        match mark.token.lease {
-            Some(lease) => usage::use_one(transaction, &self.budgets, mark.token.campaign, lease),
+        match mark.used_lease() {
+            Some(lease) => {
+                let campaign = mark.token.campaign;
+                usage::use_one(transaction, &self.budgets, campaign, lease, mark.kind)
+            }
             None => Ok(transaction),
         }
     }

@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{
-    Day, Instant, TimeZoneName,
-    billing::Billed,
-    content::campaigns::{Budget, Pricing},
-    marks::MarkKind,
-};
+use domain::{Day, Instant, TimeZoneName, billing::Billed};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -30,8 +25,11 @@ const OUTCOME_DAYS: i64 = 30;
 pub struct Delivered {
     /// The campaign's key.
     pub campaign: u64,
-    /// Every mark that was answered before this moment is in.
+    /// Every mark that was answered before this moment is in; 1970 before the first whole roll-up.
     pub as_of: Instant,
+    /// The moment of the last run that read the newest marks: the day and the minutes below are those
+    /// before it. After `as_of` while a backlog is caught up with; then the sums are too small.
+    pub known_at: Instant,
     /// All that was billed.
     pub total: Billed,
     /// The day in the campaign's zone.
@@ -90,9 +88,9 @@ impl Standing {
         }
     }
 
-    /// The same at a moment since which nothing has come.
-    fn at(self, as_of: Instant) -> Delivered {
-        let day = self.time_zone.wall_time(as_of).day;
+    /// Returns where the campaign stands at a moment since which nothing has come.
+    fn at(self, known_at: Instant, as_of: Instant) -> Delivered {
+        let day = self.time_zone.wall_time(known_at).day;
         let today = if day == self.day {
             self.today
         } else {
@@ -101,12 +99,13 @@ impl Standing {
         let minutes = (1..).take(RECENT_MINUTES);
         let mut recent = [0; RECENT_MINUTES];
         for (back, count) in minutes.zip(recent.iter_mut().rev()) {
-            let minute = as_of.as_minutes().saturating_sub(back);
+            let minute = known_at.as_minutes().saturating_sub(back);
             *count = self.recent.get(&minute).copied().unwrap_or(0);
         }
         Delivered {
             campaign: self.campaign,
             as_of,
+            known_at,
             total: self.total,
             day,
             today,
@@ -116,17 +115,19 @@ impl Standing {
 }
 
 impl Totals {
-    /// Where every campaign stands that ever had a mark; nothing before the first whole roll-up.
+    /// Returns where every campaign stands that ever had a mark; nothing before the first roll-up.
     pub async fn delivered(&self) -> Result<Vec<Delivered>, StoreError> {
         // Its moment before its content: what is read may only be newer than it is told to be.
-        let Some(as_of) = self.as_of().await? else {
+        let progress = self.progress().await?;
+        let Some(known_at) = progress.known_at() else {
             return Ok(Vec::new());
         };
+        let as_of = progress.as_of.unwrap_or_default();
         let range = Range::all(keys::DELIVERED, Read::Eventual);
         let standings: Vec<Standing> = self.table.query_all(&range).await?;
         Ok(standings
             .into_iter()
-            .map(|standing| standing.at(as_of))
+            .map(|standing| standing.at(known_at, as_of))
             .collect())
     }
 
@@ -153,15 +154,6 @@ impl Totals {
                 clicks,
             })
             .collect())
-    }
-}
-
-/// What the budget is used up by.
-pub(super) fn paid_kind(budget: Option<&Budget>) -> MarkKind {
-    match budget.map(|budget| budget.pricing) {
-        Some(Pricing::Cpc) => MarkKind::Click,
-        Some(Pricing::Cpa) => MarkKind::Conversion,
-        Some(Pricing::Cpm | Pricing::Flat | Pricing::Impressions) | None => MarkKind::Impression,
     }
 }
 

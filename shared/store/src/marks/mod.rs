@@ -6,7 +6,9 @@
 //!
 //! The roll-up must find what has changed without looking through the table, so the first mark that
 //! a process counts for a bucket in a minute of the clock is preceded by an entry of the bucket in
-//! that minute. Entries are spread over partitions by campaign.
+//! that minute. Entries are spread over partitions by campaign. The first entry that a process makes
+//! in a minute is preceded by one in the index of active minutes, so that a roll-up with a backlog
+//! reads no minute in which nothing happened.
 //!
 //! The roll-up adds the marks of a minute and a creative up to a *sum*, bills a campaign's day from its
 //! sums within its budget, and sets the day's *totals* to what was billed.
@@ -15,9 +17,10 @@
 //! transaction that puts it. Where one of them is at its end it is kept all the same, `over_cap`.
 //!
 //! Actions on the Marks table: counting GetItem, PutItem, UpdateItem; roll-up GetItem, Query,
-//! PutItem, and before the first one Scan; totals GetItem, Query. Counting on the Devices table: GetItem, UpdateItem; on the Budgets table:
-//! UpdateItem.
+//! PutItem; totals GetItem, Query. Counting on the Devices table: GetItem, UpdateItem; on the Budgets
+//! table: UpdateItem.
 
+pub(crate) mod active;
 mod arrivals;
 mod campaign;
 mod charging;
@@ -137,8 +140,14 @@ pub struct Marks {
     entered: Arc<Mutex<Entered>>,
 }
 
-/// What this process has entered: buckets, by the minutes in which their marks arrived.
-type Entered = HashSet<(u32, Bucket)>;
+/// What this process has entered.
+#[derive(Debug, Default)]
+struct Entered {
+    /// Buckets, by the minutes in which their marks arrived.
+    buckets: HashSet<(u32, Bucket)>,
+    /// Active minutes.
+    minutes: HashSet<u32>,
+}
 
 /// A campaign's minute: its marks lie in [`tracking::SHARDS`] partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -263,18 +272,26 @@ impl Marks {
     /// Enters the bucket in the minute before its first mark of this process in that minute. Doing it
     /// twice is doing it once.
     async fn enter(&self, bucket: Bucket, arrived_in: u32) -> Result<(), StoreError> {
-        if self.entered().contains(&(arrived_in, bucket)) {
-            return Ok(());
+        let minute_is_entered = {
+            let entered = self.entered();
+            if entered.buckets.contains(&(arrived_in, bucket)) {
+                return Ok(());
+            }
+            entered.minutes.contains(&arrived_in)
+        };
+        if !minute_is_entered {
+            active::enter(&self.table, arrived_in).await?;
         }
         let key = keys::arrival(arrived_in, bucket.part(), bucket.campaign, bucket.minute);
         let expires_at = Instant::from_minutes(arrived_in) + ARRIVAL_RETENTION;
         let entry = self.table.encode_until(&key, &bucket, expires_at)?;
         self.table.put(entry).await?;
         let mut entered = self.entered();
-        if entered.len() >= REMEMBERED {
-            entered.clear();
+        if entered.buckets.len() >= REMEMBERED {
+            *entered = Entered::default();
         }
-        entered.insert((arrived_in, bucket));
+        entered.buckets.insert((arrived_in, bucket));
+        entered.minutes.insert(arrived_in);
         Ok(())
     }
 
@@ -288,11 +305,19 @@ impl Mark<'_> {
         key_of(self.token, self.kind, self.flagged)
     }
 
-    /// Whether it uses up what is limited: an impression that counts, of a device with caps to it or
-    /// served under a lease.
+    /// Whether it uses up what is limited: an impression that counts, of a device with caps to it, or
+    /// a mark that is paid for and was served under a lease.
     fn uses_something(&self) -> bool {
-        let counts = self.kind == MarkKind::Impression && !self.flagged;
-        counts && (self.charged().is_some() || self.token.lease.is_some())
+        let is_charged = self.kind == MarkKind::Impression && self.charged().is_some();
+        !self.flagged && (is_charged || self.used_lease().is_some())
+    }
+
+    /// Returns the lease of which it uses a unit. A conversion uses none: it may come when its lease
+    /// has lapsed long ago.
+    fn used_lease(&self) -> Option<u64> {
+        let is_paid = MarkKind::paid_by(self.token.pricing) == self.kind;
+        let is_in_time = self.kind != MarkKind::Conversion;
+        self.token.lease.filter(|_| is_paid && is_in_time)
     }
 
     /// The device and those of its counters that are moved.

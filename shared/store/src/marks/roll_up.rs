@@ -15,11 +15,13 @@
 //!
 //! A run works from the oldest minute to the newest, slice by slice, and remembers each slice; the
 //! next run goes on there. So a backlog ends, however little of it one run gets done, as long as
-//! arrivals are kept.
+//! arrivals are kept. A run with a backlog reads the newest minutes first and ends within
+//! [`LONGEST_RUN`], because a budget that is spent must be known to be so within two minutes, whatever
+//! there is to catch up with. Of older minutes it reads only those that the index of active minutes
+//! names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Range as Span,
     time::Duration,
 };
 
@@ -30,7 +32,7 @@ use serde::Serialize;
 use crate::{
     StoreError, Table, keys,
     marks::{
-        ARRIVAL_RETENTION, Bucket, MARK_RETENTION,
+        ARRIVAL_RETENTION, Bucket, MARK_RETENTION, active,
         arrivals::{self, Arrivals},
         campaign,
         progress::Progress,
@@ -54,8 +56,15 @@ const READS_AT_ONCE: usize = 32;
 /// How many campaigns are set at once.
 const CAMPAIGNS_AT_ONCE: usize = 8;
 
-/// How many minutes' arrivals are read together.
-const CHUNK_MINUTES: u32 = 60;
+/// More minutes than these are a backlog: the newest go first.
+const BACKLOG: usize = 5;
+
+/// How long after an upgrade processes of a version without the index of active minutes may still
+/// write.
+const UPGRADE_MIN: u32 = 60;
+
+/// A run ends after this time at the latest; the next one begins with the newest minutes again.
+const LONGEST_RUN: Duration = Duration::from_secs(45);
 
 /// About how many buckets are rolled up together: some seconds of work.
 const SLICE: usize = 2_000;
@@ -108,7 +117,7 @@ impl RollUp {
     ) -> Result<Summary, StoreError> {
         let mut summary = Summary::default();
         let work = self.catch_up(now, published, &mut summary);
-        let time = deadline.since(now).saturating_sub(SPARE);
+        let time = deadline.since(now).saturating_sub(SPARE).min(LONGEST_RUN);
         if let Ok(ended) = tokio::time::timeout(time, work).await {
             ended?;
             summary.complete = true;
@@ -123,11 +132,15 @@ impl RollUp {
         summary: &mut Summary,
     ) -> Result<(), StoreError> {
         let stored: Option<Progress> = self.table.get(&keys::roll_up(), Read::Consistent).await?;
+        let upgraded = now.as_minutes() + UPGRADE_MIN;
         let progress = match stored {
-            Some(progress) => progress,
+            Some(progress) => Progress {
+                indexed_from: progress.indexed_from.or(Some(upgraded)),
+                ..progress
+            },
             None => Progress {
-                as_of: None,
-                done_before: arrivals::first(&self.table, now).await?,
+                indexed_from: Some(0),
+                ..Progress::default()
             },
         };
         let mut run = Run {
@@ -151,29 +164,46 @@ impl Run<'_> {
         let end = now.as_minutes() + 2;
         let kept_since = (now - ARRIVAL_RETENTION).as_minutes();
         // A run that began later may have been further.
-        let mut from = self.progress.done_before.max(kept_since).min(settled);
-        while from < end {
-            let to = match from + CHUNK_MINUTES {
-                to if to > settled => end,
-                to => to,
-            };
-            self.take_in(from..to, settled).await?;
-            self.reach(to.min(settled)).await?;
-            from = to;
+        let from = self.progress.done_before.max(kept_since).min(settled);
+        let indexed_from = self.progress.indexed_from.unwrap_or(settled);
+        let mut due = active::within(&self.setter.table, from..settled, indexed_from).await?;
+        let newest: Vec<u32> = (settled..end).collect();
+        if due.len() > BACKLOG {
+            // Their tallies wait: each day's are added up in the order of minutes.
+            let arrivals = arrivals::of(&self.setter.table, &newest).await?;
+            for (_, slice) in slices(arrivals) {
+                self.roll_up(&slice).await?;
+            }
+            self.progress.seen_at = Some(now);
+            self.remember().await?;
         }
+        // Hour by hour; the last one together with the newest minutes, whose buckets are often the same.
+        let is_of_last_hour = |minute: &u32| due.last().map(|last| last / 60) == Some(minute / 60);
+        let last_hour = due.iter().position(is_of_last_hour).unwrap_or(due.len());
+        let last = due.split_off(last_hour);
+        for minutes in due.chunk_by(|one, next| one / 60 == next / 60) {
+            self.take_in(minutes, settled).await?;
+        }
+        self.take_in(&[last, newest].concat(), settled).await?;
+        self.progress.reach(settled);
+        self.progress.seen_at = Some(now);
         self.progress.as_of = Some(now);
         self.remember().await
     }
 
-    /// Takes in what arrived in a span of minutes; those before `settled` get no more.
-    async fn take_in(&mut self, minutes: Span<u32>, settled: u32) -> Result<(), StoreError> {
-        tallied::set(&self.setter, self.published, minutes.clone(), settled).await?;
-        let arrivals = arrivals::within(&self.setter.table, minutes).await?;
+    /// Takes in what arrived in some minutes; those before `settled` get no more, and none of them is
+    /// left out that has anything.
+    async fn take_in(&mut self, minutes: &[u32], settled: u32) -> Result<(), StoreError> {
+        tallied::set(&self.setter, self.published, minutes, settled).await?;
+        let arrivals = arrivals::of(&self.setter.table, minutes).await?;
         for (last, slice) in slices(arrivals) {
             self.roll_up(&slice).await?;
             self.reach(settled.min(last + 1)).await?;
         }
-        Ok(())
+        match minutes.last() {
+            Some(last) => self.reach(settled.min(last + 1)).await,
+            None => Ok(()),
+        }
     }
 
     async fn reach(&mut self, minute: u32) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@
 //! told since is set beside it, as often as it is read. So a run that is repeated, or was killed
 //! anywhere, ends the same.
 
-use std::{collections::BTreeMap, ops::Range as Span, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{Day, Id, Instant};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -137,14 +137,18 @@ struct Told {
     placements: BTreeMap<(Day, u64), BTreeMap<u32, OfPlacement>>,
 }
 
-/// Sets what the tallies of a span of minutes come to; minutes before `settled` get no more.
+/// Sets what the tallies of some minutes come to, which are in order; minutes before `settled` get no
+/// more.
 pub(super) async fn set(
     setter: &Setter,
     published: Published<'_>,
-    minutes: Span<u32>,
+    minutes: &[u32],
     settled: u32,
 ) -> Result<(), StoreError> {
-    let settled = settled.min(minutes.end);
+    let Some(last) = minutes.last() else {
+        return Ok(());
+    };
+    let settled = settled.min(last + 1);
     let told = read(&setter.table, minutes).await?;
     let campaigns = stream::iter(told.campaigns)
         .map(|((day, campaign), told)| async move {
@@ -199,9 +203,10 @@ where
     Ok(stored.is_none())
 }
 
-async fn read(table: &Table, minutes: Span<u32>) -> Result<Told, StoreError> {
+async fn read(table: &Table, minutes: &[u32]) -> Result<Told, StoreError> {
     let partitions: Vec<(u32, u8)> = minutes
-        .flat_map(|minute| (0..tallies::PARTS).map(move |part| (minute, part)))
+        .iter()
+        .flat_map(|minute| (0..tallies::PARTS).map(move |part| (*minute, part)))
         .collect();
     let mut read = stream::iter(partitions)
         .map(|(minute, part)| async move {

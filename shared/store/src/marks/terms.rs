@@ -61,8 +61,15 @@ impl Known {
     /// The same with what is published `now`, if anything is.
     fn with(&self, published: Option<Terms>, now: Instant) -> Self {
         let mut known = self.clone();
-        if published.is_some() {
-            known.terms = published;
+        if let Some(published) = published {
+            let published_at = match &self.terms {
+                Some(before) => before.published_at,
+                None => published.published_at,
+            };
+            known.terms = Some(Terms {
+                published_at,
+                ..published
+            });
         }
         let terms = known.terms.as_ref();
         let time_zone = terms.map_or_else(TimeZoneName::utc, |terms| terms.time_zone.clone());
@@ -113,6 +120,7 @@ mod tests {
             starts_at: Instant::from_seconds(0),
             ends_at: None,
             time_zone: time_zone.parse().unwrap(),
+            published_at: None,
             budget: None,
             sampling: Sampling::Weighted,
         }
@@ -127,6 +135,23 @@ mod tests {
         assert_eq!(day(9), "2026-03-01");
         assert_eq!(day(10), "2026-03-02");
         assert_eq!(moved.with(Some(terms("Asia/Seoul")), evening), moved);
+    }
+
+    #[test]
+    fn a_publication_is_that_of_the_version_in_which_a_campaign_was_first_known() {
+        let now = Instant::from_seconds(9_000);
+        let published = |seconds: Option<i64>| Terms {
+            published_at: seconds.map(Instant::from_seconds),
+            ..terms("UTC")
+        };
+        let since = |known: &Known| known.terms.as_ref().unwrap().published_at;
+        let first = Known::default().with(Some(published(Some(5))), now);
+        assert_eq!(since(&first), Some(Instant::from_seconds(5)));
+        let later = first.with(Some(published(Some(70))), now);
+        assert_eq!(since(&later), Some(Instant::from_seconds(5)));
+        // An earlier version has not noted it: it was published before.
+        let earlier = Known::default().with(Some(published(None)), now);
+        assert_eq!(since(&earlier.with(Some(published(Some(70))), now)), None);
     }
 
     #[test]

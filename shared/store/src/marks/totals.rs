@@ -21,6 +21,7 @@ use crate::{
         terms,
     },
     query::{Range, Read},
+    tallies::{self, PARTS},
 };
 
 /// How many days are read at once.
@@ -165,11 +166,40 @@ impl Totals {
         Ok(hours.into_values().collect())
     }
 
+    /// Returns how many slots instances told of in each of so many minutes before `now`: what they were
+    /// asked for since they told last.
+    pub async fn slots_told(&self, now: Instant, minutes: u32) -> Result<Vec<u64>, StoreError> {
+        let end = now.as_minutes() + 1;
+        let partitions = (end.saturating_sub(minutes)..end)
+            .flat_map(|minute| (0..PARTS).map(move |it| (minute, it)));
+        let mut told: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut read = stream::iter(partitions)
+            .map(|(minute, part)| async move {
+                let range = Range::all(keys::tallies(minute, part), Read::Eventual);
+                let (items, _) = self.table.query(&range, usize::MAX).await?;
+                Ok::<_, StoreError>((minute, items))
+            })
+            .buffer_unordered(DAYS_AT_ONCE);
+        while let Some((minute, items)) = read.try_next().await? {
+            let documents = items.iter().filter_map(tallies::document);
+            let placements = documents.flat_map(|document| document.placements.into_values());
+            let asked: u64 = placements.map(|counts| u64::from(counts.asked)).sum();
+            let sum = told.entry(minute).or_default();
+            *sum = sum.saturating_add(asked);
+        }
+        Ok(told.into_values().collect())
+    }
+
     /// The moment up to which all marks are in the totals; `None` before the first whole
     /// roll-up.
     pub async fn as_of(&self) -> Result<Option<Instant>, StoreError> {
+        Ok(self.progress().await?.as_of)
+    }
+
+    /// Returns how far the roll-up is.
+    pub(super) async fn progress(&self) -> Result<Progress, StoreError> {
         let progress: Option<Progress> = self.table.get(&keys::roll_up(), Read::Eventual).await?;
-        Ok(progress.and_then(|progress| progress.as_of))
+        Ok(progress.unwrap_or_default())
     }
 
     /// The last known terms of campaigns, by their keys.

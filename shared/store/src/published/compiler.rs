@@ -2,7 +2,7 @@
 
 use domain::{
     allocation,
-    content::{self, AppVersions, CompileError, Kind, LoadError, Maintenance, Testers},
+    content::{self, AppVersions, CompileError, EventTypes, Kind, LoadError, Maintenance, Testers},
     identity::NicknameRules,
     liveops::{Banners, Notices, RemoteConfig},
 };
@@ -37,6 +37,7 @@ impl Default for Compiler {
                 Kind::Notices => Notices::load(format, artefact).map(drop),
                 Kind::Config => RemoteConfig::load(format, artefact).map(drop),
                 Kind::NicknameRules => NicknameRules::load(format, artefact).map(drop),
+                Kind::EventTypes => EventTypes::load(format, artefact).map(drop),
                 Kind::Campaigns => allocation::Snapshot::load(format, artefact).map(drop),
             },
         }

@@ -258,10 +258,14 @@ impl<T: Default + Send + Sync + 'static> Shelf<T> {
         });
         let found = self.held.compare_and_swap(seen, Some(held));
         if found.as_ref().map(Arc::as_ptr) != seen.as_ref().map(Arc::as_ptr) {
-            tracing::info!(kind, version, "snapshot ignored: it comes late");
+            tracing::info!(
+                kind,
+                snapshot_version = version,
+                "snapshot ignored: it comes late"
+            );
             return;
         }
-        tracing::info!(kind, version, "snapshot loaded");
+        tracing::info!(kind, snapshot_version = version, "snapshot loaded");
         // Confirmed last: what is held is never younger than it is said to be, only older.
         self.confirm(now);
     }

@@ -20,6 +20,7 @@ pub(crate) use self::document::Document;
 use crate::{
     Stamp, StoreError, Table,
     keys::{self, Key},
+    marks::active,
     table::{Item, key_item, number},
 };
 
@@ -109,11 +110,17 @@ impl Tallies {
         let Some(taken) = self.take(now, stamp) else {
             return Ok(());
         };
-        let written = self.table.put(taken.item(now)).await;
-        if let Err(error) = written {
+        if let Err(error) = self.write(&taken, now).await {
             self.put_back(taken);
             return Err(error);
         }
+        Ok(())
+    }
+
+    /// Enters the minute in the index that the roll-up reads, then writes the item.
+    async fn write(&self, taken: &Taken, now: Instant) -> Result<(), StoreError> {
+        active::enter(&self.table, taken.at.as_minutes()).await?;
+        self.table.put(taken.item(now)).await?;
         Ok(())
     }
 

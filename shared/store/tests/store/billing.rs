@@ -42,6 +42,7 @@ impl Campaign {
             starts_at: NOON - 10 * DAY,
             ends_at: None,
             time_zone: zone.parse().unwrap(),
+            published_at: None,
             budget: Some(budget),
             sampling: Sampling::Weighted,
         };

@@ -14,15 +14,21 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use domain::{
     Day, Instant, TimeZoneName,
     content::campaigns::{Budget, Pricing},
-    pacing::{Terms, Used},
+    marks::MarkKind,
+    pacing::{Spread, Terms, Used},
+    tracking::Token,
 };
 use store::{
     Budgets, StoreError,
     budgets::{Account, Lease, Leases, Lives, Phase, Refusal, Taken},
+    marks::{Mark, Outcome},
 };
 use tokio::task::JoinSet;
 
-use crate::harness::{Dynamo, Fault, NOON, Proxy, TABLE, aws_at, table_at};
+use crate::{
+    harness::{Dynamo, Fault, NOON, Proxy, Stamps, TABLE, aws_at, marks_over, table_at},
+    marks::{impression, token},
+};
 
 pub(crate) const CAMPAIGN: u64 = 0xc0ffee;
 
@@ -128,7 +134,7 @@ async fn a_lease_is_a_small_part_of_what_is_left_and_lapses_after_its_last_token
     let terms = terms(None, Some(1_000));
     assert!(budgets.account(CAMPAIGN).await.unwrap().is_none());
     let first = lease(&budgets, &terms, 100, 1, NOON).await;
-    assert_eq!((first.chunk, first.used), (15, 0));
+    assert_eq!((first.chunk, first.used), (62, 0));
     assert_eq!(first.serve_until, NOON + minutes(2));
     assert_eq!(first.lapses_at, NOON + minutes(7));
     assert!(!first.has_lapsed(NOON + minutes(7)));
@@ -136,8 +142,164 @@ async fn a_lease_is_a_small_part_of_what_is_left_and_lapses_after_its_last_token
     let second = lease(&budgets, &terms, 3, 2, NOON).await;
     assert_eq!(second.chunk, 3, "no more than is asked for");
     let account = account(&budgets).await;
-    assert_eq!((account.phase, account.live()), (Phase::Leasing, 18));
+    assert_eq!((account.phase, account.live()), (Phase::Leasing, 65));
     assert_eq!(budgets.leases(CAMPAIGN).await.unwrap(), [first, second]);
+}
+
+#[tokio::test]
+async fn leases_of_a_spread_budget_keep_to_its_plan_over_all_instances() {
+    let dynamo = Dynamo::start().await;
+    // Ten a minute.
+    let terms = terms(None, Some(2_400)).spread_over(Spread {
+        starts_at: NOON,
+        ends_at: Some(NOON + minutes(240)),
+    });
+    let mut by_minute = [0; 10];
+    let mut ids = 0;
+    for second in (0..600).step_by(3) {
+        let now = NOON + Duration::from_secs(second);
+        // Eight instances want much more at once.
+        let mut takers = JoinSet::new();
+        for _ in 0..8 {
+            ids += 1;
+            let (budgets, terms, id) = (Budgets::new(dynamo.table()), terms.clone(), ids);
+            takers.spawn(async move { budgets.take(&terms, 500, id, LIVES, now).await.unwrap() });
+        }
+        for taken in takers.join_all().await {
+            match taken {
+                Taken::Lease(lease) => {
+                    assert!(lease.serve_until <= now + minutes(1));
+                    by_minute[usize::try_from(second / 60).unwrap()] += lease.chunk;
+                }
+                Taken::Refused(Refusal::Paced(next)) => {
+                    assert!(next > now && next < now + Duration::from_secs(20));
+                }
+                Taken::Refused(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    // With what the minute before may still bring, at most three times the plan.
+    let pairs = by_minute.windows(2).map(|pair| pair[0] + pair[1]);
+    assert!(pairs.max().unwrap() <= 30, "{by_minute:?}");
+    assert!(by_minute.iter().sum::<u64>() >= 100, "{by_minute:?}");
+}
+
+#[tokio::test]
+async fn no_more_clicks_are_given_away_than_the_slack_where_every_token_brings_one() {
+    let dynamo = Dynamo::start().await;
+    let budgets = Budgets::new(dynamo.table());
+    let terms = Terms {
+        pricing: Pricing::Cpc,
+        price_micros: 7,
+        ..terms(None, Some(50))
+    };
+    let leases = Leases::new(budgets.clone(), LIVES);
+    let mut given_out = 0;
+    for id in 0..500 {
+        if let Some(taking) = leases.want(&terms, id, NOON) {
+            taking.landed_within(Duration::from_secs(20)).await;
+        }
+        given_out += u64::from(leases.take(CAMPAIGN, NOON).is_some());
+    }
+    assert_eq!(given_out, 60, "fifty, and ten of slack");
+    assert_eq!(refusal(&budgets, &terms, NOON).await, Refusal::Spent);
+}
+
+#[tokio::test]
+async fn a_lease_of_clicks_has_as_many_tokens_as_its_units_are_worth() {
+    let dynamo = Dynamo::start().await;
+    let (budgets, marks) = (Budgets::new(dynamo.table()), marks_over(dynamo.table()));
+    let terms = Terms {
+        pricing: Pricing::Cpc,
+        price_micros: 7,
+        ..terms(None, Some(400))
+    };
+    let first = lease(&budgets, &terms, 40, 1, NOON).await;
+    assert_eq!((first.chunk, first.tokens()), (40, 40), "nothing is known");
+    let read = account(&budgets).await;
+    budgets.set_tokens_per_unit(&read, 25).await.unwrap();
+    let second = lease(&budgets, &terms, 40, 2, NOON).await;
+    assert_eq!((second.chunk, second.tokens()), (2, 50));
+    // What the first one's tokens are worth now.
+    let unneeded = first.dispensable(first.tokens(), 25);
+    budgets.give_back(&first, unneeded).await.unwrap();
+    assert_eq!(account(&budgets).await.live(), 2 + 2);
+
+    // Clicks count up to its tokens, impressions and conversions leave it alone.
+    let mut stamps = Stamps::new();
+    let mut outcomes = Vec::new();
+    for nth in 0..51 {
+        let token = Token {
+            campaign: CAMPAIGN,
+            pricing: Some(Pricing::Cpc),
+            lease: Some(2),
+            ..token(nth, "red", NOON)
+        };
+        for kind in [MarkKind::Impression, MarkKind::Conversion, MarkKind::Click] {
+            let mark = Mark {
+                kind,
+                ..impression(&token)
+            };
+            let outcome = marks.count(mark, stamps.next()).await.unwrap();
+            if kind == MarkKind::Click {
+                outcomes.push(outcome);
+            } else {
+                assert_eq!(outcome, Outcome::Counted);
+            }
+        }
+    }
+    let (last, others) = outcomes.split_last().unwrap();
+    assert!(others.iter().all(|outcome| *outcome == Outcome::Counted));
+    assert_eq!(*last, Outcome::OverCap);
+    settle_all(&budgets, NOON + LAPSE).await;
+    let settled = account(&budgets).await;
+    assert_eq!(
+        sums(&settled),
+        [(50, 50), (50, 50)],
+        "more than were expected"
+    );
+}
+
+#[tokio::test]
+async fn where_thousands_of_campaigns_want_a_lease_a_few_a_second_get_one() {
+    let dynamo = Dynamo::start().await;
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    let leases = Leases::new(Budgets::new(table_at(&proxy.endpoint, Pace::NORMAL)), LIVES);
+    let (mut taken, mut served) = (0, 0);
+    proxy.set(|_, _| Fault::None);
+    // Twenty seconds of a hundred requests a second, each of which draws another campaign first.
+    for request in 0..2_000u64 {
+        let now = NOON + Duration::from_millis(10 * request);
+        let drawn = Terms {
+            campaign: request * 7 % 10_000,
+            ..terms(None, Some(1_000))
+        };
+        if let Some(taking) = leases.want(&drawn, request, now) {
+            taking.landed_within(Duration::from_secs(20)).await;
+            taken += 1;
+        }
+        // It is served by one of which tokens are in hand, which is topped up.
+        let in_hand = leases.in_hand(now);
+        let mut in_hand: Vec<u64> = in_hand.iter().copied().collect();
+        in_hand.sort_unstable();
+        let Some(campaign) = in_hand.get(usize::try_from(request).unwrap() % in_hand.len().max(1))
+        else {
+            continue;
+        };
+        served += u64::from(leases.take(*campaign, now).is_some());
+        let used = Terms {
+            campaign: *campaign,
+            ..terms(None, Some(1_000))
+        };
+        if let Some(taking) = leases.want(&used, (1 << 32) | request, now) {
+            taking.landed_within(Duration::from_secs(20)).await;
+            taken += 1;
+        }
+    }
+    // Before, each request took one.
+    assert!(taken <= 120, "{taken} leases");
+    assert!(served >= 1_990, "{served}");
+    assert!(proxy.seen() <= 2 * taken, "{} calls", proxy.seen());
 }
 
 #[tokio::test]
@@ -594,6 +756,7 @@ async fn a_lease_without_an_account_is_told_and_left() {
         campaign: CAMPAIGN,
         id: 1,
         chunk: 1,
+        tokens: 0,
         used: 0,
         on_day: Day::of(NOON),
         serve_until: NOON,

@@ -236,3 +236,55 @@ async fn a_body_beyond_the_limit_is_refused() {
         .await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
 }
+
+/// Every fourth call meets a transaction, and the first ones several in a row.
+fn contended(nth: usize) -> Fault {
+    match nth < 3 || nth % 4 == 0 {
+        true => Fault::Contend,
+        false => Fault::None,
+    }
+}
+
+#[tokio::test]
+async fn a_write_of_one_item_is_sent_again_after_a_transaction_in_its_way() {
+    let dynamo = Dynamo::start().await;
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    let drafts = Drafts::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    let mut stamps = Stamps::new();
+    for number in 0..6 {
+        proxy.set(|nth, _| contended(nth));
+        let item = id(&format!("qa-{number}"));
+        let (first, second) = (stamps.next(), stamps.next());
+        drafts.create(KIND, &item, edit("{}", first)).await.unwrap();
+        let again = drafts.create(KIND, &item, edit("{}", second)).await;
+        assert!(again.unwrap_err().is_conflict(), "another draft is there");
+        proxy.set(|nth, _| contended(nth));
+        drafts
+            .update(KIND, &item, first, edit("{\"a\":1}", second))
+            .await
+            .unwrap();
+        proxy.set(|nth, _| contended(nth));
+        assert!(
+            drafts
+                .overwrite(KIND, &item, edit("2", first))
+                .await
+                .unwrap()
+        );
+        proxy.set(|nth, _| contended(nth));
+        assert!(drafts.delete(KIND, &item, first).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_write_gives_up_on_transactions_that_do_not_end() {
+    let dynamo = Dynamo::start().await;
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    proxy.set(|_, _| Fault::Contend);
+    let drafts = Drafts::new(table_at(&proxy.endpoint, aws::Pace::HOT));
+    let (item, etag) = (id("qa"), Stamps::new().next());
+    let refused = drafts.create(KIND, &item, edit("{}", etag)).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, StoreError::Throttled { .. }), "{refused}");
+    let direct = Drafts::new(dynamo.table());
+    assert_eq!(direct.get(KIND, &item).await.unwrap(), None);
+}

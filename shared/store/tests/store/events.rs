@@ -179,7 +179,7 @@ async fn counts_stay_and_ids_are_forgotten_in_time() {
     let told = [event("1", IMPRESSION), event("2", "level_up")];
     count(&store, &told, &mut Stamps::new()).await;
     let written = items(&dynamo).await;
-    assert_eq!(written.len(), 5, "two ids, two counts and the day's names");
+    assert_eq!(written.len(), 4, "two ids and two counts");
     let until = (NOON + REMEMBERED).as_seconds().to_string();
     for item in written {
         let is_id = item["pk"].as_s().unwrap().starts_with("event#");
@@ -307,85 +307,4 @@ async fn whoever_meets_another_transaction_goes_on_to_another_shard() {
     let different: BTreeSet<_> = shards.iter().collect();
     assert_eq!((shards.len(), different.len()), (6, 6), "{shards:?}");
     assert_eq!(counts(&dynamo).await, expected(&[(IMPRESSION, 2)]));
-}
-
-#[tokio::test]
-async fn the_first_two_hundred_types_of_a_day_have_names_and_the_rest_are_others() {
-    let dynamo = Dynamo::start().await;
-    let mut stamps = Stamps::new();
-    let types: Vec<Event> = (0..250)
-        .map(|number| event(&number.to_string(), &format!("type-{number}")))
-        .collect();
-    // Instances that know nothing of each other.
-    for some in types.chunks(70) {
-        let store = Events::new(dynamo.table());
-        assert_eq!(count(&store, some, &mut stamps).await, (some.len(), 0));
-    }
-    let found = counts(&dynamo).await;
-    assert_eq!(found.len(), 201);
-    assert_eq!(found["other"], 50);
-    assert_eq!(found["type-199"], 1);
-
-    let store = Events::new(dynamo.table());
-    let later = [
-        event("a", "type-7"),
-        event("b", "type-249"),
-        event("c", "click"),
-        event("d", IMPRESSION),
-        Event {
-            day: Day::of(NOON).plus_days(-1),
-            ..event("e", "type-249")
-        },
-    ];
-    assert_eq!(count(&store, &later, &mut stamps).await, (5, 0));
-    let found = counts(&dynamo).await;
-    assert_eq!((found["type-7"], found["other"]), (2, 51));
-    assert_eq!((found["click"], found[IMPRESSION]), (1, 1));
-    let yesterday = counts_of(&dynamo, Day::of(NOON).plus_days(-1)).await;
-    assert_eq!(yesterday, expected(&[("type-249", 1)]));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_many_instances_ask_for_names_at_once_there_are_no_more_than_two_hundred() {
-    let dynamo = Dynamo::start().await;
-    let mut stamps = Stamps::new();
-    let calls: Vec<_> = (0..12)
-        .map(|instance| {
-            let (store, stamp) = (Events::new(dynamo.table()), stamps.next());
-            let types: Vec<Event> = (0..30)
-                .map(|nth| {
-                    let number = 25 * instance + nth;
-                    event(&format!("{instance}:{nth}"), &format!("type-{number}"))
-                })
-                .collect();
-            tokio::spawn(async move { store.count(&types, None, stamp).await.unwrap() })
-        })
-        .collect();
-    for call in calls {
-        assert_eq!(sorted(&call.await.unwrap()), (30, 0));
-    }
-    let found = counts(&dynamo).await;
-    assert_eq!(found.len(), 201);
-    assert_eq!(found.values().sum::<u64>(), 360);
-}
-
-#[tokio::test]
-async fn a_name_is_asked_for_once_and_common_types_never() {
-    let dynamo = Dynamo::start().await;
-    let proxy = Proxy::start(&dynamo.endpoint).await;
-    let store = Events::new(table_at(&proxy.endpoint, Pace::NORMAL));
-    let mut stamps = Stamps::new();
-    let heard = listen(&proxy);
-    for id in 0..5 {
-        let told = [
-            event(&format!("{id}:1"), "level_up"),
-            event(&format!("{id}:2"), "impression"),
-            event(&format!("{id}:3"), IMPRESSION),
-            event(&format!("{id}:4"), "other"),
-        ];
-        assert_eq!(count(&store, &told, &mut stamps).await, (4, 0));
-    }
-    let heard = heard.lock().unwrap().clone();
-    assert_eq!(heard.len(), 1 + 5);
-    assert!(heard[0].contains("\"event-types#2026-03-01\""));
 }

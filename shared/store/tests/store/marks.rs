@@ -180,7 +180,8 @@ async fn a_process_enters_a_bucket_once_in_each_minute_in_which_marks_arrive() {
     let heard = heard.lock().unwrap().clone();
     let with = |part: &str| heard.iter().filter(|body| body.contains(part)).count();
     assert_eq!(with("\"arrivals#"), 2 * 3 * 5);
-    assert_eq!(heard.len(), 2 * 3 * 5 + 60);
+    assert_eq!(with("\"active-minutes#"), 3);
+    assert_eq!(heard.len(), 3 + 2 * 3 * 5 + 60);
     let first = NOON.as_minutes() + 10;
     for part in 0..5 {
         let partition = format!("\"arrivals#{first:010}#{part:02}\"");

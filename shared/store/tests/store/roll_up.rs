@@ -1,6 +1,9 @@
 //! Roll-ups: totals that are set, whenever and however often, from what has arrived.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use domain::{Day, Instant, key_of, marks::Counts, tracking::Token};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -10,7 +13,7 @@ use store::{
 };
 
 use crate::{
-    harness::{Dynamo, Fault, NOON, Proxy, Stamps, marks_over, raw, table_at},
+    harness::{Dynamo, Fault, NOON, Proxy, Stamps, marks_over, put_item, raw, table_at},
     marks::{DEADLINE, impression, listen, roll_up, roll_up_killed_after, token, totals},
 };
 
@@ -153,26 +156,112 @@ async fn an_outage_of_hours_is_caught_up() {
 }
 
 #[tokio::test]
-async fn the_first_run_finds_what_arrived_before_it() {
-    // A small table is seen at a glance.
+async fn a_first_run_finds_what_arrived_before_it_and_reads_no_empty_minute() {
+    let dynamo = Dynamo::start().await;
+    let proxy = Proxy::start(&dynamo.endpoint).await;
+    let marks = marks_over(dynamo.table());
+    let mut stamps = Stamps::new();
+    see(&marks, &mut stamps, 1, NOON, NOON).await;
+    see(&marks, &mut stamps, 2, NOON, NOON + 30 * HOUR).await;
+    // What else is in the table makes no difference.
+    raw::fill(&dynamo.endpoint, 2_100).await;
+    let roll_up = RollUp::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    proxy.set(|_, _| Fault::None);
+    let later = NOON + 71 * HOUR + 30 * MINUTE;
+    let first = roll_up.run(later, &|_| None, DEADLINE).await.unwrap();
+    assert!(first.complete);
+    assert_eq!(impressions(&dynamo, NOON).await, 2);
+    // 73 hours of the index, 7 minutes of twenty partitions each, the bucket twice, what is set.
+    // Without the index it would be 86,400 for three days.
+    let calls = proxy.seen();
+    assert!(calls < 300, "{calls}");
+    assert_eq!(as_of(&dynamo).await, Some(later));
+}
+
+#[tokio::test]
+async fn minutes_that_a_version_without_the_index_wrote_are_read_one_by_one() {
     let dynamo = Dynamo::start().await;
     let marks = marks_over(dynamo.table());
     let mut stamps = Stamps::new();
     see(&marks, &mut stamps, 1, NOON, NOON).await;
-    let first = roll_up(&dynamo, NOON + 3 * HOUR).await;
-    assert_eq!((first.marks, first.complete), (1, true));
+    let text = |text: String| raw::Value::S(text);
+    let number = |number: u64| raw::Value::N(number.to_string());
+    let minute = NOON.as_minutes();
+    // That version was past the mark's own minute, and entered its bucket half an hour later again.
+    put_item(
+        &dynamo,
+        HashMap::from([
+            ("pk".to_owned(), text("roll-up".to_owned())),
+            ("sk".to_owned(), text("state".to_owned())),
+            ("done_before".to_owned(), number((minute + 1).into())),
+        ]),
+    )
+    .await;
+    let campaign = key_of("spring");
+    let part = campaign % 16;
+    put_item(
+        &dynamo,
+        HashMap::from([
+            (
+                "pk".to_owned(),
+                text(format!("arrivals#{:010}#{part:02}", minute + 30)),
+            ),
+            (
+                "sk".to_owned(),
+                text(format!("{campaign:016x}#{minute:010}")),
+            ),
+            ("campaign".to_owned(), number(campaign)),
+            ("minute".to_owned(), number(minute.into())),
+        ]),
+    )
+    .await;
+    let run = roll_up(&dynamo, NOON + 2 * HOUR).await;
+    assert_eq!((run.marks, run.complete), (1, true));
+}
 
-    // A larger one is gone through minute by minute, from the first that is still entered.
+#[tokio::test]
+async fn the_newest_minutes_are_known_although_a_backlog_is_not_worked_off() {
     let dynamo = Dynamo::start().await;
+    let proxy = Proxy::start(&dynamo.endpoint).await;
     let marks = marks_over(dynamo.table());
-    see(&marks, &mut stamps, 2, NOON, NOON).await;
-    raw::fill(&dynamo.endpoint, 2_100).await;
-    let later = NOON + 71 * HOUR + 30 * MINUTE;
-    let soon = later + Duration::from_secs(10);
-    let roll_up = RollUp::new(dynamo.table());
-    let first = roll_up.run(later, &|_| None, soon).await.unwrap();
-    assert_eq!(first.marks, 1);
-    assert_eq!(impressions(&dynamo, NOON).await, 1);
+    let roll_up = RollUp::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
+    let mut stamps = Stamps::new();
+    let end = NOON + 3 * HOUR;
+    for request in 0..20 {
+        let issued_at = NOON + MINUTE * u32::try_from(request).unwrap();
+        see(&marks, &mut stamps, request, issued_at, issued_at).await;
+    }
+    for request in 20..27 {
+        see(&marks, &mut stamps, request, end, end).await;
+    }
+    let stuck = format!("mark#{:016x}#{:010}#", key_of("spring"), NOON.as_minutes());
+    proxy.set(move |_, request| {
+        let is_stuck = String::from_utf8_lossy(&request.body).contains(&stuck);
+        if is_stuck { Fault::Hang } else { Fault::None }
+    });
+    let soon = end + Duration::from_secs(7);
+    let run = roll_up.run(end, &|_| None, soon).await.unwrap();
+    assert!(!run.complete);
+    assert_eq!(as_of(&dynamo).await, None);
+    let known = Totals::new(dynamo.table()).delivered().await.unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!(
+        (known[0].as_of, known[0].known_at),
+        (Instant::default(), end)
+    );
+    assert_eq!(known[0].total.impressions, 7, "a budget of seven is spent");
+
+    proxy.set(|_, _| Fault::None);
+    assert!(
+        roll_up
+            .run(end, &|_| None, DEADLINE)
+            .await
+            .unwrap()
+            .complete
+    );
+    let known = Totals::new(dynamo.table()).delivered().await.unwrap();
+    assert_eq!((known[0].as_of, known[0].known_at), (end, end));
+    assert_eq!(known[0].total.impressions, 27);
 }
 
 #[tokio::test]

@@ -93,6 +93,7 @@ async fn what_was_given_out_and_never_seen_is_called_by_its_name() {
         starts_at: NOON,
         ends_at: None,
         time_zone: domain::TimeZoneName::utc(),
+        published_at: None,
         budget: None,
         sampling: domain::content::campaigns::Sampling::Weighted,
     };

@@ -129,7 +129,7 @@ fn use_up(snapshot: Snapshot) {
     let lineup = Lineup::new(snapshot.into(), Default::default(), AGE_LIMIT, now());
     let asked = request(json!({
         "placements": [{"id": "top", "count": 20, "types": ["banner"]}, {"id": "end", "count": 2}],
-        "device": {"platform": "ios", "id": "d", "country": "KR", "app_version": "2", "tz": "Asia/Seoul"},
+        "device": {"platform": "ios", "id": "phone-1-example-0001", "country": "KR", "app_version": "2", "tz": "Asia/Seoul"},
         "interests": ["a"],
     }));
     let given = given(&asked, None);

@@ -57,7 +57,7 @@ const AGE_LIMIT: Duration = Duration::from_secs(300);
 fn request(changes: Value) -> Request {
     let mut request = json!({
         "placements": [{"id": "top", "count": 20}],
-        "device": {"id": "d", "platform": "ios"},
+        "device": {"id": "phone-1-example-0001", "platform": "ios"},
     });
     request
         .as_object_mut()
@@ -512,11 +512,15 @@ fn requests_are_bounded() {
             "/placements/0/count",
             "out_of_range",
         ),
-        (json!({"device": {}}), "/device/platform", "required"),
         (
-            json!({"device": {"platform": "ios", "country": "XX"}}),
+            json!({"device": {"platform": 1}}),
+            "/device/platform",
+            "wrong_type",
+        ),
+        (
+            json!({"device": {"platform": "ios", "country": 410}}),
             "/device/country",
-            "not_allowed",
+            "wrong_type",
         ),
         (
             json!({"user": {"birth_year": 1899}}),

@@ -204,7 +204,7 @@ impl Maker {
             }
         }
         if self.chance(0.8) {
-            device["id"] = json!(self.one(&WORDS));
+            device["id"] = json!(format!("device-{}-example-0001", self.one(&WORDS)));
         }
         if self.chance(0.1) {
             device["lmt"] = json!(true);

@@ -156,7 +156,8 @@ impl Pricing {
 closed_set! {
     /// How a budget is spread over a flight.
     pub enum Pacing {
-        /// Evenly.
+        /// Evenly over the flight, and over each day where there is a daily budget: at most three
+        /// times the plan in any minute. A total budget without a daily one needs `ends_at`.
         Even = "even",
         /// As soon as possible.
         Asap = "asap",
@@ -183,6 +184,10 @@ closed_set! {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the macro that defines closed sets marks no default"
+)]
 impl Default for ConversionsAfter {
     fn default() -> Self {
         Self::Click
@@ -220,7 +225,9 @@ pub struct Cap {
 pub struct Budget {
     /// What is paid for.
     pub pricing: Pricing,
-    /// The price in micros of the currency; `cpm`, `cpc` and `cpa` need it.
+    /// The price in micros of the currency: of a thousand impressions, a click, a conversion; `cpm`,
+    /// `cpc` and `cpa` need it. Of `flat`, the price of the whole campaign where there is neither a
+    /// total nor a daily one. `daily` and `total` must buy at least one unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(range(min = 0, max = MOST_MICROS))]
     pub price_micros: Option<u64>,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Budget, Campaign, Pricing,
+    Budget, Campaign, Pacing, Pricing,
     artefact::{Defect, Shared, Writer},
 };
 use crate::{
@@ -33,6 +33,13 @@ pub(super) fn coherent(campaign: &Campaign, _: &()) -> garde::Result {
             "/caps",
             FaultCode::NotAllowed,
             "a house campaign has none",
+        ));
+    }
+    if campaign.ends_at.is_none() && is_spread_over_flight(campaign) {
+        faults.push(Fault::new(
+            "/ends_at",
+            FaultCode::Required,
+            "is required for even pacing of a total budget without a daily one",
         ));
     }
     repeated(
@@ -62,6 +69,15 @@ pub(super) fn coherent(campaign: &Campaign, _: &()) -> garde::Result {
     rule(faults)
 }
 
+/// Returns whether a campaign's budget can only be spread over its flight.
+fn is_spread_over_flight(campaign: &Campaign) -> bool {
+    let budget = campaign.budget.as_ref();
+    campaign.pacing == Pacing::Even
+        && budget.is_some_and(|budget| {
+            budget.pricing != Pricing::Flat && budget.daily.is_none() && budget.total.is_some()
+        })
+}
+
 fn repeated<T: Eq + Hash>(
     values: impl Iterator<Item = T>,
     pointer: impl Fn(usize) -> String,
@@ -86,6 +102,10 @@ pub(super) fn priced(budget: &Budget, _: &()) -> garde::Result {
         let message = format!("is required for {}", budget.pricing);
         faults.push(Fault::new("/price_micros", FaultCode::Required, message));
     }
+    if let Some(limit) = unaffordable(budget) {
+        let message = format!("must not be above {limit}, which would then buy nothing");
+        faults.push(Fault::new("/price_micros", FaultCode::OutOfRange, message));
+    }
     if let (Some(daily), Some(total)) = (budget.daily, budget.total)
         && daily > total
     {
@@ -98,8 +118,30 @@ pub(super) fn priced(budget: &Budget, _: &()) -> garde::Result {
     rule(faults)
 }
 
+/// Returns the name of the limit that does not buy one unit: an impression, a click, a conversion.
+fn unaffordable(budget: &Budget) -> Option<&'static str> {
+    let price = budget.price_micros?;
+    // The price of `cpm` is that of a thousand.
+    let units = match budget.pricing {
+        Pricing::Cpm => 1000,
+        Pricing::Cpc | Pricing::Cpa => 1,
+        Pricing::Flat | Pricing::Impressions => return None,
+    };
+    let buys_nothing =
+        |limit: Option<u64>| limit.is_some_and(|limit| limit.saturating_mul(units) < price);
+    match () {
+        () if buys_nothing(budget.daily) => Some("daily"),
+        () if buys_nothing(budget.total) => Some("total"),
+        () => None,
+    }
+}
+
 impl Item for Campaign {
     const TIMES: &'static [&'static str] = &["starts_at", "ends_at"];
+
+    fn links(&self) -> Vec<(String, &str)> {
+        vec![("/click_url".to_owned(), self.click_url.as_str())]
+    }
 
     /// Reads the campaigns one by one, because there may be 100,000 of them.
     fn faults<S: ItemSet + ?Sized>(set: &S) -> Result<Vec<SetFault>, UnreadableItems> {

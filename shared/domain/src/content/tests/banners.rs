@@ -41,7 +41,7 @@ fn every_click_has_what_it_needs_and_no_more() {
             "bad_format",
         ),
         (
-            json!({"type": "open_url", "value": "myapp://shop"}),
+            json!({"type": "open_url", "value": "/shop"}),
             "/click/value",
             "bad_format",
         ),

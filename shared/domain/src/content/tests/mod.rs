@@ -47,7 +47,7 @@ fn campaign(changes: Value) -> Value {
         "types": ["banner"], "targeting": {"all": [{"field": "country", "in": ["KR"]}]},
         "consent": "not_required", "no_device": "serve",
         "caps": [{"scope": "campaign", "per": "day", "max": 3}],
-        "budget": {"pricing": "cpm", "price_micros": 1_500_000, "daily": 10, "total": 100},
+        "budget": {"pricing": "cpm", "price_micros": 1_500_000, "daily": 1_500, "total": 15_000},
         "pacing": "even", "sampling": "thompson", "click_url": "https://example.com/?a=b",
         "creatives": [{"id": "c1", "type": "banner", "weight": 1, "assets": {"image": "https://a/b.png"}}],
         "house": false,
@@ -169,6 +169,11 @@ fn good_items_are_accepted() {
         (Kind::Config, parameter(json!({}))),
         (Kind::NicknameRules, nickname_rules(json!({}))),
         (Kind::NicknameRules, json!({})),
+        (Kind::EventTypes, json!({})),
+        (
+            Kind::EventTypes,
+            json!({"type": "level.up-2", "description": "A level is done"}),
+        ),
     ] {
         assert_eq!(faults(kind, &item), [], "{item}");
     }
@@ -184,19 +189,18 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
-    use Kind::{AppVersions, Banners, Campaigns, Config, NicknameRules, Notices};
-    assert_eq!(
-        kinds,
-        [
-            Banners,
-            Notices,
-            Config,
-            NicknameRules,
-            AppVersions,
-            Campaigns,
-            Campaigns
-        ]
-    );
+    use Kind::{AppVersions, Banners, Campaigns, Config, EventTypes, NicknameRules, Notices};
+    let documented = [
+        Banners,
+        Notices,
+        Config,
+        NicknameRules,
+        EventTypes,
+        AppVersions,
+        Campaigns,
+        Campaigns,
+    ];
+    assert_eq!(kinds, documented);
     for (kind, item) in examples {
         assert_eq!(faults(kind, &item), [], "{kind}");
     }
@@ -226,7 +230,7 @@ fn faults_are_told_where_they_are() {
         ),
         (
             AppVersions,
-            app_version(json!({"store_url": "market://a"})),
+            app_version(json!({"store_url": "javascript:a"})),
             "/store_url",
             "bad_format",
         ),
@@ -395,6 +399,32 @@ fn faults_are_told_where_they_are() {
         ),
         (
             Campaigns,
+            campaign(json!({"budget": {"pricing": "cpc", "price_micros": 701, "total": 700}})),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            Campaigns,
+            campaign(
+                json!({"budget": {"pricing": "cpa", "price_micros": 9, "daily": 8, "total": 80}}),
+            ),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            Campaigns,
+            campaign(json!({"budget": {"pricing": "cpm", "price_micros": 8_001, "daily": 8}})),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            Campaigns,
+            campaign(json!({"ends_at": null, "budget": {"pricing": "impressions", "total": 500}})),
+            "/ends_at",
+            "required",
+        ),
+        (
+            Campaigns,
             campaign(json!({"budget": {"pricing": "flat", "total": 0}})),
             "/budget/total",
             "out_of_range",
@@ -539,6 +569,24 @@ fn sets_are_held_against_the_rules_between_items() {
         (
             Kind::Campaigns,
             set(&[("a", campaign(json!({}))), ("b", campaign(json!({})))]),
+            None,
+        ),
+        (
+            Kind::EventTypes,
+            set(&[
+                ("quiz_done", json!({})),
+                ("b", json!({"type": "quiz_done"})),
+            ]),
+            Some(("b", "/type", "duplicate")),
+        ),
+        (
+            Kind::EventTypes,
+            set(&[("2nd", json!({}))]),
+            Some(("2nd", "/type", "required")),
+        ),
+        (
+            Kind::EventTypes,
+            set(&[("2nd", json!({"type": "second"})), ("quiz_done", json!({}))]),
             None,
         ),
         (Kind::Testers, set(&[]), None),

@@ -32,12 +32,13 @@ fn versions_are_compared_as_semantic_versions() {
         ("2.0.0-rc.11", gte("2.0.0-rc.2"), true),
         ("2.0.0-beta", gte("2.0.0-alpha.9"), true),
         ("2.0.0+build.5", only("2.0.0"), true),
-        // What is no version is not known, so no rule on it matches.
-        ("1.2.3.4", gte("0"), false),
+        ("1.2.3.4", gte("1.2.3.3"), true),
+        ("v01.2", only("1.2"), true),
+        // What has no leading number is not known, so no rule on it matches.
         ("one", lt("99"), false),
         ("", gte("0"), false),
         (
-            "v2",
+            "next",
             json!([{"field": "app_version", "not_in": ["1.0"]}]),
             false,
         ),
