@@ -194,9 +194,9 @@ fn the_examples_of_the_documentation_are_accepted() {
         Banners,
         Notices,
         Config,
-        NicknameRules,
         EventTypes,
         AppVersions,
+        NicknameRules,
         Campaigns,
         Campaigns,
     ];
