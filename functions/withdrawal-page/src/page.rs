@@ -66,12 +66,14 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    pub(crate) fn of(tag: Option<&str>) -> Self {
-        let primary = tag.and_then(|tag| tag.split('-').next());
-        match primary {
-            Some(primary) if primary.eq_ignore_ascii_case("ko") => Self::Korean,
-            _ => Self::English,
-        }
+    /// Returns the first language of the list that the pages have, or English.
+    pub(crate) fn of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
+        let known = |tag: &str| match tag.split('-').next() {
+            Some("ko") => Some(Self::Korean),
+            Some("en") => Some(Self::English),
+            _ => None,
+        };
+        tags.into_iter().find_map(known).unwrap_or(Self::English)
     }
 
     pub(crate) const fn tag(self) -> &'static str {
@@ -111,7 +113,7 @@ pub(crate) async fn get(
     state: Arc<State>,
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Raw>, Problem> {
-    let language = Language::of(call.facts.languages.first().map(domain::Locale::as_str));
+    let language = Language::of(call.facts.languages.iter().map(domain::Locale::as_str));
     let body = Raw {
         media_type: "text/html; charset=utf-8",
         bytes: Cow::Owned(write(language, &state).into_bytes()),
@@ -198,14 +200,16 @@ mod tests {
 
     #[test]
     fn korean_is_for_whoever_reads_it() {
-        for (tag, language) in [
-            (Some("ko"), Language::Korean),
-            (Some("ko-KR"), Language::Korean),
-            (Some("kok"), Language::English),
-            (Some("ja"), Language::English),
-            (None, Language::English),
+        for (tags, language) in [
+            (&["ko"][..], Language::Korean),
+            (&["ko-KR"], Language::Korean),
+            (&["fr-CA", "ko"], Language::Korean),
+            (&["en-GB", "ko"], Language::English),
+            (&["kok"], Language::English),
+            (&["ja"], Language::English),
+            (&[], Language::English),
         ] {
-            assert_eq!(Language::of(tag), language, "{tag:?}");
+            assert_eq!(Language::of(tags.iter().copied()), language, "{tags:?}");
         }
     }
 

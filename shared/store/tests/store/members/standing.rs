@@ -412,7 +412,7 @@ async fn sixty_four_bans_at_once_all_succeed_and_verifiers_know_all_of_them() {
             aud: "app".into(),
             sub: person.member.member.id,
             sid: person.session.id,
-            dev: domain::DeviceKey::from_bytes([0; 16]),
+            dev: Some(domain::DeviceKey::from_bytes([0; 16])),
             jti: town.id(),
             iat: NOON.as_seconds(),
             exp: NOON.as_seconds() + 900,
