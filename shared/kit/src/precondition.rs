@@ -20,7 +20,7 @@ pub enum Precondition {
 impl Precondition {
     /// Reads the headers of a write; a write without one is refused with 428.
     pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        Self::read(headers, strong_tags)
+        Self::read(headers, tags)
     }
 
     /// The same where a tag is a version number. A weak tag is accepted too: a proxy that compresses
@@ -61,15 +61,6 @@ fn tags(list: &str) -> Vec<String> {
         tag.strip_prefix('"')?.strip_suffix('"').map(str::to_owned)
     };
     list.split(',').filter_map(opaque).collect()
-}
-
-/// The opaque parts of all tags in a list, weak ones included.
-fn tags(list: &str) -> Vec<String> {
-    let strong = list.split(',').map(|tag| {
-        let tag = tag.trim();
-        tag.strip_prefix("W/").unwrap_or(tag)
-    });
-    strong_tags(&strong.collect::<Vec<_>>().join(","))
 }
 
 /// Whether a reader has this very representation already: `If-None-Match`, compared weakly.
