@@ -152,7 +152,7 @@ impl Basis {
             Self::Member => Some(facts.member?.to_string().into()),
             Self::Attribute(field) => {
                 let name = field.strip_prefix(ATTRIBUTES).unwrap_or(field);
-                match facts.attributes?.get(name)? {
+                match facts.attribute(name)? {
                     AttributeValue::Text(text) => Some(Cow::Borrowed(text)),
                     AttributeValue::Bool(value) => Some(value.to_string().into()),
                     AttributeValue::Number(number) => {
