@@ -85,6 +85,11 @@ mod tests {
             of(&[("if-match", "\"a\", W/\"b\", c, \"d\"")]).unwrap(),
             Precondition::OneOf(vec!["a".into(), "b".into(), "d".into()])
         );
+        let version = Precondition::of(&headers(&[("if-match", "W/\"3\", \"4\", 5")]));
+        assert_eq!(
+            version.unwrap(),
+            Precondition::OneOf(vec!["3".into(), "4".into()])
+        );
         assert_eq!(of(&[]).unwrap_err().code, Code::PreconditionRequired);
         let only_a_tag = of(&[("if-none-match", "\"a\"")]).unwrap_err();
         assert_eq!(only_a_tag.code, Code::PreconditionRequired);
