@@ -550,7 +550,7 @@ fn an_apps_name_makes_no_robot_and_an_http_library_is_one() {
     ];
     let mut flagged = 0;
     for (nth, (agent, is_robot)) in agents.into_iter().enumerate() {
-        let token = token(&scenario, &format!("phone-{nth}"));
+        let token = token(&scenario, &format!("phone-{nth}-example-0001"));
         let request = Request::get(&format!("/v1/t/imp/{token}")).header("user-agent", agent);
         assert_eq!(scenario.send(&request).status, 204, "{agent}");
         flagged += usize::from(is_robot);
@@ -572,7 +572,8 @@ fn an_apps_name_makes_no_robot_and_an_http_library_is_one() {
 #[test]
 fn a_batch_comes_as_a_beacon_and_compressed() {
     let scenario = showing(json!({}));
-    let body = json!({"tokens": [token(&scenario, "phone-1")], "kind": "imp"}).to_string();
+    let body =
+        json!({"tokens": [token(&scenario, "phone-1-example-0001")], "kind": "imp"}).to_string();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut encoder, body.as_bytes()).unwrap();
     let packed = Request::new("POST", BATCH)

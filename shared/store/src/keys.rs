@@ -32,6 +32,8 @@
 //! | Members | `member#<member>` | `transfer-code` | the first letters of the member's transfer code | with the code |
 //! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
 //! | Members | `signing-keys` | `public` | the public halves of the keys that sign access tokens | – |
+//! | Members | `unlink-outbox` | `<due at>#<entry>` | a connection that is still to be ended at its provider | –, deleted when the provider was called or is given up |
+//! | Members | `deletion-request#<sha-256 of code>` | `request` | a deletion that Facebook requested | long after the member is gone |
 //! | Members | `revocations#<minute>` | `<time>#<hash of the entry>` | a ban, or ended sessions, for those who verify access tokens | with the longest access token |
 //! | Members | `revocations` | `head` | the same, as earlier versions stored it; only read | – |
 //! | Members | `withdrawals` | `<purge at>#<member>` | who is to be forgotten, and when | – |
@@ -254,6 +256,17 @@ pub(crate) fn provider_event(provider: Provider, event: &str) -> Key {
 
 pub(crate) fn ticket(secret: &str) -> Key {
     key(format!("ticket#{}", sha256(secret.as_bytes())), "link")
+}
+
+pub(crate) const UNLINK_OUTBOX: &str = "unlink-outbox";
+
+pub(crate) fn unlink_entry(due_at: Instant, entry: &str) -> Key {
+    key(UNLINK_OUTBOX, format!("{due_at}#{entry}"))
+}
+
+pub(crate) fn deletion_request(code: &str) -> Key {
+    let hash = sha256(code.as_bytes());
+    key(format!("deletion-request#{hash}"), "request")
 }
 
 pub(crate) fn transfer_code(handle: &str) -> Key {

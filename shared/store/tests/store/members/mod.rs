@@ -13,6 +13,7 @@ mod sign_in;
 mod standing;
 mod tickets;
 mod transfer;
+mod unlink_outbox;
 mod withdrawal;
 
 use std::{sync::Mutex, time::Duration};
@@ -94,6 +95,7 @@ impl Town {
             id: "id".into(),
             nonce: "nonce".into(),
             expires_at: NOON + Challenge::LIFETIME,
+            token: None,
         }
     }
 
