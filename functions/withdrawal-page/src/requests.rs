@@ -35,7 +35,7 @@ pub(crate) async fn get(
     let found = found.ok_or_else(|| {
         Problem::new(Code::NotFound).detail("there is no deletion request with this code")
     })?;
-    let language = Language::of(call.facts.locale.as_ref().map(domain::Locale::as_str));
+    let language = Language::of(call.facts.languages.first().map(domain::Locale::as_str));
     let html = language
         .request_page()
         .replace("{style}", STYLE)
