@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet, env, fs, net::TcpListener, path::Path, process::Stdio, time::Duration,
 };
 
+use domain::DeviceKey;
 use kit::{Clock, Vars};
 use lambda_runtime::Context;
 use local::functions::Registry;
@@ -404,20 +405,53 @@ fn nowhere() -> String {
 }
 
 #[test]
-fn what_is_kept_of_a_device_goes_with_the_last_member_who_is_on_it() {
+fn what_a_member_put_on_a_device_goes_with_them_whoever_signed_in_there_later() {
     let scenario = stack(0);
     let purge = Purge::of(&scenario);
-    let profile = "/v1/devices/shared-phone-example-01/profile";
-    let (first, last) = (
-        Leaver::guest(&scenario, "shared-phone-example-01"),
-        Leaver::guest(&scenario, "shared-phone-example-01"),
-    );
-    last.put_profile(&scenario, "shared-phone-example-01");
+    let device = "a-phone-that-two-share";
+    let of_phone = |what: &str| format!("/v1/devices/{device}/{what}");
+    let key = DeviceKey::of(&device.parse().unwrap());
+    let left = || {
+        let named = format!("device#{key}");
+        let devices = &scenario.courtyard.description().tables["DevicesTable"];
+        let of_device =
+            |(table, item): &(String, Value)| table == devices && item["pk"]["S"] == *named;
+        let items = everything(&scenario).into_iter().filter(of_device);
+        let keys: BTreeSet<_> = items
+            .map(|(_, item)| text(&item["sk"]["S"]).to_owned())
+            .collect();
+        keys
+    };
+    let put = |leaver: &Leaver, what: &str, body: Value| {
+        let answer = leaver.call(&scenario, "PUT", &of_phone(what), &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let first = Leaver::guest(&scenario, device);
+    put(&first, "profile", json!({"interests": ["golf"]}));
+    put(&first, "content-config", json!({"frequency": "less"}));
+    let segments = json!({"segments": ["vip"]});
+    let server = Request::new("PUT", &of_phone("segments")).json(&segments);
+    assert_eq!(scenario.service(server).status, 200);
+
+    // Another signs in there, and puts one of the two.
+    let last = Leaver::guest(&scenario, device);
+    put(&last, "profile", json!({"interests": ["chess"]}));
+    assert_eq!(left().len(), 4);
     first.withdraw(&scenario);
     purge.finish(0);
-    assert_eq!(scenario.service_get(profile).status, 200);
-    assert_eq!(last.call(&scenario, "GET", profile, &json!({})).status, 200);
+    assert_eq!(left(), ["profile".to_owned()].into());
+    let kept = last.call(&scenario, "GET", &of_phone("profile"), &json!({}));
+    assert_eq!(kept.json()["interests"], json!(["chess"]));
     last.withdraw(&scenario);
     purge.finish(0);
-    assert_eq!(scenario.service_get(profile).status, 404);
+    assert_eq!(left(), BTreeSet::new());
+
+    // One who put nothing takes nothing of another's.
+    let owner = Leaver::guest(&scenario, device);
+    put(&owner, "profile", json!({"interests": ["golf"]}));
+    let stranger = Leaver::guest(&scenario, device);
+    stranger.withdraw(&scenario);
+    purge.finish(0);
+    let kept = owner.call(&scenario, "GET", &of_phone("profile"), &json!({}));
+    assert_eq!(kept.status, 200, "{}", kept.text());
 }

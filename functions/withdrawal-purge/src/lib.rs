@@ -273,17 +273,14 @@ impl Worker {
         Ok(let_go(&self.providers, &entry.identity, &keys, now).await?)
     }
 
-    /// What is kept of a device is erased, unless another member is signed in on it.
+    /// Erases what a member put on a device, and what belongs to the device while it is theirs.
     async fn forget_device(
         &self,
         device: DeviceKey,
         member: MemberId,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let there = self.members.by_device(device, now).await?;
-        if there.iter().all(|other| *other == member) {
-            self.devices.erase_key(device).await?;
-        }
-        Ok(())
+        let sharing = self.members.device_sharing(device, member, now).await?;
+        self.devices.forget(device, member, sharing.later).await
     }
 }

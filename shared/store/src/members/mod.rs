@@ -17,6 +17,7 @@ mod bans;
 mod change;
 mod consents;
 mod deletion_requests;
+mod devices;
 mod events;
 mod exports;
 mod identities;
@@ -44,6 +45,7 @@ use futures_util::future;
 use self::item::Kept;
 pub use self::{
     deletion_requests::{DeletionRequest, DeletionState},
+    devices::DeviceSharing,
     events::ToldEvent,
     exports::{Document, Export},
     identities::{LinkedIdentity, Linking, NewIdentity, Unlinking, secret_sha256},

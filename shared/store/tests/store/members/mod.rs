@@ -1,5 +1,6 @@
 //! Members: who they are, and that what happens once happens once, whatever is lost on the way.
 
+mod devices;
 mod identities;
 mod lost;
 mod nicknames;
