@@ -81,7 +81,7 @@ pub(crate) async fn patch(
     call: Call<Nothing, Nothing, extract::Json<MemberPatch>>,
 ) -> Result<Reply<Json<MemberAnswer>>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
-    let precondition = Precondition::of_version(&call.headers)?;
+    let precondition = Precondition::of(&call.headers)?;
     let record = state.member(&call).await?;
     let version = record.member.version;
     // `*` holds of every version, so that nothing that others change at the same time is in the way.

@@ -148,7 +148,7 @@ fn overloaded(request_id: &str, trace: &str) -> Response<Bytes> {
         .split(';')
         .find_map(|part| part.strip_prefix("Root=1-"));
     let trace_id = root.unwrap_or_default().replace('-', "");
-    let response = problem.into_response(&trace_id, request_id, None);
+    let response = problem.into_response(&trace_id, request_id, &[]);
     response.map(|body| Bytes::copy_from_slice(body.as_ref()))
 }
 

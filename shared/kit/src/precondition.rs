@@ -19,20 +19,10 @@ pub enum Precondition {
 
 impl Precondition {
     /// Reads the headers of a write; a write without one is refused with 428.
-    pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        Self::read(headers, strong_tags)
-    }
-
-    /// The same where a tag is a version number. A weak tag is accepted too: a proxy that compresses
-    /// a response weakens its tag, and a version number names one state however it is encoded.
     ///
     /// # Errors
     /// 428 `precondition_required`.
-    pub fn of_version(headers: &HeaderMap) -> Result<Self, Problem> {
-        Self::read(headers, tags)
-    }
-
-    fn read(headers: &HeaderMap, tags: fn(&str) -> Vec<String>) -> Result<Self, Problem> {
+    pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let text = |name| {
             let values = headers.get_all(name).iter();
             let texts: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -61,15 +51,6 @@ fn tags(list: &str) -> Vec<String> {
         tag.strip_prefix('"')?.strip_suffix('"').map(str::to_owned)
     };
     list.split(',').filter_map(opaque).collect()
-}
-
-/// The opaque parts of all tags in a list, weak ones included.
-fn tags(list: &str) -> Vec<String> {
-    let strong = list.split(',').map(|tag| {
-        let tag = tag.trim();
-        tag.strip_prefix("W/").unwrap_or(tag)
-    });
-    strong_tags(&strong.collect::<Vec<_>>().join(","))
 }
 
 /// Whether a reader has this very representation already: `If-None-Match`, compared weakly.
@@ -107,7 +88,7 @@ mod tests {
             of(&[("if-match", "\"a\", W/\"b\", c, \"d\"")]).unwrap(),
             Precondition::OneOf(vec!["a".into(), "b".into(), "d".into()])
         );
-        let version = Precondition::of_version(&headers(&[("if-match", "W/\"3\", \"4\", 5")]));
+        let version = Precondition::of(&headers(&[("if-match", "W/\"3\", \"4\", 5")]));
         assert_eq!(
             version.unwrap(),
             Precondition::OneOf(vec!["3".into(), "4".into()])
