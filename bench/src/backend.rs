@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, Result, anyhow};
 use aws::{Aws, Pace};
 use domain::{
-    Id, Instant, RandomId,
+    DeviceId, Id, Instant, RandomId,
     allocation::Profile,
     content::{CompileError, ItemSet as _, Kind, compile, format},
+    identity::MemberId,
 };
 use kit::{Clock, Vars as Settings};
 use local::{Options, Stack, template::Template};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 use store::{
     Blobs, Database, Devices, Drafts, Publications, Publisher, Stamp,
+    devices::DeviceOwner,
     drafts::Edit,
     published::{Compiler, FrozenItems, Goal, Origin, Request, State},
 };
@@ -37,6 +39,12 @@ pub(crate) struct Guest {
     pub(crate) guest_id: String,
     /// What proves it.
     pub(crate) guest_secret: String,
+    member: GuestMember,
+}
+
+#[derive(Deserialize)]
+struct GuestMember {
+    id: MemberId,
 }
 
 /// A local stack in a folder that goes away with it.
@@ -114,27 +122,41 @@ impl Backend {
         &self.stack.description().service_key
     }
 
-    /// Signs in as a new guest on a device.
+    /// Signs in as a new guest on a device, and puts the guest's profile there.
     pub(crate) fn guest(&self, device: &str) -> Result<Guest> {
         let base_url = &self.stack.description().base_url;
         let address = base_url.trim_start_matches("http://").parse()?;
         let body = json!({ "device": { "id": device, "platform": "android" } });
         let answer = Client::new(address).post("/v1/auth/guest", body.to_string().as_bytes())?;
-        Ok(serde_json::from_slice(&answer.body)?)
+        let guest: Guest = serde_json::from_slice(&answer.body)?;
+        self.put_profiles_of(DeviceOwner::Member(guest.member.id), [device.parse()?])?;
+        Ok(guest)
     }
 
-    /// Stores what is known of the devices that requests come from.
+    /// Stores the profiles of the devices that requests come from.
     pub(crate) fn put_profiles(&self) -> Result<()> {
+        let devices = (0..bench_selection::REQUESTS).map(|request| {
+            let device: DeviceId = bench_selection::device(request).parse()?;
+            Ok(device)
+        });
+        self.put_profiles_of(DeviceOwner::App, devices.collect::<Result<Vec<_>>>()?)
+    }
+
+    fn put_profiles_of(
+        &self,
+        owner: DeviceOwner,
+        of: impl IntoIterator<Item = DeviceId>,
+    ) -> Result<()> {
         let (aws, vars) = self.aws("device-profiles")?;
         let devices = Devices::new(
             Database::connect(&aws, Pace::NORMAL).table(named(&vars, "DEVICES_TABLE")?),
         );
         let profile: Profile = serde_json::from_value(bench_selection::profile())?;
         self.runtime.block_on(async {
-            for request in 0..bench_selection::REQUESTS {
-                let device = bench_selection::device(request).parse()?;
+            for device in of {
+                let (stamp, now) = (Stamp::random(&mut rand::rng()), self.clock.now());
                 devices
-                    .put_profile(&device, &profile, self.clock.now())
+                    .put_profile(&device, owner, &profile, stamp, now)
                     .await?;
             }
             Ok(())

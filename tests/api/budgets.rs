@@ -80,7 +80,7 @@ fn a_budget_is_given_out_to_the_last_impression_and_no_further() {
 /// be.
 fn given(scenario: &Scenario, allocations: usize, is_clicked: bool) -> usize {
     let given = (0..allocations).filter_map(|nth| {
-        let phone = json!({"platform": "ios", "id": format!("phone-{nth}")});
+        let phone = json!({"platform": "ios", "id": format!("phone-{nth}-example-0001")});
         let item = scenario.allocate("top", &phone)["items"].get(0)?.clone();
         assert_eq!(scenario.get(&path(&item["impression_url"])).status, 204);
         if is_clicked {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tests::http1::{self, Request, Response};
 
 use crate::{
-    leavers::{Leaver, sandbox, stack, tokens},
+    leavers::{Leaver, apple_proof, sandbox, stack, tokens},
+    people::{Person, by, with_environment},
     scenario::{Scenario, eventually},
 };
 
@@ -88,26 +89,57 @@ fn who_takes_their_consent_back_at_apple_is_signed_out_everywhere_and_once() {
 }
 
 #[test]
-fn an_account_that_apple_deleted_is_withdrawn_by_either_spelling_and_once() {
+fn an_account_that_apple_deleted_withdraws_a_member_of_apple_alone_by_either_spelling_and_once() {
     let scenario = stack(30);
-    for (nth, kind) in ["account-delete", "account-deleted"]
-        .into_iter()
-        .enumerate()
-    {
-        let leaver = Leaver::arrive(&scenario, nth);
-        let told = notification(&scenario, &leaver.subjects["apple"], kind);
+    for kind in ["account-delete", "account-deleted"] {
+        let person = by(&scenario, "apple", &format!("apple.only.{kind}"));
+        let told = notification(&scenario, &format!("apple.only.{kind}"), kind);
         assert_eq!(scenario.post(APPLE, &told).status, 200);
-        assert_eq!(status(&scenario, &leaver), "withdrawal_pending", "{kind}");
-        let purge_at = me(&scenario, &leaver.token).json()["purge_at"].clone();
+        let pending = person.get(&scenario, "/v1/me").json();
+        assert_eq!(pending["status"], "withdrawal_pending", "{kind}");
         assert_eq!(scenario.post(APPLE, &told).status, 200);
-        let still = me(&scenario, &leaver.token).json()["purge_at"].clone();
-        assert_eq!(still, purge_at, "a replay does not put it off");
+        let still = person.get(&scenario, "/v1/me").json();
+        assert_eq!(
+            still["purge_at"], pending["purge_at"],
+            "a replay does not put it off"
+        );
 
-        let stay = leaver.call(&scenario, "DELETE", "/v1/me/withdrawal", &json!({}));
+        let stay = person.delete(&scenario, "/v1/me/withdrawal");
         assert_eq!(stay.status, 204, "{}", stay.text());
         assert_eq!(scenario.post(APPLE, &told).status, 200);
-        assert_eq!(status(&scenario, &leaver), "active", "who came back stays");
+        let after = person.get(&scenario, "/v1/me").json();
+        assert_eq!(after["status"], "active", "who came back stays");
     }
+}
+
+#[test]
+fn an_account_that_apple_deleted_is_unlinked_from_a_member_with_other_identities() {
+    let scenario = stack(30);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let told = notification(&scenario, &leaver.subjects["apple"], "account-delete");
+    for _ in 0..2 {
+        assert_eq!(scenario.post(APPLE, &told).status, 200);
+        let member = me(&scenario, &leaver.token).json();
+        assert_eq!(member["status"], "active");
+        assert_eq!(linked(&member), ["facebook", "guest", "kakao"]);
+    }
+    // Who links Apple again is not unlinked by the same notification.
+    let proof = apple_proof(&scenario, &leaver.subjects["apple"]);
+    let again = leaver.call(&scenario, "POST", "/v1/me/identities", &proof);
+    assert_eq!(again.status, 201, "{}", again.text());
+    assert_eq!(scenario.post(APPLE, &told).status, 200);
+    let member = me(&scenario, &leaver.token).json();
+    assert_eq!(linked(&member), ["apple", "facebook", "guest", "kakao"]);
+}
+
+/// What a member signs in with, by name.
+fn linked(member: &Value) -> Vec<String> {
+    let identities = member["identities"].as_array().unwrap().iter();
+    let mut names: Vec<_> = identities
+        .map(|identity| identity["provider"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -235,37 +267,334 @@ fn kakao(scenario: &Scenario, authorization: Option<&str>, form: &str) -> Respon
     scenario.send(&request)
 }
 
+/// Kakao's notice of why a user was unlinked.
+fn notice(scenario: &Scenario, sub: &str, why: &str) -> Response {
+    let wish = json!({"sub": sub, "referrer_type": why});
+    let notice = sandbox(scenario, "POST", "/kakao/unlink-notice", &wish);
+    let proof = notice["authorization"].as_str();
+    kakao(scenario, proof, notice["body"].as_str().unwrap())
+}
+
 #[test]
-fn kakao_tells_of_accounts_by_our_admin_key() {
+fn who_has_kakao_delete_everything_is_withdrawn_if_kakao_is_all_they_have() {
     let scenario = stack(30);
-    let proof = format!("KakaoAK {}", admin_key(&scenario));
-    let (unlinked, deleted) = (Leaver::arrive(&scenario, 1), Leaver::arrive(&scenario, 2));
-    let form =
-        |sub: &str, kind: &str| format!("app_id=1000&user_id={sub}&referrer_type={kind}&extra=1");
-
-    let told = form(&unlinked.subjects["kakao"], "UNLINK_FROM_APPS");
-    let answer = kakao(&scenario, Some(&proof), &told);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_code(&me(&scenario, &unlinked.token), 401, "token_invalid");
-
-    let told = form(&deleted.subjects["kakao"], "ACCOUNT_DELETE");
-    for _ in 0..2 {
-        assert_eq!(kakao(&scenario, Some(&proof), &told).status, 200);
-        assert_eq!(status(&scenario, &deleted), "withdrawal_pending");
+    for (sub, why) in [
+        ("71", "UNLINK_FROM_APPS"),
+        ("72", "ACCOUNT_DELETE"),
+        ("73", "FORCED_ACCOUNT_DELETE"),
+    ] {
+        let person = by(&scenario, "kakao", sub);
+        let mut purge_at = Value::Null;
+        for nth in 0..2 {
+            assert_eq!(notice(&scenario, sub, why).status, 200);
+            let member = person.get(&scenario, "/v1/me").json();
+            assert_eq!(member["status"], "withdrawal_pending", "{why}");
+            assert!(nth == 0 || member["purge_at"] == purge_at, "{why}");
+            purge_at = member["purge_at"].clone();
+        }
+        let stay = person.delete(&scenario, "/v1/me/withdrawal");
+        assert_eq!(stay.status, 204, "{}", stay.text());
     }
+    for (nth, why) in ["UNLINK_FROM_APPS", "ACCOUNT_DELETE"]
+        .into_iter()
+        .enumerate()
+    {
+        let leaver = Leaver::arrive(&scenario, nth);
+        assert_eq!(
+            notice(&scenario, &leaver.subjects["kakao"], why).status,
+            200
+        );
+        let member = me(&scenario, &leaver.token).json();
+        assert_eq!(member["status"], "active", "{why}");
+        assert_eq!(linked(&member), ["apple", "facebook", "guest"], "{why}");
+    }
+}
 
-    let asked = Instant::now();
-    let nobody = kakao(
-        &scenario,
-        Some(&proof),
-        &form("1234567", "UNLINK_FROM_APPS"),
+#[test]
+fn what_kakao_unlinks_itself_never_deletes_a_member() {
+    let scenario = stack(30);
+    for (nth, why) in ["UNLINK_FROM_ADMIN", "INCOMPLETE_SIGN_UP"]
+        .into_iter()
+        .enumerate()
+    {
+        let leaver = Leaver::arrive(&scenario, nth);
+        assert_eq!(
+            notice(&scenario, &leaver.subjects["kakao"], why).status,
+            200
+        );
+        let member = me(&scenario, &leaver.token).json();
+        assert_eq!(member["status"], "active", "{why}");
+        assert_eq!(linked(&member), ["apple", "facebook", "guest"], "{why}");
+
+        // The only identity stays, and must be proved anew.
+        let sub = format!("8{nth}");
+        let person = by(&scenario, "kakao", &sub);
+        assert_eq!(notice(&scenario, &sub, why).status, 200);
+        assert_code(&me(&scenario, &person.access), 401, "token_invalid");
+        let again = by(&scenario, "kakao", &sub);
+        assert_eq!(
+            again.id, person.id,
+            "{why}: they come back to their account"
+        );
+        let member = again.get(&scenario, "/v1/me").json();
+        assert_eq!(member["status"], "active", "{why}");
+    }
+}
+
+#[test]
+fn no_provider_frees_an_identity_of_a_banned_member() {
+    let scenario = stack(30);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let ban = json!({"reason": "cheating", "message": {"default": "You are banned."}});
+    let target = format!("/admin/v1/members/{}/ban", leaver.member);
+    assert_eq!(scenario.service_post(&target, &ban).status, 200);
+    let sub = &leaver.subjects["kakao"];
+    for why in ["UNLINK_FROM_APPS", "ACCOUNT_DELETE", "UNLINK_FROM_ADMIN"] {
+        assert_eq!(notice(&scenario, sub, why).status, 200);
+    }
+    let told = notification(&scenario, &leaver.subjects["apple"], "account-delete");
+    assert_eq!(scenario.post(APPLE, &told).status, 200);
+    for (provider, proof) in [
+        (
+            "kakao",
+            json!({"access_token": tokens(&scenario, "kakao", sub, None)["access_token"]}),
+        ),
+        ("apple", apple_proof(&scenario, &leaver.subjects["apple"])),
+    ] {
+        let mut body = proof;
+        body["provider"] = provider.into();
+        body["device"] = json!({"id": "new-phone-example-01", "platform": "ios"});
+        let refused = scenario.post("/v1/auth/sign-in", &body);
+        assert_code(&refused, 403, "member_banned");
+    }
+}
+
+#[test]
+fn settings_make_a_reaction_gentler() {
+    let scenario = with_environment(&[
+        ("KAKAO_ON_UNLINK_FROM_APPS", "unlink"),
+        ("KAKAO_ON_ACCOUNT_DELETE", "sign_out"),
+        ("KAKAO_ON_UNLINK_FROM_ADMIN", "ignore"),
+    ]);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let sub = &leaver.subjects["kakao"];
+    let all = ["apple", "facebook", "guest", "kakao"];
+    assert_eq!(notice(&scenario, sub, "UNLINK_FROM_ADMIN").status, 200);
+    assert_eq!(linked(&me(&scenario, &leaver.token).json()), all);
+    assert_eq!(notice(&scenario, sub, "ACCOUNT_DELETE").status, 200);
+    assert_code(&me(&scenario, &leaver.token), 401, "token_invalid");
+    let token = again(&scenario, &leaver);
+    assert_eq!(linked(&me(&scenario, &token).json()), all);
+    assert_eq!(notice(&scenario, sub, "UNLINK_FROM_APPS").status, 200);
+    let member = me(&scenario, &token).json();
+    assert_eq!(
+        (linked(&member).len(), &member["status"]),
+        (3, &json!("active"))
     );
+
+    let alone = by(&scenario, "kakao", "9");
+    assert_eq!(notice(&scenario, "9", "UNLINK_FROM_APPS").status, 200);
+    assert_code(&me(&scenario, &alone.access), 401, "token_invalid");
+    assert_eq!(by(&scenario, "kakao", "9").id, alone.id);
+}
+
+#[test]
+fn kakao_is_answered_in_time_about_users_whom_nobody_knows() {
+    let scenario = stack(30);
+    let asked = Instant::now();
+    let nobody = notice(&scenario, "1234567", "UNLINK_FROM_APPS");
     assert_eq!(nobody.status, 200, "{}", nobody.text());
     assert!(
         asked.elapsed() < Duration::from_secs(3),
         "{:?}",
         asked.elapsed()
     );
+}
+
+/// Posts a security event token as Kakao does.
+fn security_event(scenario: &Scenario, token: &str) -> Response {
+    let request = Request::new("POST", KAKAO)
+        .header("content-type", "application/secevent+jwt")
+        .body(token);
+    scenario.send(&request)
+}
+
+fn event_about(scenario: &Scenario, sub: &str, uri: &str, claims: Value) -> String {
+    let wish = json!({"sub": sub, "type": uri, "claims": claims});
+    let made = sandbox(scenario, "POST", "/kakao/notify", &wish);
+    made["body"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn kakaos_security_events_act_once() {
+    const REVOKED: &str = "https://schemas.openid.net/secevent/risc/event-type/sessions-revoked";
+    const UNLINKED: &str = "https://schemas.kakao.com/events/oauth/user-unlinked";
+    const CHANGED: &str = "https://schemas.kakao.com/events/kakao/user-profile-changed";
+    let scenario = stack(30);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let sub = &leaver.subjects["kakao"];
+    let changed = event_about(&scenario, sub, CHANGED, json!({}));
+    assert_eq!(security_event(&scenario, &changed).status, 202);
+    assert_eq!(status(&scenario, &leaver), "active");
+
+    let revoked = event_about(&scenario, sub, REVOKED, json!({}));
+    let answer = security_event(&scenario, &revoked);
+    assert_eq!((answer.status, &*answer.text()), (202, ""));
+    assert_code(&me(&scenario, &leaver.token), 401, "token_invalid");
+    let token = again(&scenario, &leaver);
+    for _ in 0..2 {
+        assert_eq!(security_event(&scenario, &revoked).status, 202);
+    }
+    assert_eq!(me(&scenario, &token).status, 200, "a replay");
+
+    let unlinked = event_about(&scenario, sub, UNLINKED, json!({}));
+    for _ in 0..2 {
+        assert_eq!(security_event(&scenario, &unlinked).status, 202);
+        let member = me(&scenario, &token).json();
+        assert_eq!(linked(&member), ["apple", "facebook", "guest"]);
+    }
+    let nobody = event_about(&scenario, "1234567", REVOKED, json!({}));
+    assert_eq!(security_event(&scenario, &nobody).status, 202);
+
+    for (claims, code) in [
+        (json!({"aud": "another"}), "token_audience"),
+        (json!({"iss": "https://evil.example"}), "token_issuer"),
+        (json!({"iat": 1_700_000_000}), "token_expired"),
+        (json!({"events": null}), "token_invalid"),
+        (json!({"jti": null}), "token_invalid"),
+    ] {
+        let token = event_about(&scenario, sub, REVOKED, claims);
+        assert_code(&security_event(&scenario, &token), 401, code);
+    }
+    let id_token = tokens(&scenario, "kakao", sub, None)["id_token"].clone();
+    let id_token = id_token.as_str().unwrap();
+    assert_code(&security_event(&scenario, id_token), 401, "token_invalid");
+    assert_code(&security_event(&scenario, "a.b.c"), 401, "token_invalid");
+    assert_code(&security_event(&scenario, ""), 401, "token_invalid");
+    assert_eq!(me(&scenario, &token).status, 200);
+}
+
+const DATA_DELETION: &str = "/hooks/v1/facebook/data-deletion";
+
+fn data_deletion(scenario: &Scenario, form: &str) -> Response {
+    let request = Request::new("POST", DATA_DELETION)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form);
+    scenario.send(&request)
+}
+
+/// Facebook's request for a user.
+fn deletion_form(scenario: &Scenario, sub: &str, claims: Value) -> String {
+    let wish = json!({"sub": sub, "claims": claims});
+    let made = sandbox(scenario, "POST", "/facebook/data-deletion", &wish);
+    made["body"].as_str().unwrap().to_owned()
+}
+
+/// The page that an answer names, in English.
+fn state_page(scenario: &Scenario, answer: &Response) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = answer.json();
+    let (url, code) = (
+        answer["url"].as_str().unwrap(),
+        answer["confirmation_code"].as_str().unwrap(),
+    );
+    let base = &scenario.courtyard.description().base_url;
+    let target = url.strip_prefix(&**base).unwrap();
+    let page = scenario.get(target);
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let html = page.text().to_owned();
+    assert!(
+        html.contains(code) && html.contains("Example App"),
+        "{html}"
+    );
+    html
+}
+
+#[test]
+fn facebooks_data_deletion_has_a_page_that_follows_it_to_the_end() {
+    let scenario = stack(0);
+    // With other identities Facebook is unlinked, and the rest stays.
+    let leaver = Leaver::arrive(&scenario, 1);
+    let form = deletion_form(&scenario, &leaver.subjects["facebook"], json!({}));
+    let answer = data_deletion(&scenario, &form);
+    assert!(state_page(&scenario, &answer).contains("The account stays"));
+    let member = me(&scenario, &leaver.token).json();
+    assert_eq!(linked(&member), ["apple", "guest", "kakao"]);
+    let again = data_deletion(&scenario, &form);
+    assert_eq!(again.json(), answer.json(), "the same request again");
+
+    let nobody = deletion_form(&scenario, "123454321", json!({}));
+    let nobody = data_deletion(&scenario, &nobody);
+    assert!(state_page(&scenario, &nobody).contains("Nothing was stored"));
+
+    // Who has nothing else is withdrawn, and purged once the grace is over.
+    let scenario = stack(30);
+    let alone = by_access_token(&scenario, "facebook", "55");
+    let form = deletion_form(&scenario, "55", json!({}));
+    let answer = data_deletion(&scenario, &form);
+    assert!(state_page(&scenario, &answer).contains("is deleted on"));
+    let member = alone.get(&scenario, "/v1/me").json();
+    assert_eq!(member["status"], "withdrawal_pending");
+    let stay = alone.delete(&scenario, "/v1/me/withdrawal");
+    assert_eq!(stay.status, 204, "{}", stay.text());
+    assert!(state_page(&scenario, &answer).contains("cancelled"));
+    assert_eq!(data_deletion(&scenario, &form).json(), answer.json());
+    let member = alone.get(&scenario, "/v1/me").json();
+    assert_eq!(member["status"], "active", "a replay changes nothing");
+
+    let scenario = stack(0);
+    by_access_token(&scenario, "facebook", "55");
+    let form = deletion_form(&scenario, "55", json!({}));
+    let answer = data_deletion(&scenario, &form);
+    scenario
+        .courtyard
+        .invoke("withdrawal-purge", b"{}")
+        .unwrap();
+    assert!(state_page(&scenario, &answer).contains("The data is deleted"));
+}
+
+/// A member who signed in by an access token.
+fn by_access_token(scenario: &Scenario, provider: &str, sub: &str) -> Person {
+    let issued = tokens(scenario, provider, sub, None);
+    let body = json!({
+        "provider": provider, "access_token": issued["access_token"],
+        "device": {"id": format!("{sub}-phone-example-01"), "platform": "ios"},
+    });
+    let signed = scenario.post("/v1/auth/sign-in", &body);
+    assert_eq!(signed.status, 201, "{}", signed.text());
+    Person::of(&signed.json())
+}
+
+#[test]
+fn what_facebook_did_not_sign_deletes_nothing() {
+    let scenario = stack(30);
+    let person = by_access_token(&scenario, "facebook", "55");
+    let good = deletion_form(&scenario, "55", json!({}));
+    let (head, payload) = good.split_once('.').unwrap();
+    let other = deletion_form(&scenario, "56", json!({}));
+    let (_, others) = other.split_once('.').unwrap();
+    for form in [
+        format!("{head}.{others}"),
+        format!("signed_request=.{payload}"),
+        format!("signed_request={payload}"),
+        "signed_request=".to_owned(),
+        deletion_form(&scenario, "55", json!({"algorithm": "none"})),
+        deletion_form(&scenario, "55", json!({"user_id": null})),
+    ] {
+        assert_code(&data_deletion(&scenario, &form), 401, "token_invalid");
+    }
+    assert_code(&data_deletion(&scenario, ""), 422, "validation_failed");
+    assert_code(&data_deletion(&scenario, "x=1"), 422, "validation_failed");
+    let document = scenario.post(DATA_DELETION, &json!({"signed_request": "a.b"}));
+    assert_eq!(document.status, 415, "{}", document.text());
+    let unknown = scenario.get("/withdrawal/requests/0123456789abcdef0123456789abcdef");
+    assert_code(&unknown, 404, "not_found");
+    let member = person.get(&scenario, "/v1/me").json();
+    assert_eq!(member["status"], "active");
 }
 
 #[test]
@@ -292,7 +621,13 @@ fn what_kakao_did_not_send_changes_nothing() {
     }
     let foreign = kakao(&scenario, Some(&proof), &form.replace("1000", "1001"));
     assert_code(&foreign, 401, "token_audience");
-    for broken in ["", "app_id=1000", "user_id=1", "app_id=x&user_id=1"] {
+    for broken in [
+        "",
+        "app_id=1000",
+        "user_id=1",
+        "app_id=x&user_id=1",
+        "a.b.c",
+    ] {
         assert_eq!(
             kakao(&scenario, Some(&proof), broken).status,
             401,

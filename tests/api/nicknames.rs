@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use tests::http1::Request;
 
 use crate::{
     people::{Person, at_once, guest, refused, told},
@@ -88,6 +89,16 @@ fn names_that_look_like_one_that_is_taken_are_taken_or_refused() {
         ("mi\u{202e}na", "character_refused"),
         ("관리자", "reserved"),
         ("adm1n", "reserved"),
+        ("4dm1n", "reserved"),
+        ("5upp0rt", "reserved"),
+        ("0ff1c14l", "reserved"),
+        ("m4n4g3r", "reserved"),
+        ("null", "reserved"),
+        ("Undefined", "reserved"),
+        ("NaN", "reserved"),
+        ("마 당", "reserved"),
+        ("매니저", "reserved"),
+        ("fuckyou", "blocked"),
         ("a", "too_short"),
         ("", "too_short"),
         ("abcdefghijklmnopqrstu", "too_long"),
@@ -201,4 +212,83 @@ fn who_wants_ten_names_at_once_has_one_and_keeps_none_of_the_others() {
         let free = availability(&scenario, &other, names[number]);
         assert_eq!(free["available"], number != winner, "{}", names[number]);
     }
+}
+
+#[test]
+fn operators_reserve_and_block_names_by_publishing_rules() {
+    let scenario = Scenario::start();
+    let person = guest(&scenario, "phone-1-example-0001");
+    let free = json!({ "available": true });
+    let refused_for = |reason: &str| json!({ "available": false, "reason": reason });
+    for name in ["Hanok", "dagnabbit"] {
+        assert_eq!(availability(&scenario, &person, name), free, "{name}");
+    }
+    assert_eq!(
+        availability(&scenario, &person, "병신"),
+        refused_for("blocked")
+    );
+    let owner = guest(&scenario, "phone-2-example-0002").named(&scenario, "hanok1");
+
+    scenario.create(
+        "nickname_rules",
+        "house",
+        &json!({ "reserved": ["Hanok"], "blocked": ["dagnab"] }),
+    );
+    scenario.create(
+        "nickname_rules",
+        "starter",
+        &json!({ "starter_list": false }),
+    );
+    scenario.publish_live("nickname_rules", |scenario| {
+        availability(scenario, &person, "Hanok") == refused_for("reserved")
+    });
+    for (name, reason) in [
+        ("h4n0k", "reserved"),
+        ("Hanok fan", "reserved"),
+        ("d4gn4bb1t", "blocked"),
+    ] {
+        assert_eq!(
+            availability(&scenario, &person, name),
+            refused_for(reason),
+            "{name}"
+        );
+        let answer = person.patch(&scenario, &json!({ "nickname": name }));
+        assert_eq!(told(&answer), refused(422, "nickname_invalid"), "{name}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(reason), "{detail}");
+    }
+    assert_eq!(
+        availability(&scenario, &person, "병신"),
+        free,
+        "switched off"
+    );
+    assert_eq!(
+        availability(&scenario, &person, "admin"),
+        refused_for("reserved"),
+        "built in"
+    );
+    // Who has a name already may send it again with other changes.
+    let again = owner.patch(&scenario, &json!({ "nickname": "hanok1", "locale": "ko" }));
+    assert_eq!(again.status, 200, "{}", again.text());
+
+    for (id, item, pointer) in [
+        ("empty", json!({ "blocked": [""] }), "/blocked/0"),
+        ("more", json!({ "words": [] }), "/words"),
+    ] {
+        let put = scenario.service(
+            Request::new(
+                "PUT",
+                &format!("/admin/v1/content/nickname_rules/items/{id}"),
+            )
+            .header("if-none-match", "*")
+            .json(&item),
+        );
+        assert_eq!(put.status, 422, "{}", put.text());
+        assert_eq!(put.json()["errors"][0]["pointer"], pointer);
+    }
+    scenario.create("nickname_rules", "second", &json!({ "starter_list": true }));
+    let publication = scenario.publish("nickname_rules");
+    assert_eq!(publication["state"], "failed", "{publication}");
+    let faults = publication["faults"].to_string();
+    assert!(faults.contains("/starter_list"), "{faults}");
 }

@@ -481,9 +481,11 @@ fn a_click_url_names_the_click_and_the_device() {
     let token = token(&scenario, "phone-1-example-0001");
     let (first, again) = (clicked(&token), clicked(&token));
     assert_eq!(first, again);
-    let phone = DeviceKey::of(&"phone-1-example-0001".parse().unwrap());
+    let phone = DeviceKey::of(&"phone-1-example-0001".parse().unwrap()).to_string();
     let click = said(&scenario, &token).click_id();
-    assert_eq!(first, format!("https://shop.example/{click}?d={phone}"));
+    let (before, hash) = first.rsplit_once('=').unwrap();
+    assert_eq!(before, format!("https://shop.example/{click}?d"));
+    assert!(hash.len() == 32 && *hash != *phone, "{hash}");
     let nobodys = scenario.allocate("top", &device());
     let nobodys = nobodys["items"][0]["click_url"].as_str().unwrap();
     let nobodys = clicked(nobodys.rsplit('/').next().unwrap());
@@ -548,7 +550,7 @@ fn an_apps_name_makes_no_robot_and_an_http_library_is_one() {
     ];
     let mut flagged = 0;
     for (nth, (agent, is_robot)) in agents.into_iter().enumerate() {
-        let token = token(&scenario, &format!("phone-{nth}"));
+        let token = token(&scenario, &format!("phone-{nth}-example-0001"));
         let request = Request::get(&format!("/v1/t/imp/{token}")).header("user-agent", agent);
         assert_eq!(scenario.send(&request).status, 204, "{agent}");
         flagged += usize::from(is_robot);
@@ -570,7 +572,8 @@ fn an_apps_name_makes_no_robot_and_an_http_library_is_one() {
 #[test]
 fn a_batch_comes_as_a_beacon_and_compressed() {
     let scenario = showing(json!({}));
-    let body = json!({"tokens": [token(&scenario, "phone-1")], "kind": "imp"}).to_string();
+    let body =
+        json!({"tokens": [token(&scenario, "phone-1-example-0001")], "kind": "imp"}).to_string();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut encoder, body.as_bytes()).unwrap();
     let packed = Request::new("POST", BATCH)

@@ -5,6 +5,7 @@ use tests::http1::{Request, Response};
 
 use crate::{
     leavers::{Leaver, apple_proof, sandbox, stack, tokens},
+    people::with_environment,
     scenario::Scenario,
 };
 
@@ -52,7 +53,12 @@ fn the_page_says_how_to_leave_in_the_readers_language_and_runs_nothing() {
     ] {
         let answer = page(&scenario, languages);
         let html = answer.text();
-        for word in words.into_iter().chain(["mailto:privacy@example.com"]) {
+        let always = [
+            "mailto:privacy@example.com",
+            "Example App",
+            "Example Developer",
+        ];
+        for word in words.into_iter().chain(always) {
             assert!(html.contains(word), "{languages:?}: {word}");
         }
         assert_eq!(answer.header("content-language"), Some(language));
@@ -67,6 +73,22 @@ fn the_page_says_how_to_leave_in_the_readers_language_and_runs_nothing() {
             !policy.contains("unsafe") && !html.contains("<script"),
             "{policy}"
         );
+    }
+}
+
+#[test]
+fn the_page_names_app_and_developer_as_the_stores_do() {
+    let scenario = with_environment(&[
+        ("APP_NAME", "마당 <Courtyard>"),
+        ("DEVELOPER_NAME", "Kim & Lee"),
+    ]);
+    for languages in [Some("ko"), Some("en")] {
+        let answer = page(&scenario, languages);
+        let html = answer.text();
+        for name in ["마당 &lt;Courtyard&gt;", "Kim &amp; Lee"] {
+            assert!(html.contains(name), "{languages:?}: {name}");
+        }
+        assert!(!html.contains("Example"), "{html}");
     }
 }
 

@@ -70,6 +70,7 @@ impl Simulation {
         let given = Given {
             request,
             profile: None,
+            segments: None,
             config: None,
             showings: &showings,
             leases: &leases,

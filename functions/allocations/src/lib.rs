@@ -216,6 +216,7 @@ async fn post(
     let mut given = Given {
         request: &request,
         profile: record.profile.as_ref().map(|stored| &stored.profile),
+        segments: record.segments.as_ref(),
         config: record.config.as_ref().map(|stored| &stored.config),
         showings: &record.showings,
         leases: &leases,

@@ -210,7 +210,7 @@ impl State {
             challenge_id: body.challenge_id,
             nonce: body.nonce,
         };
-        let proven = self.prover.prove(&claimed, now, rng).await?;
+        let proven = self.prover.prove(&claimed, now).await?;
         let may_join = !body.under_14 || body.guardian_consent;
         let newcomer = may_join.then(|| Newcomer {
             id: RandomId::new(now, rng),
@@ -227,7 +227,7 @@ impl State {
             provider: proven.provider,
             subject: &proven.subject,
             guest_secret: None,
-            provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+            provider_token: None,
             hashes: &proven.hashes,
         };
         let sign_in = SignIn {
@@ -246,7 +246,13 @@ impl State {
             })
             .await?;
         match signed_in {
-            SignedIn::Entered(entered) => Ok(*entered),
+            SignedIn::Entered(entered) => {
+                let member = entered.member.member.id;
+                self.prover
+                    .store_grant(&self.members, member, &proven, now, rng)
+                    .await;
+                Ok(*entered)
+            }
             SignedIn::ChallengeUsed => Err(Problem::new(Code::ChallengeUsed)),
             SignedIn::Unknown => Err(Problem::new(Code::GuardianConsentRequired)),
             SignedIn::Banned { ban, member } => {

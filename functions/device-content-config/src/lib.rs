@@ -1,7 +1,9 @@
 //! `GET · PUT /v1/devices/{id}/content-config`: what a device's user wants to see: categories switched
 //! on or off, and how often campaigns are shown.
 //!
-//! It is put whole. Where nothing was put, or not for long, the defaults hold.
+//! It is put whole, and belongs to the member who put it: another member on the device has the defaults
+//! until they put theirs. Where nothing was put, or not for long, the defaults hold. Allocations go by the
+//! one that was put last.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use kit::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{
-    Database, Devices, Rates, ServiceKeys,
+    Database, Devices, Rates, ServiceKeys, Stamp,
+    devices::DeviceOwner,
     edge::{self, SnapshotSettings, TokenSettings},
 };
 
@@ -101,17 +104,19 @@ async fn get(
     devices: Arc<Devices>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<reply::Json<StoredContentConfig>>, Problem> {
-    let stored = devices.content_config(&call.path.id, call.now()).await?;
-    Ok(Reply::ok(stored))
+    let owner = DeviceOwner::of(&call.principal)?;
+    let stored = devices.content_config(&call.path.id, owner, call.now());
+    Ok(Reply::ok(stored.await?))
 }
 
 async fn put(
     devices: Arc<Devices>,
     call: Call<DevicePath, Nothing, extract::Json<ContentConfig>>,
 ) -> Result<Reply<reply::Json<StoredContentConfig>>, Problem> {
-    let (now, config) = (call.now(), call.body.0);
+    let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
+    let (owner, config) = (DeviceOwner::of(&call.principal)?, call.body.0);
     devices
-        .put_content_config(&call.path.id, &config, now)
+        .put_content_config(&call.path.id, owner, &config, stamp, now)
         .await?;
     Ok(Reply::ok(StoredContentConfig {
         config,

@@ -1,15 +1,23 @@
-//! `PUT · GET · DELETE /v1/devices/{id}/profile` and `POST /v1/profiles`: what targeting reads of a
-//! device.
+//! `PUT · GET · DELETE /v1/devices/{id}/profile`, `POST /v1/profiles` and
+//! `PUT · GET · DELETE /v1/devices/{id}/segments`: what targeting reads of a device.
 //!
-//! A profile is put whole. `POST` inserts and never overwrites; `DELETE` erases everything that is
-//! kept of the device, and erasing nothing is no error.
+//! A profile is put whole, and belongs to the member who put it. Another member on the device finds none
+//! and puts their own; targeting goes by the one that was put last. A service key is an owner too: what it
+//! puts is the app's, and where the app has put nothing it reads what a member put. `POST` inserts and
+//! never overwrites. `DELETE` erases what its caller owns; by a service key it erases everything that is
+//! stored of the device. Erasing nothing is no error.
+//!
+//! Segments and server attributes are the app's own systems' word on the user; members neither read nor
+//! write them.
 #![forbid(unsafe_code)]
+
+mod segments;
 
 use std::sync::Arc;
 
 use aws::Pace;
 use domain::{
-    DeviceId,
+    DeviceId, DeviceKey,
     allocation::{NewProfile, Profile, StoredProfile},
 };
 use garde::Validate;
@@ -22,7 +30,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
     Database, Stamp, StoreError,
-    devices::Devices,
+    devices::{DeviceOwner, Devices},
     edge::{self, SnapshotSettings, TokenSettings},
     rate::Rates,
     service_keys::ServiceKeys,
@@ -37,19 +45,24 @@ const PUT: Endpoint = Endpoint::new(
     Method::Put,
     PATH,
     "putDeviceProfile",
-    "Puts a device's profile",
+    "Put a device's profile",
 )
 .caller(Caller::Device(SCOPE))
 .rate(RATE)
 .problems(&[Code::Unavailable]);
-const GET: Endpoint = Endpoint::new(Method::Get, PATH, "getDeviceProfile", "A device's profile")
-    .caller(Caller::Device(SCOPE))
-    .problems(&[Code::NotFound, Code::Unavailable]);
+const GET: Endpoint = Endpoint::new(
+    Method::Get,
+    PATH,
+    "getDeviceProfile",
+    "Get the profile that the caller put",
+)
+.caller(Caller::Device(SCOPE))
+.problems(&[Code::NotFound, Code::Unavailable]);
 const DELETE: Endpoint = Endpoint::new(
     Method::Delete,
     PATH,
     "deleteDevice",
-    "Erases everything that is kept of a device",
+    "Erase what the caller put on a device",
 )
 .caller(Caller::Device(SCOPE))
 .rate(RATE)
@@ -59,7 +72,7 @@ const POST: Endpoint = Endpoint::new(
     Method::Post,
     "/v1/profiles",
     "insertDeviceProfile",
-    "Puts a device's profile where there is none",
+    "Create a device's profile",
 )
 .caller(Caller::Device(SCOPE))
 .answers(&[201])
@@ -106,6 +119,9 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .route(GET, &devices, get)
         .route(DELETE, &devices, delete)
         .route(POST, &devices, insert)
+        .route(segments::PUT, &devices, segments::put)
+        .route(segments::GET, &devices, segments::get)
+        .route(segments::DELETE, &devices, segments::delete)
         .build())
 }
 
@@ -122,9 +138,10 @@ async fn put(
     devices: Arc<Devices>,
     call: Call<DevicePath, Nothing, extract::Json<Profile>>,
 ) -> Result<Reply<reply::Json<StoredProfile>>, Problem> {
-    let (updated_at, profile) = (call.now(), call.body.0);
+    let (updated_at, stamp) = (call.now(), Stamp::random(&mut call.rng()));
+    let (owner, profile) = (DeviceOwner::of(&call.principal)?, call.body.0);
     devices
-        .put_profile(&call.path.id, &profile, updated_at)
+        .put_profile(&call.path.id, owner, &profile, stamp, updated_at)
         .await?;
     Ok(Reply::ok(StoredProfile {
         profile,
@@ -136,8 +153,10 @@ async fn get(
     devices: Arc<Devices>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<reply::Json<StoredProfile>>, Problem> {
-    let stored = devices.profile(&call.path.id, call.now()).await?;
+    let owner = DeviceOwner::of(&call.principal)?;
+    let stored = devices.profile(&call.path.id, owner, call.now());
     stored
+        .await?
         .map(Reply::ok)
         .ok_or_else(|| Problem::new(Code::NotFound))
 }
@@ -146,7 +165,15 @@ async fn delete(
     devices: Arc<Devices>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<reply::Empty>, Problem> {
-    devices.erase(&call.path.id).await?;
+    match DeviceOwner::of(&call.principal)? {
+        DeviceOwner::Member(member) => {
+            let device = DeviceKey::of(&call.path.id);
+            devices.erase_own(device, member).await?;
+        }
+        DeviceOwner::App => {
+            devices.erase(&call.path.id).await?;
+        }
+    }
     Ok(Reply::no_content())
 }
 
@@ -167,8 +194,9 @@ async fn insert(
     let (updated_at, stamp) = (call.now(), Stamp::random(&mut call.rng()));
     let (device_id, profile) = call.body.0.into_parts();
     call.principal.acts_for(&device_id)?;
+    let owner = DeviceOwner::of(&call.principal)?;
     match devices
-        .insert_profile(&device_id, &profile, stamp, updated_at)
+        .insert_profile(&device_id, owner, &profile, stamp, updated_at)
         .await
     {
         Ok(()) => {

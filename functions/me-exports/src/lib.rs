@@ -9,8 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
 use domain::{
-    DeviceKey, Id, Instant, Localized, RandomId, ReadState,
-    allocation::{StoredContentConfig, StoredProfile},
+    Day, DeviceKey, Id, Instant, Localized, RandomId, ReadState,
+    allocation::{StoredContentConfig, StoredDeviceSegments, StoredProfile},
+    caps::{Count, Counter, Span},
+    content::campaigns::CapScope,
     identity::{ConsentEvent, DeviceInfo, Provider, SecurityEvent, SessionId, Subject},
 };
 use garde::Validate;
@@ -24,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sessions::{MemberAnswer, gone, member_for_own_data};
 use store::{
     Database,
-    devices::Devices,
+    devices::{DeviceExport, Devices},
     edge::{self, SnapshotSettings, TokenSettings},
     members::{Export, Members},
 };
@@ -132,7 +134,7 @@ pub struct ExportDocument {
     identities: Vec<ExportedIdentity>,
     /// Where they are signed in.
     sessions: Vec<ExportedSession>,
-    /// What is kept of the devices that they signed in on.
+    /// The data of the devices that they signed in on, as far as they are theirs.
     devices: Vec<ExportedDevice>,
     /// Which notices they have read.
     notices_read: ExportedReading,
@@ -178,14 +180,93 @@ pub struct ExportedSession {
     last_seen_at: Instant,
 }
 
-/// What is kept of a device.
+/// A device's data, as far as they are the member's.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExportedDevice {
-    /// What stands for its id: the first 128 bits of the id's SHA-256.
+    /// The first 128 bits of the SHA-256 of the device's id, which is not stored.
     device: DeviceKey,
+    /// The profile that the member put.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<StoredProfile>,
+    /// The content-config that the member put, or the defaults.
     content_config: StoredContentConfig,
+    /// The segments and attributes that the app's own systems put for the member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<StoredDeviceSegments>,
+    /// What the device was shown, as frequency caps count it.
+    cap_counters: Vec<ExportedCapCounter>,
+}
+
+/// A counter of impressions, for frequency caps.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedCapCounter {
+    /// What is counted.
+    scope: CapScope,
+    /// The hash that stands for the creative, the campaign or the advertiser: 16 hexadecimal digits.
+    key: String,
+    /// The day that is counted; absent for a counter of all time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<Day>,
+    /// The IANA time zone of the day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    /// Impressions in all.
+    impressions: u32,
+    /// Impressions by hour.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hours: Vec<ExportedCapPeriod>,
+    /// Impressions by minute.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    minutes: Vec<ExportedCapPeriod>,
+}
+
+/// Impressions in an hour or a minute.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExportedCapPeriod {
+    /// Time at which it begins.
+    begins_at: Instant,
+    /// Impressions in it.
+    impressions: u32,
+}
+
+impl ExportedDevice {
+    fn new(device: DeviceKey, export: DeviceExport) -> Self {
+        let counters = export.counters.into_iter();
+        Self {
+            device,
+            profile: export.profile,
+            content_config: export.config.unwrap_or_default(),
+            server: export.segments,
+            cap_counters: counters.map(ExportedCapCounter::from).collect(),
+        }
+    }
+}
+
+impl From<(Counter, Count)> for ExportedCapCounter {
+    fn from((counter, count): (Counter, Count)) -> Self {
+        let (day, time_zone) = match counter.span {
+            Span::Day(day, zone) => (Some(day), Some(zone.into())),
+            Span::Lifetime => (None, None),
+        };
+        let periods = |counted: Vec<(u32, u32)>| {
+            let counted = counted.into_iter();
+            counted
+                .map(|(begin, impressions)| ExportedCapPeriod {
+                    begins_at: Instant::from_minutes(begin),
+                    impressions,
+                })
+                .collect()
+        };
+        Self {
+            scope: counter.scope,
+            key: format!("{:016x}", counter.key),
+            day,
+            time_zone,
+            impressions: count.total,
+            hours: periods(count.hours),
+            minutes: periods(count.minutes),
+        }
+    }
 }
 
 async fn post(
@@ -230,11 +311,9 @@ async fn get(
     let document = document.ok_or_else(not_found)?;
     let mut devices = Vec::new();
     for device in document.devices {
-        devices.push(ExportedDevice {
-            device,
-            profile: state.devices.profile_of(device, now).await?,
-            content_config: state.devices.content_config_of(device, now).await?,
-        });
+        let sharing = state.members.device_sharing(device, member, now).await?;
+        let export = state.devices.export(device, member, sharing.alone, now);
+        devices.push(ExportedDevice::new(device, export.await?));
     }
     let ReadState { watermark, ids } = document.notices_read;
     let identities = document.identities.iter();

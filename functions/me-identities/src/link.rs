@@ -71,12 +71,12 @@ pub(crate) async fn post(
         challenge_id: body.challenge_id,
         nonce: body.nonce,
     };
-    let proven = state.prover.prove(&claimed, now, &mut rng).await?;
+    let proven = state.prover.prove(&claimed, now).await?;
     let identity = NewIdentity {
         provider: proven.provider,
         subject: &proven.subject,
         guest_secret: None,
-        provider_token: proven.provider_token.as_ref().map(|sealed| &*sealed.0),
+        provider_token: None,
         hashes: &proven.hashes,
     };
     // One's own identity may be proved at any time: that is how a member signs in again.
@@ -94,6 +94,12 @@ pub(crate) async fn post(
         .members
         .link(member, &identity, challenge, stamp, now, Ok)
         .await?;
+    if let Linking::Linked(_) | Linking::AlreadyYours(_) = linking {
+        state
+            .prover
+            .store_grant(&state.members, member, &proven, now, &mut rng)
+            .await;
+    }
     match linking {
         Linking::Linked(record) => {
             let member = MemberAnswer::read(&state.members, record, now).await?;

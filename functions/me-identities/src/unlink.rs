@@ -10,7 +10,7 @@ use serde::Deserialize;
 use sessions::{let_go, member_now};
 use store::{
     Stamp,
-    members::{LinkedIdentity, Unlinking},
+    members::{UnlinkEntry, Unlinking},
 };
 
 use crate::State;
@@ -39,27 +39,31 @@ pub(crate) async fn delete(
         .await?;
     let unlinking = state
         .members
-        .unlink(member, call.path.provider, stamp, Ok)
+        .unlink(member, call.path.provider, stamp, now, Ok)
         .await?;
     match unlinking {
-        Unlinking::Unlinked(identity) => {
-            // It is theirs no more, whether or not the provider can be told now.
-            if let Err(problem) = state.tell(&identity, now).await {
-                let (provider, code) = (identity.provider, problem.code.as_str());
-                tracing::warn!(%provider, code, "the provider was not told of an unlinking");
+        Unlinking::Unlinked { entry, .. } => {
+            // It is theirs no more, whether or not the provider can be called now: a worker goes on with
+            // the entry.
+            if let Some(entry) = entry
+                && let Err(problem) = state.end_connection(&entry, now).await
+            {
+                let (provider, code) = (entry.identity.provider, problem.code.as_str());
+                tracing::warn!(%provider, code, "unlink call failed, left in the outbox");
             }
             Ok(Reply::no_content())
         }
+        Unlinking::Banned => Err(Problem::new(Code::MemberBanned)),
         Unlinking::LastIdentity => Err(Problem::new(Code::LastIdentity)),
         Unlinking::NotThere => Err(Problem::new(Code::NotFound)),
     }
 }
 
 impl State {
-    /// Ends the connection at the provider, where that can be done from here.
-    async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Problem> {
+    /// Ends the connection at the provider, and then deletes the entry that asks for it.
+    async fn end_connection(&self, entry: &UnlinkEntry, now: Instant) -> Result<(), Problem> {
         let keys = self.sessions.keys().current(now).await?;
-        let_go(&self.providers, identity, &keys, now).await?;
-        Ok(())
+        let_go(&self.providers, &entry.identity, &keys, now).await?;
+        Ok(self.members.delete_unlink(entry).await?)
     }
 }

@@ -10,13 +10,14 @@ mod withdrawal;
 use std::{sync::Arc, time::Duration};
 
 use aws::Pace;
+use domain::{content::Kind, identity::NicknameRules};
 use kit::{
     Call, Caller, Code, Endpoint, Faults, Function, Method, Problem, Rate, Vars, config::Variable,
 };
 use sessions::{ReauthenticationSettings, WithdrawalSettings, member_now};
 use store::{
     Database,
-    edge::{self, SnapshotSettings, TokenSettings},
+    edge::{SnapshotSettings, TokenSettings, Watched},
     members::{MemberRecord, Members},
 };
 
@@ -99,28 +100,32 @@ pub const VARIABLES: &[&[Variable]] = &[
 
 struct State {
     members: Members,
+    nickname_rules: Watched<NicknameRules>,
     grace: Duration,
     reauthentication: ReauthenticationSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (token, (settings, reauthentication)), aws, gate) =
-        edge::start_gated(vars, NAME, |vars| {
+    let (runtime, (snapshots, (token, (settings, reauthentication))), aws) =
+        aws::start(vars, NAME, |vars| {
             let own = Faults::both(
                 WithdrawalSettings::read(vars),
                 ReauthenticationSettings::read(vars),
             );
-            Faults::both(TokenSettings::read(vars), own)
+            let own = Faults::both(TokenSettings::read(vars), own);
+            Faults::both(SnapshotSettings::read(vars), own)
         })?;
     let database = Database::connect(&aws, Pace::NORMAL);
+    let published = snapshots.source(&aws);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
+        nickname_rules: published.reader(Kind::NicknameRules, NicknameRules::load),
         grace: settings.grace.0,
         reauthentication,
     });
     Ok(kit::Api::new(NAME, runtime)
-        .gate(gate)
+        .gate(published.gate())
         .authority(Arc::new(token.authority(&database)))
         .route(GET, &state, profile::get)
         .route(PATCH, &state, profile::patch)

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::identity::{Nickname, NicknameFault};
+use domain::{
+    Instant,
+    identity::{Nickname, NicknameFault},
+};
 use garde::Validate;
 use kit::{Call, Nothing, Problem, Reply, reply::Json};
 use schemars::JsonSchema;
@@ -35,7 +38,7 @@ pub(crate) async fn availability(
     call: Call<Nothing, NicknameQuery, Nothing>,
 ) -> Result<Reply<Json<NicknameAvailability>>, Problem> {
     let (member, _) = call.principal.member()?;
-    let nickname: Result<Nickname, NicknameFault> = call.query.nickname.parse();
+    let nickname = state.nickname(&call.query.nickname, call.now()).await?;
     let reason = match nickname {
         Err(fault) => Some(fault.as_str()),
         Ok(nickname) => {
@@ -55,4 +58,20 @@ pub(crate) async fn availability(
         available: reason.is_none(),
         reason,
     }))
+}
+
+impl State {
+    /// Reads a nickname by the built-in rules and by those that operators have published.
+    pub(crate) async fn nickname(
+        &self,
+        text: &str,
+        now: Instant,
+    ) -> Result<Result<Nickname, NicknameFault>, Problem> {
+        let nickname: Nickname = match text.parse() {
+            Ok(nickname) => nickname,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let rules = self.nickname_rules.current(now).await?;
+        Ok(rules.content.check(&nickname).map(|()| nickname))
+    }
 }

@@ -4,7 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use domain::{
     BadText, Country, Fault, FaultCode, Instant, Locale, ReportedValue,
-    identity::{MarketingChange, Nickname},
+    identity::{MarketingChange, Nickname, NicknameFault},
     targeting::AttributesPatch,
 };
 use garde::Validate;
@@ -90,7 +90,17 @@ pub(crate) async fn patch(
         Precondition::OneOf(tags) if tags.contains(&version.to_string()) => Some(version),
         Precondition::Absent | Precondition::OneOf(_) => return Err(conflict(version)),
     };
-    let change = change(call.body.0)?;
+    let nickname = match &call.body.0.nickname {
+        // What they are called already is theirs, whatever rules came since.
+        Some(Some(text)) if record.nickname.as_ref() == Some(text) => None,
+        Some(Some(text)) => {
+            let nickname = state.nickname(text, now).await?.map_err(refused)?;
+            Some(Some(nickname))
+        }
+        Some(None) => Some(None),
+        None => None,
+    };
+    let change = change(call.body.0, nickname);
     if change == ProfileChange::default() {
         return told(&state, record, now).await;
     }
@@ -130,20 +140,15 @@ fn conflict(version: u64) -> Problem {
     Problem::new(Code::VersionConflict).detail(format!("the member is of version {version}"))
 }
 
-fn change(patch: MemberPatch) -> Result<ProfileChange, Problem> {
-    let nickname = match patch.nickname {
-        None => None,
-        Some(None) => Some(None),
-        Some(Some(text)) => Some(Some(nickname(&text)?)),
-    };
+fn change(patch: MemberPatch, nickname: Option<Option<Nickname>>) -> ProfileChange {
     let marketing = patch.marketing_consent;
-    Ok(ProfileChange {
+    ProfileChange {
         nickname,
         locale: patch.locale,
         country: patch.country,
         marketing: marketing.map(|consent| consent.map_or(NO_MARKETING, Into::into)),
         attributes: patch.attributes,
-    })
+    }
 }
 
 /// What `null` says of marketing messages.
@@ -152,12 +157,9 @@ const NO_MARKETING: MarketingChange = MarketingChange {
     night: None,
 };
 
-fn nickname(text: &str) -> Result<Nickname, Problem> {
-    text.parse()
-        .map_err(|fault: domain::identity::NicknameFault| {
-            let reason = Fault::new("/nickname", FaultCode::Invalid, fault.message());
-            Problem::new(Code::NicknameInvalid)
-                .detail(format!("{}: {}", fault.as_str(), fault.message()))
-                .errors(vec![reason])
-        })
+fn refused(fault: NicknameFault) -> Problem {
+    let reason = Fault::new("/nickname", FaultCode::Invalid, fault.message());
+    Problem::new(Code::NicknameInvalid)
+        .detail(format!("{}: {}", fault.as_str(), fault.message()))
+        .errors(vec![reason])
 }

@@ -1,10 +1,14 @@
-//! `POST /hooks/v1/apple/account` and `POST /hooks/v1/kakao/account`: what providers tell of accounts,
-//! unasked.
+//! `POST /hooks/v1/apple/account`, `POST /hooks/v1/kakao/account` and
+//! `POST /hooks/v1/facebook/data-deletion`: what providers report of accounts.
 //!
-//! Whoever took back their consent is signed out; whoever deleted their account is forgotten after
-//! the grace. What is not about anybody we know is answered 200 too, as providers want it, and a
+//! A user who took back their consent is signed out; an account that was deleted, or whose user wants
+//! everything deleted, is unlinked from a member who has another identity, and withdraws one who has
+//! not. Events about users we do not know are answered as others are, as providers want it, and a
 //! replay changes nothing.
 #![forbid(unsafe_code)]
+
+mod data_deletion;
+mod reactions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +22,7 @@ use http::header;
 use kit::{
     Call, Caller, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars,
     config::Variable,
-    extract::{Form, Json},
+    extract::{FormOrSecurityEvent, Json},
     reply::Empty,
 };
 use schemars::JsonSchema;
@@ -27,13 +31,15 @@ use sessions::WithdrawalSettings;
 use store::{
     Database, Stamp, StoreError,
     edge::TokenSettings,
-    members::{Members, ToldEvent},
+    members::{Members, ToldEvent, Unlinking, Withdrawing},
     revocations::{Change, Revocations},
 };
 use upstream::{
     SecretSettings,
-    providers::{AccountEvent, AccountEventKind, ProviderSettings, Providers},
+    providers::{AccountEvent, ProviderSettings, Providers},
 };
+
+pub use self::reactions::{DeletionReaction, Reaction, ReactionSettings, UnlinkReaction};
 
 const NAME: &str = "provider-events";
 
@@ -45,7 +51,7 @@ const APPLE: Endpoint = Endpoint::new(
     Method::Post,
     "/hooks/v1/apple/account",
     "appleAccountEvent",
-    "What Apple tells of an account",
+    "Receive an account event from Apple",
 )
 .caller(Caller::Hook)
 .problems(&[
@@ -60,13 +66,30 @@ const KAKAO: Endpoint = Endpoint::new(
     Method::Post,
     "/hooks/v1/kakao/account",
     "kakaoAccountEvent",
-    "What Kakao tells of an account",
+    "Receive an account event from Kakao",
 )
 .caller(Caller::Hook)
 .headers(&["Authorization"])
+.answers(&[200, 202])
 .problems(&[
     Code::TokenInvalid,
     Code::TokenAudience,
+    Code::TokenIssuer,
+    Code::TokenExpired,
+    Code::ProviderDisabled,
+    Code::Unavailable,
+]);
+const FACEBOOK_DATA_DELETION: Endpoint = Endpoint::new(
+    Method::Post,
+    "/hooks/v1/facebook/data-deletion",
+    "facebookDataDeletion",
+    "Receive a data deletion request from Facebook",
+)
+.caller(Caller::Hook)
+.problems(&[
+    Code::TokenInvalid,
+    Code::TokenExpired,
+    Code::ValidationFailed,
     Code::ProviderDisabled,
     Code::Unavailable,
 ]);
@@ -79,22 +102,24 @@ pub const VARIABLES: &[&[Variable]] = &[
     TokenSettings::VARIABLES,
     ProviderSettings::VARIABLES,
     WithdrawalSettings::VARIABLES,
+    ReactionSettings::VARIABLES,
 ];
 
 struct State {
     members: Members,
     revocations: Revocations,
     providers: Providers,
+    reactions: ReactionSettings,
     grace: Duration,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, ((secrets, token), (provider, withdrawal)), aws) =
+    let (runtime, ((secrets, token), (provider, (withdrawal, reactions))), aws) =
         aws::start(vars, NAME, |vars| {
             let shared = Faults::both(SecretSettings::read(vars), TokenSettings::read(vars));
-            let own = Faults::both(ProviderSettings::read(vars), WithdrawalSettings::read(vars));
-            Faults::both(shared, own)
+            let own = Faults::both(WithdrawalSettings::read(vars), ReactionSettings::read(vars));
+            Faults::both(shared, Faults::both(ProviderSettings::read(vars), own))
         })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let members = Database::connect(&aws, Pace::NORMAL).table(&token.members_table.0);
@@ -102,11 +127,13 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         revocations: Revocations::new(members.clone()),
         members: Members::new(members),
         providers,
+        reactions,
         grace: withdrawal.grace.0,
     });
     Ok(kit::Api::new(NAME, runtime)
         .route(APPLE, &state, apple)
         .route(KAKAO, &state, kakao)
+        .route(FACEBOOK_DATA_DELETION, &state, data_deletion::post)
         .build())
 }
 
@@ -131,21 +158,30 @@ async fn apple(
     Ok(Reply::done())
 }
 
+/// A form is a notice of unlinking, proved by our admin key; a security event token proves itself, and is
+/// acknowledged as RFC 8935, section 2.2, has it.
 async fn kakao(
     state: Arc<State>,
-    call: Call<Nothing, Nothing, Form>,
+    call: Call<Nothing, Nothing, FormOrSecurityEvent>,
 ) -> Result<Reply<Empty>, Problem> {
     let now = call.now();
+    let stamp = Stamp::random(&mut call.rng());
+    let text = &call.body.0;
+    let media_type = call.header(header::CONTENT_TYPE.as_str());
+    let is_token = media_type.is_some_and(|sent| {
+        let essence = sent.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case(FormOrSecurityEvent::SECURITY_EVENT)
+    });
+    if is_token {
+        let event = state.providers.kakao_security_event(text.trim(), now);
+        state.act(&event.await?, stamp, now).await?;
+        return Ok(Reply::new(http::StatusCode::ACCEPTED, Empty));
+    }
     let proof = call
         .header(header::AUTHORIZATION.as_str())
         .unwrap_or_default();
-    let event = state
-        .providers
-        .kakao_event(proof, &call.body.0, now)
-        .await?;
-    state
-        .act(&event, Stamp::random(&mut call.rng()), now)
-        .await?;
+    let event = state.providers.kakao_event(proof, text, now).await?;
+    state.act(&event, stamp, now).await?;
     Ok(Reply::done())
 }
 
@@ -156,40 +192,67 @@ impl State {
             return Ok(());
         };
         let id = id_of(event);
-        let told = ToldEvent {
+        let seen = ToldEvent {
             provider: event.provider,
             id: &id,
             known_for: if event.id.is_some() { NAMED } else { UNNAMED },
         };
-        let acted = match event.kind {
-            AccountEventKind::ConsentRevoked => {
-                let at = event.at.min(now);
-                self.sign_out(member, &told, at, stamp, now).await
-            }
-            AccountEventKind::AccountDeleted => {
-                let with = |transaction| self.members.act_once(transaction, &told, now);
-                let withdrawn = self.members.withdraw(member, self.grace, stamp, now, with);
-                withdrawn.await.map(drop)
-            }
-            AccountEventKind::EmailEnabled
-            | AccountEventKind::EmailDisabled
-            | AccountEventKind::Other => Ok(()),
-        };
-        match acted {
-            Err(error) if error.is_conflict() => match self.members.was_acted_on(&told, now).await?
+        if self.members.was_acted_on(&seen, now).await? {
+            return Ok(());
+        }
+        let reaction = self.reactions.to(event);
+        match self
+            .react(reaction, event, (member, &seen), stamp, now)
+            .await
+        {
+            Err(error) if error.is_conflict() => match self.members.was_acted_on(&seen, now).await?
             {
                 true => Ok(()),
-                // Others were in the way: the provider tells it again.
+                // Other writes were in the way: the provider sends it again.
                 false => Err(error.into()),
             },
             acted => Ok(acted?),
         }
     }
 
+    async fn react(
+        &self,
+        reaction: Reaction,
+        event: &AccountEvent,
+        (member, seen): (MemberId, &ToldEvent<'_>),
+        stamp: Stamp,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let at = event.at.min(now);
+        match reaction {
+            Reaction::Ignore => return Ok(()),
+            Reaction::SignOut => return self.sign_out(member, seen, at, stamp, now).await,
+            Reaction::Unlink | Reaction::Withdraw => {}
+        }
+        let with = |transaction| self.members.act_once(transaction, seen, now);
+        let identity = (event.provider, &event.subject);
+        let unlinking = self
+            .members
+            .unlink_ended(member, identity, stamp, now, with);
+        match (unlinking.await?, reaction) {
+            (Unlinking::Unlinked { .. } | Unlinking::NotThere, _) => Ok(()),
+            (Unlinking::Banned, _) => self.members.dismiss_event(seen, now).await,
+            (Unlinking::LastIdentity, Reaction::Withdraw) => {
+                let withdrawing = self.members.withdraw(member, self.grace, stamp, now, with);
+                match withdrawing.await? {
+                    Some(Withdrawing::Pending(_)) => self.members.dismiss_event(seen, now).await,
+                    Some(Withdrawing::Begun(_)) | None => Ok(()),
+                }
+            }
+            // Without it the member could never sign in again: the same user may come back to it.
+            (Unlinking::LastIdentity, _) => self.sign_out(member, seen, at, stamp, now).await,
+        }
+    }
+
     async fn sign_out(
         &self,
         member: MemberId,
-        told: &ToldEvent<'_>,
+        seen: &ToldEvent<'_>,
         at: Instant,
         stamp: Stamp,
         now: Instant,
@@ -199,7 +262,7 @@ impl State {
         let members = &self.members;
         self.revocations
             .together_with(&change, now, |revoke| async move {
-                let with = |transaction| members.act_once(revoke.add(transaction)?, told, now);
+                let with = |transaction| members.act_once(revoke.add(transaction)?, seen, now);
                 members.end_sessions(member, ended, stamp, with).await
             })
             .await?;

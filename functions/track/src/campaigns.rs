@@ -39,7 +39,15 @@ const REMEMBERED: usize = 10_000;
 pub(crate) struct Campaigns {
     published: Watched<Snapshot>,
     source: SnapshotSource,
-    withdrawn: Mutex<HashMap<u64, ClickUrl>>,
+    withdrawn: Mutex<HashMap<u64, Destination>>,
+}
+
+/// Where the clicks of a campaign lead.
+#[derive(Clone)]
+struct Destination {
+    url: ClickUrl,
+    /// The advertiser's key.
+    advertiser: u64,
 }
 
 /// What is known of a token's campaign.
@@ -89,38 +97,40 @@ impl Campaigns {
         let campaign = token.campaign;
         let snapshot = self.published.current(now).await?;
         if let Some(published) = snapshot.content.campaign_by_key(campaign) {
-            return Ok(Some(ClickUrl::filled(published.click_url, token)));
+            let advertiser = published.advertiser_key;
+            let url = ClickUrl::filled(published.click_url, token, advertiser);
+            return Ok(Some(url));
         }
         let remembered = self.withdrawn().get(&campaign).cloned();
-        if let Some(url) = remembered {
-            return Ok(Some(ClickUrl::filled(&url, token)));
+        if let Some(remembered) = remembered {
+            return Ok(Some(remembered.filled(token)));
         }
         let found = self.look_back(campaign, snapshot.version).await?;
-        if let Some(url) = &found {
+        if let Some(destination) = &found {
             let mut withdrawn = self.withdrawn();
             if withdrawn.len() >= REMEMBERED {
                 withdrawn.clear();
             }
-            withdrawn.insert(campaign, url.clone());
+            withdrawn.insert(campaign, destination.clone());
         }
-        Ok(found.map(|url| ClickUrl::filled(&url, token)))
+        Ok(found.map(|destination| destination.filled(token)))
     }
 
     /// Looks for the campaign in the frozen sources of older versions, the newest first.
-    async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<ClickUrl>, StoreError> {
+    async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<Destination>, StoreError> {
         for version in (from.saturating_sub(LOOK_BACK)..from).rev() {
             let items = self.source.items(Kind::Campaigns, version).await?;
             for item in items.unwrap_or_default().items() {
                 let item = item.map_err(|error| StoreError::unreadable("a source", &error))?;
-                if let Some(url) = url_of(&item, campaign) {
-                    return Ok(Some(url));
+                if let Some(found) = destination_of(&item, campaign) {
+                    return Ok(Some(found));
                 }
             }
         }
         Ok(None)
     }
 
-    fn withdrawn(&self) -> std::sync::MutexGuard<'_, HashMap<u64, ClickUrl>> {
+    fn withdrawn(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Destination>> {
         self.withdrawn
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -155,15 +165,25 @@ impl Known {
     }
 }
 
-/// Returns the click URL of an item if it is the campaign with this key.
-fn url_of(item: &SourceItem, campaign: u64) -> Option<ClickUrl> {
+impl Destination {
+    fn filled(&self, token: &Token) -> String {
+        ClickUrl::filled(&self.url, token, self.advertiser)
+    }
+}
+
+/// Returns where the clicks of an item lead if it is the campaign with this key.
+fn destination_of(item: &SourceItem, campaign: u64) -> Option<Destination> {
     #[derive(Deserialize)]
     struct Clicked {
         click_url: ClickUrl,
+        advertiser: String,
     }
     if key_of(item.id.as_str()) != campaign {
         return None;
     }
     let clicked: Clicked = serde_json::from_str(item.json.get()).ok()?;
-    Some(clicked.click_url)
+    Some(Destination {
+        url: clicked.click_url,
+        advertiser: key_of(&clicked.advertiser),
+    })
 }

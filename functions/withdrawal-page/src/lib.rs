@@ -1,8 +1,11 @@
 //! `GET /withdrawal` and `POST /v1/withdrawals`: leaving for whoever has no app at hand. Google Play
-//! asks for such a page, by an address that needs no sign-in.
+//! asks for such a page, by an address that needs no sign-in. `GET /withdrawal/requests/{code}` shows how far a
+//! deletion is that Facebook requested.
 #![forbid(unsafe_code)]
 
 mod page;
+mod requests;
+mod store_name;
 mod withdrawals;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +23,7 @@ use store::{
 };
 use upstream::{SecretSettings, providers::ProviderSettings};
 
-use crate::page::Contact;
+use crate::{page::Contact, store_name::StoreName};
 
 const NAME: &str = "withdrawal-page";
 
@@ -31,6 +34,15 @@ const PAGE: Endpoint = Endpoint::new(
     "A page that says how to leave",
 )
 .headers(&["Accept-Language"])
+.during_maintenance();
+const REQUEST: Endpoint = Endpoint::new(
+    Method::Get,
+    "/withdrawal/requests/{code}",
+    "getDeletionRequestPage",
+    "Show the state of a deletion request",
+)
+.headers(&["Accept-Language"])
+.problems(&[Code::NotFound, Code::Unavailable])
 .during_maintenance();
 const WITHDRAW: Endpoint = Endpoint::new(
     Method::Post,
@@ -56,6 +68,10 @@ kit::settings! {
     pub struct Settings {
         /// Whom somebody writes to who wants to leave and has no app: a mail address, or a page. An example's is refused in the stage prd.
         contact: Contact = "WITHDRAWAL_CONTACT", example "privacy@example.com";
+        /// The app's name as in the stores, which the page names. Required in the stage prd.
+        app_name: Option<StoreName> = "APP_NAME", example "Madang";
+        /// The developer's name as in the stores, which the page names. Required in the stage prd.
+        developer_name: Option<StoreName> = "DEVELOPER_NAME", example "Madang Inc.";
         /// Withdrawals by proof an hour from one address (IPv6: from one /64).
         per_address: Calls = "WITHDRAWAL_LIMIT_ADDRESS_PER_HOUR", default "20";
     }
@@ -81,6 +97,8 @@ struct State {
     prover: Prover,
     grace: Duration,
     contact: Contact,
+    app_name: StoreName,
+    developer_name: StoreName,
     limits: Limits,
     per_address: Calls,
     secrets: GuestSecretSettings,
@@ -102,18 +120,15 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         Faults::both(proofs, limits)
     })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
-    if runtime.settings.stage == Stage::Prd && settings.contact.is_example() {
-        return Err(Faults::one(
-            "WITHDRAWAL_CONTACT",
-            "an address of the app's own, in the stage prd",
-        ));
-    }
+    let (app_name, developer_name) = settings.of_the_app(runtime.settings.stage)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
         prover: Prover::new(providers, session.keys(&secrets, &aws)),
         grace: withdrawal.grace.0,
         contact: settings.contact,
+        app_name,
+        developer_name,
         limits: limits.limits(&database),
         per_address: settings.per_address,
         secrets: guests,
@@ -121,6 +136,66 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
     Ok(kit::Api::new(NAME, runtime)
         .gate(gate)
         .route(PAGE, &state, page::get)
+        .route(REQUEST, &state, requests::get)
         .route(WITHDRAW, &state, withdrawals::post)
         .build())
+}
+
+impl Settings {
+    /// The names of app and developer. Stages but prd have example ones where none are configured.
+    fn of_the_app(&self, stage: Stage) -> Result<(StoreName, StoreName), Faults> {
+        let is_prd = stage == Stage::Prd;
+        let named = |name: &Option<StoreName>, variable, what: &str, example| match name {
+            Some(name) => Ok(name.clone()),
+            None if is_prd => Err(Faults::one(
+                variable,
+                format!("the {what}'s name as in the stores, in the stage prd"),
+            )),
+            None => Ok(StoreName::example(example)),
+        };
+        let contact = match is_prd && self.contact.is_example() {
+            true => Err(Faults::one(
+                "WITHDRAWAL_CONTACT",
+                "an address of the app's own, in the stage prd",
+            )),
+            false => Ok(()),
+        };
+        let app = named(&self.app_name, "APP_NAME", "app", "Example App");
+        let developer = named(
+            &self.developer_name,
+            "DEVELOPER_NAME",
+            "developer",
+            "Example Developer",
+        );
+        let ((), names) = Faults::both(contact, Faults::both(app, developer))?;
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let pairs = pairs.iter();
+        let vars: Vars = pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Settings::read(&vars).unwrap()
+    }
+
+    #[test]
+    fn production_refuses_a_page_that_names_neither_app_nor_developer() {
+        let bare = settings(&[("WITHDRAWAL_CONTACT", "privacy@example.com")]);
+        let faults = bare.of_the_app(Stage::Prd).unwrap_err();
+        let names: Vec<_> = faults.0.iter().map(|fault| fault.name).collect();
+        assert_eq!(names, ["WITHDRAWAL_CONTACT", "APP_NAME", "DEVELOPER_NAME"]);
+        assert!(bare.of_the_app(Stage::Dev).is_ok());
+        let whole = settings(&[
+            ("WITHDRAWAL_CONTACT", "privacy@madang.kr"),
+            ("APP_NAME", "마당"),
+            ("DEVELOPER_NAME", "Madang & Co."),
+        ]);
+        assert!(whole.of_the_app(Stage::Prd).is_ok());
+    }
 }

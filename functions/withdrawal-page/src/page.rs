@@ -5,12 +5,12 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use kit::{Call, Nothing, Problem, Reply, config::Setting, reply::Raw};
 
-use crate::State;
+use crate::{State, store_name::StoreName};
 
-const STYLE: &str = include_str!("../assets/style.css");
+pub(crate) const STYLE: &str = include_str!("../assets/style.css");
 
 /// No script, nothing from elsewhere, and no style but the page's own, by its hash.
-const POLICY: &str = "default-src 'none'; \
+pub(crate) const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-dUq1x7BTn4+4w8n9cNNKbWbFNGbB5G+fV44UFanXrxU='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -47,7 +47,11 @@ impl Contact {
             .any(|name| host == *name || host.ends_with(&format!(".{name}")))
     }
 
-    fn href(&self) -> Cow<'_, str> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn href(&self) -> Cow<'_, str> {
         match self.0.starts_with("https://") {
             true => Cow::Borrowed(&self.0),
             false => Cow::Owned(format!("mailto:{}", self.0)),
@@ -56,13 +60,13 @@ impl Contact {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
+pub(crate) enum Language {
     Korean,
     English,
 }
 
 impl Language {
-    fn of(tag: Option<&str>) -> Self {
+    pub(crate) fn of(tag: Option<&str>) -> Self {
         let primary = tag.and_then(|tag| tag.split('-').next());
         match primary {
             Some(primary) if primary.eq_ignore_ascii_case("ko") => Self::Korean,
@@ -70,7 +74,7 @@ impl Language {
         }
     }
 
-    const fn tag(self) -> &'static str {
+    pub(crate) const fn tag(self) -> &'static str {
         match self {
             Self::Korean => "ko",
             Self::English => "en",
@@ -81,6 +85,14 @@ impl Language {
         match self {
             Self::Korean => include_str!("../assets/ko.html"),
             Self::English => include_str!("../assets/en.html"),
+        }
+    }
+
+    /// The page of a deletion request.
+    pub(crate) const fn request_page(self) -> &'static str {
+        match self {
+            Self::Korean => include_str!("../assets/request-ko.html"),
+            Self::English => include_str!("../assets/request-en.html"),
         }
     }
 
@@ -102,7 +114,7 @@ pub(crate) async fn get(
     let language = Language::of(call.facts.languages.first().map(domain::Locale::as_str));
     let body = Raw {
         media_type: "text/html; charset=utf-8",
-        bytes: Cow::Owned(write(language, &state.contact, state.grace).into_bytes()),
+        bytes: Cow::Owned(write(language, &state).into_bytes()),
     };
     Ok(Reply::new(StatusCode::OK, body)
         .cache_control("public, max-age=300")
@@ -117,13 +129,25 @@ pub(crate) async fn get(
         ))
 }
 
-fn write(language: Language, contact: &Contact, grace: Duration) -> String {
+fn write(language: Language, state: &State) -> String {
+    let names = (&state.app_name, &state.developer_name);
+    fill(language, names, &state.contact, state.grace)
+}
+
+fn fill(
+    language: Language,
+    (app, developer): (&StoreName, &StoreName),
+    contact: &Contact,
+    grace: Duration,
+) -> String {
     language
         .page()
         .replace("{style}", STYLE)
         .replace("{href}", &contact.href())
         .replace("{contact}", &contact.0)
         .replace("{grace}", &language.grace(grace))
+        .replace("{app}", &app.html())
+        .replace("{developer}", &developer.html())
 }
 
 #[cfg(test)]
@@ -141,7 +165,12 @@ mod tests {
         assert!(POLICY.contains(&format!("'sha256-{hash}'")), "{hash}");
         let contact = Contact::parse("privacy@madang.kr").unwrap();
         for language in [Language::Korean, Language::English] {
-            let page = write(language, &contact, 30 * DAY);
+            let names = (&StoreName::example("마당"), &StoreName::example("A & B"));
+            let page = fill(language, names, &contact, 30 * DAY);
+            assert!(
+                page.contains("마당") && page.contains("A &amp; B"),
+                "{page}"
+            );
             assert!(page.contains(&format!("<style>{STYLE}</style>")));
             for foreign in ["<script", "src=", " style=", "<form", " on"] {
                 let found = page.matches(foreign).count();

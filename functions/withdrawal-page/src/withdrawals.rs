@@ -57,7 +57,7 @@ pub(crate) async fn post(
         Provider::Guest => (Provider::Guest, state.guest(body, now).await?, None),
         provider => {
             let claimed = claimed(provider, body);
-            let proven = state.prover.prove(&claimed, now, &mut rng).await?;
+            let proven = state.prover.prove(&claimed, now).await?;
             (proven.provider, proven.subject, proven.challenge)
         }
     };

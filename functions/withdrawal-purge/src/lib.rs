@@ -1,8 +1,10 @@
-//! The purge worker: forgets members whose grace is over.
+//! The purge worker: deletes members whose grace is over, and calls the providers whose connection with
+//! a user is to end.
 //!
 //! Whatever it is doing when it is killed, the next run finds the member due still and does it all
-//! again with the same end. Providers are told before what we know of them is gone; one that cannot
-//! be told keeps its member due, for [`PATIENCE`] and no longer.
+//! again with the same end. Before an identity is deleted an entry is stored in the unlink outbox, so that
+//! no provider stands in the way of a purge. Entries are called after the members; one whose call fails
+//! is put off with growing pauses, for [`UNLINK_PATIENCE`](store::members::UNLINK_PATIENCE) and no longer.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -15,6 +17,7 @@ use domain::{
 use kit::{
     Clock, Faults, Function, Job, Vars,
     config::{ResourceName, Variable},
+    metrics::{self, Unit},
     problem::Chain,
 };
 use serde::{Serialize, de::IgnoredAny};
@@ -23,7 +26,7 @@ use store::{
     Database, Stamp, StoreError,
     devices::Devices,
     edge::TokenSettings,
-    members::{Due, LinkedIdentity, Members, PurgeStep},
+    members::{Due, Members, PurgeStep, UnlinkEntry},
     revocations::{Change, Revocations},
 };
 use upstream::{
@@ -33,11 +36,13 @@ use upstream::{
 
 const NAME: &str = "withdrawal-purge";
 
-/// For so long after the grace a member stays due because a provider cannot be told.
-const PATIENCE: Duration = Duration::from_secs(3 * 86_400);
-
-/// The most members that are looked for at once.
+/// The most members, or entries of the outbox, that are looked for at once.
 const AT_ONCE: usize = 100;
+
+/// Metrics of the outbox: connections that were given up in a run, which an alarm asks for, and the age
+/// of the oldest that waits.
+const UNLINKS_GIVEN_UP: &str = "unlinks_given_up";
+const UNLINK_AGE: &str = "unlink_outbox_age_s";
 
 /// A run stops to take on members this long before it would be ended.
 const RESERVE: Duration = Duration::from_secs(15);
@@ -106,6 +111,12 @@ pub struct Summary {
     stayed: u32,
     /// Members who are to be forgotten by a later run.
     left: u32,
+    /// Connections that were ended at their providers, or need not be.
+    unlinked: u32,
+    /// Connections whose provider could not be called; a later run tries again.
+    unlinks_put_off: u32,
+    /// Connections that were given up after [`UNLINK_PATIENCE`](store::members::UNLINK_PATIENCE).
+    unlinks_given_up: u32,
 }
 
 /// Why a member is not forgotten yet.
@@ -156,6 +167,7 @@ impl Worker {
                 break;
             }
         }
+        self.drain_outbox(&job, &mut summary).await?;
         match summary.left {
             0 => Ok(summary),
             left => Err(Failure::Left(left)),
@@ -192,16 +204,9 @@ impl Worker {
         }
         for identity in &remains.identities {
             let owner = self.members.owner(identity.provider, &identity.subject);
-            // Told before, and perhaps a new member's since.
-            if owner.await? != Some(due.member) {
-                continue;
-            }
-            match self.tell(identity, now).await {
-                Err(error) if now >= due.purge_at + PATIENCE => {
-                    let (provider, error) = (identity.provider, Chain(&error));
-                    tracing::error!(%provider, %error, "a provider was never told");
-                }
-                told => told?,
+            // It may be a new member's by now, whose connection must stay.
+            if owner.await? == Some(due.member) {
+                self.members.enqueue_unlink(&purge, identity, now).await?;
             }
         }
         for device in remains.devices {
@@ -214,22 +219,68 @@ impl Worker {
         Ok(true)
     }
 
-    async fn tell(&self, identity: &LinkedIdentity, now: Instant) -> Result<(), Failure> {
-        let keys = self.keys.current(now).await?;
-        Ok(let_go(&self.providers, identity, &keys, now).await?)
+    /// Calls the providers of all entries that are due, as far as the run's time goes.
+    async fn drain_outbox(
+        &self,
+        job: &Job<IgnoredAny>,
+        summary: &mut Summary,
+    ) -> Result<(), StoreError> {
+        let now = job.now;
+        let mut oldest = Duration::ZERO;
+        'entries: loop {
+            let entries = self.members.due_unlinks(now, AT_ONCE).await?;
+            let is_last = entries.len() < AT_ONCE;
+            for entry in entries {
+                if job.deadline.since(self.clock.now()) < RESERVE {
+                    break 'entries;
+                }
+                let provider = entry.identity.provider;
+                match self.end_connection(&entry, now).await {
+                    Ok(()) => {
+                        self.members.delete_unlink(&entry).await?;
+                        summary.unlinked += 1;
+                    }
+                    Err(error) if entry.is_given_up(now) => {
+                        let reason = Chain(&error).to_string();
+                        tracing::error!(%provider, error = reason, "unlink given up");
+                        self.members.delete_unlink(&entry).await?;
+                        summary.unlinks_given_up += 1;
+                    }
+                    Err(error) => {
+                        let reason = Chain(&error).to_string();
+                        tracing::warn!(%provider, error = reason, "unlink call failed, put off");
+                        self.members.postpone_unlink(&entry, now).await?;
+                        summary.unlinks_put_off += 1;
+                        oldest = oldest.max(now.since(entry.created_at));
+                    }
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        let given_up = f64::from(summary.unlinks_given_up);
+        metrics::emit(now, UNLINKS_GIVEN_UP, Unit::Count, given_up);
+        metrics::emit(now, UNLINK_AGE, Unit::Seconds, oldest.as_secs_f64());
+        Ok(())
     }
 
-    /// What is kept of a device is erased, unless another member is signed in on it.
+    async fn end_connection(&self, entry: &UnlinkEntry, now: Instant) -> Result<(), Failure> {
+        if self.members.is_connected_again(entry).await? {
+            return Ok(());
+        }
+        let keys = self.keys.current(now).await?;
+        Ok(let_go(&self.providers, &entry.identity, &keys, now).await?)
+    }
+
+    /// Erases what a member put on a device, and what belongs to the device while it is theirs.
     async fn forget_device(
         &self,
         device: DeviceKey,
         member: MemberId,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let there = self.members.by_device(device, now).await?;
-        if there.iter().all(|other| *other == member) {
-            self.devices.erase_key(device).await?;
-        }
-        Ok(())
+        let sharing = self.members.device_sharing(device, member, now).await?;
+        self.devices.forget(device, member, sharing.later).await
     }
 }

@@ -1,6 +1,7 @@
 //! The keys that sandboxes sign id tokens with: made when they are first wanted.
 
 use aws_lc_rs::{
+    hmac,
     rand::SystemRandom,
     rsa::{self, KeySize},
     signature::{
@@ -107,6 +108,27 @@ impl Key {
         };
         Ok(format!("{signed}.{}", text(signature)))
     }
+}
+
+/// `claims` as a token that is signed with a secret (HS256).
+pub(super) fn sign_by_secret(secret: &str, header: &Map<String, Value>, claims: &Value) -> String {
+    let mut head = json!({ "alg": "HS256", "typ": "JWT" });
+    merge(&mut head, header);
+    let signed = format!("{}.{}", text(head.to_string()), text(claims.to_string()));
+    let signature = hmac_sha256(secret, &signed);
+    format!("{signed}.{}", text(signature))
+}
+
+/// A payload in Facebook's form: the signature first, then what it is over.
+pub(super) fn signed_request(secret: &str, payload: &Value) -> String {
+    let payload = text(payload.to_string());
+    let signature = text(hmac_sha256(secret, &payload));
+    format!("{signature}.{payload}")
+}
+
+fn hmac_sha256(secret: &str, message: &str) -> hmac::Tag {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hmac::sign(&key, message.as_bytes())
 }
 
 fn text(bytes: impl AsRef<[u8]>) -> String {

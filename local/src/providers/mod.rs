@@ -12,13 +12,17 @@
 //! What the body has under `claims` and `header` replaces or adds members of the id token; `null`
 //! removes one. `POST /<provider>/rotate` signs with another key from then on; the page at `/` does
 //! both from a browser. Nothing is kept beyond the process.
+//!
+//! What a provider would post to the app's server is made by `POST /apple/notify`, `POST /kakao/notify` (an
+//! event of an account), `POST /kakao/unlink-notice` and `POST /facebook/data-deletion`; post the
+//! response on to try them. `GET /apple/exchanged` lists the authorization codes that were spent.
 
 mod keys;
 mod page;
 mod routes;
 mod tokens;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -26,7 +30,10 @@ use kit::Clock;
 use serde_json::{Value, json};
 
 use self::tokens::Tokens;
-use crate::http1::{Handler, Limits, Request, json as json_response};
+use crate::{
+    http1::{Handler, Limits, Request, json as json_response},
+    secrets::Vault,
+};
 
 /// A key set or an answer is small; so is what is asked.
 pub(crate) const LIMITS: Limits = Limits {
@@ -45,8 +52,14 @@ pub(crate) const APPS: &[(&str, &str)] = &[
     ("KakaoAppId", "1000"),
     ("NaverClientIds", "naver-client"),
     ("FacebookAppId", "2000"),
-    ("LineClientIds", "3000"),
+    ("LineClientIds", "3000,3001"),
+    ("LineWebClientId", "3001"),
 ];
+
+/// The secrets that the app shares with its providers.
+const KAKAO_ADMIN_KEY: &str = "madang/dev/kakao-admin-key";
+const FACEBOOK_APP_SECRET: &str = "madang/dev/facebook-app-secret";
+const LINE_CHANNEL_SECRET: &str = "madang/dev/line-channel-secret";
 
 /// The parameters of the template that say where providers are, with their paths in the sandboxes.
 pub(crate) const ORIGINS: &[(&str, &str)] = &[
@@ -63,6 +76,7 @@ pub(crate) const ORIGINS: &[(&str, &str)] = &[
 /// All providers.
 pub(crate) struct Providers {
     clock: Clock,
+    vault: Arc<Mutex<Vault>>,
     tokens: Mutex<Tokens>,
 }
 
@@ -71,9 +85,10 @@ pub(crate) struct Refused(StatusCode, Value);
 
 impl Providers {
     /// Providers who have given out nothing yet.
-    pub(crate) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock, vault: Arc<Mutex<Vault>>) -> Self {
         Self {
             clock,
+            vault,
             tokens: Mutex::default(),
         }
     }
@@ -81,6 +96,13 @@ impl Providers {
     /// A panic while it was held cannot leave it half changed: entries are put whole.
     fn tokens(&self) -> MutexGuard<'_, Tokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value of a secret that both sides know.
+    fn shared_secret(&self, name: &str) -> Result<String, Refused> {
+        let vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = vault.current(name).map(|value| value.trim().to_owned());
+        value.ok_or_else(|| Refused::bad_request(format!("the secret {name} has no value")))
     }
 
     fn now_s(&self) -> i64 {

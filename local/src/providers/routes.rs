@@ -6,8 +6,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::{
-    APPS, Providers, Refused,
-    keys::LibraryRefused,
+    APPS, FACEBOOK_APP_SECRET, KAKAO_ADMIN_KEY, LINE_CHANNEL_SECRET, Providers, Refused,
+    keys::{LibraryRefused, signed_request},
     tokens::{Granted, Issue, LIFETIME_S, merge},
 };
 use crate::http1::Request;
@@ -35,6 +35,10 @@ impl Providers {
             ("POST", "/apple/auth/token") => self.apple_token(&form(text(request)?)),
             ("POST", "/apple/auth/revoke") => self.apple_revoke(&form(text(request)?)),
             ("POST", "/apple/notify") => self.apple_notify(text(request)?),
+            ("GET", "/apple/exchanged") => Ok(json!({ "codes": self.tokens().exchanged() })),
+            ("POST", "/kakao/notify") => self.kakao_notify(text(request)?),
+            ("POST", "/kakao/unlink-notice") => self.kakao_unlink_notice(text(request)?),
+            ("POST", "/facebook/data-deletion") => self.facebook_data_deletion(text(request)?),
             ("GET", "/kakao-api/v1/user/access_token_info") => {
                 let granted = self.kakao(request)?;
                 Ok(json!({
@@ -83,6 +87,10 @@ impl Providers {
                 let wish: Issue = serde_json::from_slice(&request.body)
                     .map_err(|error| Refused::bad_request(error.to_string()))?;
                 let (now_s, app) = (self.now_s(), app_of(provider));
+                if provider == Provider::Line && wish.aud.as_deref() == Some(line_web()) {
+                    let secret = self.shared_secret(LINE_CHANNEL_SECRET)?;
+                    return Ok(self.tokens().issue_by_secret(&secret, &wish, now_s));
+                }
                 Ok(self.tokens().issue(provider, app, &wish, now_s)?)
             }
             ("POST", "rotate") => {
@@ -109,6 +117,7 @@ impl Providers {
         let app = form.get("client_id").unwrap_or_default();
         let now_s = self.now_s();
         let mut tokens = self.tokens();
+        tokens.exchange(code);
         let wish = Issue {
             sub: code.to_owned(),
             aud: Some(app.to_owned()),
@@ -160,6 +169,76 @@ impl Providers {
             .to_string(),
         });
         Ok(json!({ "payload": tokens.sign(Provider::Apple, &claims)? }))
+    }
+
+    /// The security event token that Kakao would post to the app's server about a user (`sub`), with the
+    /// event's URI (`type`): <https://developers.kakao.com/docs/latest/en/kakaologin/callback>.
+    fn kakao_notify(&self, body: &str) -> Result<Value, Refused> {
+        let event = object(body)?;
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+        let now = self.clock.now();
+        let (now_s, now_ms) = (now.as_seconds(), now.as_millis());
+        let mut claims = json!({
+            "iss": super::tokens::issuer(Provider::Kakao),
+            "aud": app_of(Provider::Kakao),
+            "sub": text("sub"),
+            "iat": now_s,
+            "toe": now_s,
+            "jti": format!("{now_ms}-{}", text("sub")),
+            "events": {
+                text("type"): {
+                    "subject": {
+                        "subject_type": "iss-sub",
+                        "iss": super::tokens::issuer(Provider::Kakao),
+                        "sub": text("sub"),
+                    },
+                },
+            },
+        });
+        if let Some(more) = event.get("claims").and_then(Value::as_object) {
+            merge(&mut claims, more);
+        }
+        let header = [("typ".to_owned(), Value::from("secevent+jwt"))];
+        let header: Map<_, _> = header.into_iter().collect();
+        let token = self.tokens().sign_as(Provider::Kakao, &header, &claims)?;
+        Ok(json!({ "content_type": "application/secevent+jwt", "body": token }))
+    }
+
+    /// The notice that Kakao would post when a user (`sub`) was unlinked, and why (`referrer_type`).
+    fn kakao_unlink_notice(&self, body: &str) -> Result<Value, Refused> {
+        let notice = object(body)?;
+        let text = |name: &str| notice.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (app, user, why) = (
+            of_parameter("KakaoAppId"),
+            text("sub"),
+            text("referrer_type"),
+        );
+        Ok(json!({
+            "authorization": format!("KakaoAK {}", self.shared_secret(KAKAO_ADMIN_KEY)?),
+            "content_type": "application/x-www-form-urlencoded;charset=utf-8",
+            "body": format!("app_id={app}&user_id={user}&referrer_type={why}"),
+        }))
+    }
+
+    /// The request that Facebook would post for a user (`sub`) who wants their data deleted:
+    /// <https://developers.facebook.com/docs/development/create-an-app/app-dashboard/data-deletion-callback>.
+    fn facebook_data_deletion(&self, body: &str) -> Result<Value, Refused> {
+        let wish = object(body)?;
+        let mut payload = json!({
+            "algorithm": "HMAC-SHA256",
+            "issued_at": self.now_s(),
+            "user_id": wish.get("sub").cloned().unwrap_or_default(),
+        });
+        if let Some(more) = wish.get("claims").and_then(Value::as_object) {
+            merge(&mut payload, more);
+        }
+        let secret = self.shared_secret(FACEBOOK_APP_SECRET)?;
+        let signed = signed_request(&secret, &payload);
+        Ok(json!({
+            "content_type": "application/x-www-form-urlencoded",
+            "body": format!("signed_request={signed}"),
+            "signed_request": signed,
+        }))
     }
 
     /// <https://developers.kakao.com/docs/latest/en/kakaologin/rest-api>: -401 for a token that is none.
@@ -262,9 +341,18 @@ fn facebook_refuses() -> Refused {
     Refused(StatusCode::BAD_REQUEST, body)
 }
 
-/// What the app is called by a provider.
+/// LINE's name of the app on the web.
+fn line_web() -> &'static str {
+    of_parameter("LineWebClientId")
+}
+
+fn object(body: &str) -> Result<Value, Refused> {
+    serde_json::from_str(body).map_err(|error| Refused::bad_request(error.to_string()))
+}
+
+/// What the app is called by a provider: the first of its names.
 fn app_of(provider: Provider) -> &'static str {
-    of_parameter(match provider {
+    let names = of_parameter(match provider {
         Provider::Apple => "AppleClientIds",
         Provider::Google => "GoogleClientIds",
         Provider::Kakao => "KakaoClientIds",
@@ -272,7 +360,8 @@ fn app_of(provider: Provider) -> &'static str {
         Provider::Facebook => "FacebookAppId",
         Provider::Line => "LineClientIds",
         Provider::Guest => "",
-    })
+    });
+    names.split(',').next().unwrap_or(names)
 }
 
 fn of_parameter(name: &str) -> &'static str {

@@ -9,7 +9,14 @@ use domain::Instant;
 use super::*;
 
 fn providers() -> Providers {
-    Providers::new(Clock::manual(Instant::from_seconds(1_800_000_000)).0)
+    let folder = tempfile::tempdir().unwrap();
+    let mut vault = Vault::open(folder.path().join("secrets.json"), &[]).unwrap();
+    for name in [KAKAO_ADMIN_KEY, FACEBOOK_APP_SECRET, LINE_CHANNEL_SECRET] {
+        let value = format!("{:0>32}", name.len());
+        vault.create(name, name, value).unwrap();
+    }
+    let clock = Clock::manual(Instant::from_seconds(1_800_000_000)).0;
+    Providers::new(clock, Arc::new(Mutex::new(vault)))
 }
 
 fn request(method: &str, target: &str, authorization: Option<&str>, body: &str) -> Request {
@@ -210,4 +217,46 @@ fn apple_exchanges_codes_revokes_and_notifies() {
     let claims = verified(notified["payload"].as_str().unwrap(), &keys);
     let event: Value = serde_json::from_str(claims["events"].as_str().unwrap()).unwrap();
     assert_eq!(event["type"], "consent-revoked");
+}
+
+#[test]
+fn what_providers_post_to_the_app_is_signed_with_what_both_sides_know() {
+    let providers = providers();
+    let hmac = |name: &str, message: &str| {
+        let secret = providers.shared_secret(name).ok().unwrap();
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+        URL_SAFE_NO_PAD.encode(aws_lc_rs::hmac::sign(&key, message.as_bytes()))
+    };
+    let wish = r#"{"sub":"U1","aud":"3001","nonce":"n"}"#;
+    let issued = ask(&providers, "POST", "/line/issue", "", wish);
+    let token = issued["id_token"].as_str().unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    assert_eq!(signature, hmac(LINE_CHANNEL_SECRET, signed));
+
+    let wish = r#"{"sub":"9"}"#;
+    let request = ask(&providers, "POST", "/facebook/data-deletion", "", wish);
+    let (signature, payload) = request["signed_request"]
+        .as_str()
+        .unwrap()
+        .split_once('.')
+        .unwrap();
+    assert_eq!(signature, hmac(FACEBOOK_APP_SECRET, payload));
+    let payload: Value = serde_json::from_slice(&decoded(payload)).unwrap();
+    assert_eq!(payload["user_id"], "9");
+
+    let wish = r#"{"sub":"42","referrer_type":"UNLINK_FROM_APPS"}"#;
+    let notice = ask(&providers, "POST", "/kakao/unlink-notice", "", wish);
+    let secret = providers.shared_secret(KAKAO_ADMIN_KEY).ok().unwrap();
+    assert_eq!(notice["authorization"], format!("KakaoAK {secret}"));
+    assert_eq!(
+        notice["body"],
+        "app_id=1000&user_id=42&referrer_type=UNLINK_FROM_APPS"
+    );
+
+    let uri = "https://schemas.kakao.com/events/oauth/user-unlinked";
+    let wish = json!({"sub": "42", "type": uri}).to_string();
+    let event = ask(&providers, "POST", "/kakao/notify", "", &wish);
+    let keys = ask(&providers, "GET", "/kakao/.well-known/jwks.json", "", "");
+    let claims = verified(event["body"].as_str().unwrap(), &keys);
+    assert_eq!(claims["events"][uri]["subject"]["sub"], "42");
 }

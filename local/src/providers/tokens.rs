@@ -7,7 +7,7 @@ use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::keys::{Key, LibraryRefused};
+use super::keys::{Key, LibraryRefused, sign_by_secret};
 
 /// How long id tokens and access tokens are good for, in seconds.
 pub(super) const LIFETIME_S: i64 = 3_600;
@@ -46,6 +46,8 @@ pub(super) struct Tokens {
     granted: HashMap<String, Granted>,
     /// Users who took their consent back, by provider.
     unlinked: Vec<(Provider, String)>,
+    /// Apple's authorization codes that were exchanged.
+    exchanged: Vec<String>,
 }
 
 impl Tokens {
@@ -86,27 +88,34 @@ impl Tokens {
             "expires_in": LIFETIME_S,
         });
         if provider != Provider::Naver {
-            let mut claims = json!({
-                "iss": issuer(provider),
-                "aud": app,
-                "sub": wish.sub,
-                "iat": now_s,
-                "exp": now_s + LIFETIME_S,
-            });
-            let nonce = wish.nonce.iter();
-            let mut more: Map<_, Value> = nonce
-                .map(|nonce| ("nonce".to_owned(), nonce.as_str().into()))
-                .collect();
-            if provider == Provider::Apple {
-                more.insert("nonce_supported".to_owned(), true.into());
-            }
-            merge(&mut claims, &more);
-            merge(&mut claims, &wish.claims);
+            let claims = id_claims(provider, app, wish, now_s);
             let token = self.signing(provider)?.sign(&wish.header, &claims)?;
             let told = [("id_token".to_owned(), token.into())];
             merge(&mut answer, &told.into_iter().collect());
         }
         Ok(answer)
+    }
+
+    /// The tokens of a user of LINE on the web, where id tokens are signed with the app's own secret.
+    pub(super) fn issue_by_secret(&mut self, secret: &str, wish: &Issue, now_s: i64) -> Value {
+        let app = wish.aud.as_deref().unwrap_or_default();
+        let claims = id_claims(Provider::Line, app, wish, now_s);
+        json!({
+            "access_token": self.grant(Provider::Line, app, &wish.sub, now_s),
+            "token_type": "Bearer",
+            "expires_in": LIFETIME_S,
+            "id_token": sign_by_secret(secret, &wish.header, &claims),
+        })
+    }
+
+    /// Notes that an authorization code was exchanged.
+    pub(super) fn exchange(&mut self, code: &str) {
+        self.exchanged.push(code.to_owned());
+    }
+
+    /// The authorization codes that were exchanged, in their order.
+    pub(super) fn exchanged(&self) -> &[String] {
+        &self.exchanged
     }
 
     /// An access token of a user for an app.
@@ -158,7 +167,17 @@ impl Tokens {
         provider: Provider,
         claims: &Value,
     ) -> Result<String, LibraryRefused> {
-        self.signing(provider)?.sign(&Map::new(), claims)
+        self.sign_as(provider, &Map::new(), claims)
+    }
+
+    /// The same; members of `header` replace or add to its header.
+    pub(super) fn sign_as(
+        &mut self,
+        provider: Provider,
+        header: &Map<String, Value>,
+        claims: &Value,
+    ) -> Result<String, LibraryRefused> {
+        self.signing(provider)?.sign(header, claims)
     }
 
     fn signing(&mut self, provider: Provider) -> Result<&Key, LibraryRefused> {
@@ -168,6 +187,27 @@ impl Tokens {
         let keys = self.keys.get(&provider);
         keys.and_then(|keys| keys.last()).ok_or(LibraryRefused)
     }
+}
+
+/// What an id token of a user says.
+fn id_claims(provider: Provider, app: &str, wish: &Issue, now_s: i64) -> Value {
+    let mut claims = json!({
+        "iss": issuer(provider),
+        "aud": app,
+        "sub": wish.sub,
+        "iat": now_s,
+        "exp": now_s + LIFETIME_S,
+    });
+    let nonce = wish.nonce.iter();
+    let mut more: Map<_, Value> = nonce
+        .map(|nonce| ("nonce".to_owned(), nonce.as_str().into()))
+        .collect();
+    if provider == Provider::Apple {
+        more.insert("nonce_supported".to_owned(), true.into());
+    }
+    merge(&mut claims, &more);
+    merge(&mut claims, &wish.claims);
+    claims
 }
 
 /// Who a provider's id tokens say they are from.

@@ -226,8 +226,9 @@ impl Stack {
 
         let (stopping, stopped) = Stop::new();
         let rotations = rotations(&template.secrets, &hosted);
-        let vault = SecretsManager::new(Arc::new(Mutex::new(vault)), rotations);
-        let secrets = serve(secrets_listener, SECRETS_LIMITS, Arc::new(vault))?;
+        let vault = Arc::new(Mutex::new(vault));
+        let manager = SecretsManager::new(Arc::clone(&vault), rotations);
+        let secrets = serve(secrets_listener, SECRETS_LIMITS, Arc::new(manager))?;
         let invocations = Arc::new(LambdaApi::new(
             hosted.iter().map(|(_, sandbox)| Arc::clone(sandbox)),
             options.retries,
@@ -238,7 +239,7 @@ impl Stack {
             lambda_api::LIMITS,
             Arc::clone(&invocations),
         )?;
-        let sandboxes = Arc::new(Providers::new(time.clock.clone()));
+        let sandboxes = Arc::new(Providers::new(time.clock.clone(), vault));
         let providers = serve(providers_listener, providers::LIMITS, sandboxes)?;
         let schedules = schedules(&hosted, &time, &stopped)?;
         let routes = hosted.iter().flat_map(|(function, sandbox)| {

@@ -2,8 +2,10 @@
 //! stored of its device.
 
 use crate::{
-    Country, Day, DeviceId, Instant, Label, Locale, Platform, Store, Version, allocation::Profile,
-    identity::MemberId, targeting::Facts,
+    Country, Day, DeviceId, Instant, Label, Locale, Platform, Store, Version,
+    allocation::{DeviceSegments, Profile},
+    identity::MemberId,
+    targeting::Facts,
 };
 
 /// What is known of whoever asks.
@@ -28,8 +30,10 @@ pub struct Audience<'a> {
     pub device_id: Option<&'a DeviceId>,
     /// The member who is signed in, where a token proved it.
     pub member: Option<MemberId>,
-    /// What is stored of the device.
+    /// The profile that the device's present owner put.
     pub profile: Option<&'a Profile>,
+    /// What the app's own systems put for the device.
+    pub segments: Option<&'a DeviceSegments>,
 }
 
 impl<'a> Audience<'a> {
@@ -39,7 +43,7 @@ impl<'a> Audience<'a> {
         let profile = self.profile;
         Facts {
             interests: profile.map(|profile| words(&profile.interests)),
-            segments: profile.map(|profile| words(&profile.segments)),
+            segments: known_segments(profile, self.segments),
             ..self.facts_without_lists(now)
         }
     }
@@ -59,6 +63,7 @@ impl<'a> Audience<'a> {
             age: birth_year.and_then(|year| certain_age(year, now)),
             gender: profile.and_then(|profile| profile.gender),
             attributes: profile.map(|profile| &profile.attributes),
+            server_attributes: self.segments.map(|server| &server.server_attributes),
             device_id: self.device_id,
             member: self.member,
             ..Facts::default()
@@ -71,6 +76,18 @@ impl<'a> Audience<'a> {
 pub(crate) fn certain_age(birth_year: u16, now: Instant) -> Option<u16> {
     let year = u16::try_from(Day::of(now).year()).ok()?;
     Some(year.checked_sub(birth_year)?.saturating_sub(1))
+}
+
+/// Returns the segments that the app's own systems put. A device with a profile is in none until they
+/// put some; what a profile names itself does not count, because a member may have written it.
+pub(crate) fn known_segments<'a>(
+    profile: Option<&Profile>,
+    server: Option<&'a DeviceSegments>,
+) -> Option<Vec<&'a str>> {
+    match server {
+        Some(server) => Some(words(&server.segments)),
+        None => profile.map(|_| Vec::new()),
+    }
 }
 
 /// Labels as the texts that they are.

@@ -3,8 +3,9 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use sha2::{Digest, Sha256};
 
-use crate::tracking::Token;
+use crate::{DeviceKey, tracking::Token};
 
 /// The most characters that a link may have, as a URI.
 const LONGEST: usize = 2048;
@@ -140,7 +141,8 @@ link_type! {
 
 link_type! {
     /// Where a click leads: a [`Link`] that may have, behind its host, `{click_id}` for what tells the
-    /// click from all others and `{device_hash}` for what stands for its device. No other braces.
+    /// click from all others and `{device_hash}` for a hash of its device, another one for each advertiser.
+    /// No other braces.
     ClickUrl, Form::Click, "click-url"
 }
 
@@ -323,23 +325,36 @@ const CLICK_ID: &str = "{click_id}";
 const DEVICE_HASH: &str = "{device_hash}";
 
 impl ClickUrl {
-    /// What `url`, which is one of these, is for a click of the token. What is put in is letters and
-    /// digits, so that it need not be percent-encoded anywhere; for a device that did not say which
-    /// it is it is nothing.
-    pub fn filled(url: &str, token: &Token) -> String {
+    /// Returns what `url`, which is one of these, is for a click of the token; `advertiser` is the key
+    /// ([`key_of`](crate::key_of)) of the campaign's advertiser. What is put in is letters and digits, so
+    /// that it need not be percent-encoded anywhere; for a device without an id it is empty.
+    pub fn filled(url: &str, token: &Token, advertiser: u64) -> String {
         if !url.contains('{') {
             return url.to_owned();
         }
-        let device = token.device.map(|device| device.to_string());
+        let device = token.device.map(|device| device_hash(device, advertiser));
         url.replace(CLICK_ID, &token.click_id())
             .replace(DEVICE_HASH, &device.unwrap_or_default())
     }
 }
 
+/// The first 128 bits of a SHA-256 of the device's key and the advertiser's, as 32 hexadecimal digits. Two
+/// advertisers cannot tell by it that they have met the same device.
+fn device_hash(device: DeviceKey, advertiser: u64) -> String {
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(b"device-hash")
+        .chain_update(advertiser.to_be_bytes())
+        .chain_update(device.as_bytes())
+        .finalize()
+        .into();
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    DeviceKey::from_bytes(first).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DeviceKey, Instant};
+    use crate::Instant;
 
     #[test]
     fn accepts_web_links_and_nothing_that_could_break_a_header() {
@@ -534,19 +549,29 @@ mod tests {
             .parse()
             .unwrap();
         let click = "7zzzzzzzzzzzzzzzzzzzzzzzzz00000000000000ab";
-        let device = "09".repeat(16);
+        let device = device_hash(DeviceKey::from_bytes([9; 16]), 5);
+        assert_eq!(device.len(), 32);
+        assert!(
+            !device.contains("0909"),
+            "the device's own key is not given away"
+        );
         assert_eq!(
-            ClickUrl::filled(&url, &token),
+            ClickUrl::filled(&url, &token, 5),
             format!("https://a.example/{click}?d={device}&again={click}")
+        );
+        assert_ne!(
+            ClickUrl::filled(&url, &token, 6),
+            ClickUrl::filled(&url, &token, 5),
+            "another advertiser's"
         );
         let nobody = Token {
             device: None,
             ..token
         };
         assert_eq!(
-            ClickUrl::filled(&url, &nobody),
+            ClickUrl::filled(&url, &nobody, 5),
             format!("https://a.example/{click}?d=&again={click}")
         );
-        assert!(ClickUrl::filled(&url, &token).parse::<HttpUrl>().is_ok());
+        assert!(ClickUrl::filled(&url, &token, 5).parse::<HttpUrl>().is_ok());
     }
 }

@@ -56,6 +56,8 @@ pub enum Caller {
     Device(&'static str),
     /// An operator's session, or a service key with this scope.
     Operator(&'static str),
+    /// The app's own systems: a service key with this scope. A member's token is refused with 403.
+    Service(&'static str),
     /// Another system, by a proof of its own in the body or a header, which the handler verifies.
     Hook,
 }
@@ -67,8 +69,9 @@ pub enum Rate {
     Unlimited,
     /// The address's share, counted in this process: no database write.
     Address,
-    /// The address's share, and so many calls a minute for the device in the path or the member or
-    /// key that calls, counted in the database. Nobody in particular has the address's share alone.
+    /// The address's share, and so many calls a minute for the member who calls, or for the service key
+    /// and the device that it names, counted in the database. An anonymous caller has the address's share
+    /// alone.
     Caller {
         /// Calls a minute.
         per_minute: u32,
@@ -233,10 +236,14 @@ impl Endpoint {
         self
     }
 
-    /// Whether a maintenance window closes it. Operators, who end the maintenance, and systems that
-    /// tell us something once always have their answer.
+    /// Whether a maintenance window closes it. Operators, who end the maintenance, the app's own systems,
+    /// and systems that call once always have their answer.
     pub const fn closes_for_maintenance(&self) -> bool {
-        !self.during_maintenance && !matches!(self.caller, Caller::Operator(_) | Caller::Hook)
+        !self.during_maintenance
+            && !matches!(
+                self.caller,
+                Caller::Operator(_) | Caller::Service(_) | Caller::Hook
+            )
     }
 
     /// The route keys that this endpoint answers: its own, and `HEAD` of the same path for a `GET`.

@@ -317,6 +317,29 @@ impl Incoming for Form {
     }
 }
 
+/// What a provider posts to a hook, as text: fields as forms are posted, or a security event token
+/// (RFC 8417). The handler tells them apart by the request's `Content-Type`.
+#[derive(Debug)]
+pub struct FormOrSecurityEvent(pub String);
+
+impl FormOrSecurityEvent {
+    /// The media type of a security event token (RFC 8417, section 7.2).
+    pub const SECURITY_EVENT: &'static str = "application/secevent+jwt";
+}
+
+impl Incoming for FormOrSecurityEvent {
+    const MEDIA_TYPES: Option<&'static [&'static str]> =
+        Some(&["application/x-www-form-urlencoded", Self::SECURITY_EVENT]);
+
+    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        Form::read(bytes).map(|Form(text)| Self(text))
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+}
+
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         match rejection {

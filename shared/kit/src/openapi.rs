@@ -170,7 +170,7 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
             let either = json!([{"accessToken": []}, {"serviceKey": []}]);
             set(&mut described, "security", either);
         }
-        Caller::Operator(_) => {
+        Caller::Operator(_) | Caller::Service(_) => {
             set(&mut described, "security", json!([{"serviceKey": []}]));
         }
     }
@@ -377,7 +377,9 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
         Caller::Public | Caller::Hook => Vec::new(),
         Caller::Member => [&any[..], &member].concat(),
         // Nothing is stored under an id that many devices share.
-        Caller::Device(_) => [&any[..], &member, &key, &[Code::NotFound]].concat(),
+        Caller::Device(_) | Caller::Service(_) => {
+            [&any[..], &member, &key, &[Code::NotFound]].concat()
+        }
         Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
     }

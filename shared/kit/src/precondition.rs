@@ -19,9 +19,6 @@ pub enum Precondition {
 
 impl Precondition {
     /// Reads the headers of a write; a write without one is refused with 428.
-    ///
-    /// # Errors
-    /// 428 `precondition_required`.
     pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let text = |name| {
             let values = headers.get_all(name).iter();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{
     Audience, Instant,
-    allocation::Profile,
+    allocation::DeviceTargeting,
     identity::MemberId,
     liveops::{Banners, Notices, RemoteConfig},
 };
@@ -87,7 +87,7 @@ pub struct Known<'a, T> {
     /// Whether the answer depends on the member who is signed in, if anybody is.
     pub by_member: bool,
     visitor: &'a Visitor,
-    profile: Option<Arc<Profile>>,
+    stored: Option<Arc<DeviceTargeting>>,
     member: Option<MemberId>,
 }
 
@@ -150,11 +150,11 @@ impl<'a> Asking<'a> {
             false => ProvedMember::Nobody,
         };
         let asked = snapshot.content.asks_profile(&self.visitor.audience(None));
-        let (profile, complete) = match &self.visitor.device_id {
+        let (stored, complete) = match &self.visitor.device_id {
             Some(device) if asked => {
                 let look = || self.profiles.look(device, self.now);
                 match self.profile.get_or_init(look).await {
-                    Look::Found(profile) => (profile.clone(), true),
+                    Look::Found(stored) => (Some(Arc::clone(stored)), true),
                     Look::Missed => (None, false),
                 }
             }
@@ -165,7 +165,7 @@ impl<'a> Asking<'a> {
             complete: complete && member != ProvedMember::Unknown,
             by_member,
             visitor: self.visitor,
-            profile,
+            stored,
             member: member.id(),
         }
     }
@@ -176,7 +176,7 @@ impl<T> Known<'_, T> {
     pub fn audience(&self) -> Audience<'_> {
         Audience {
             member: self.member,
-            ..self.visitor.audience(self.profile.as_deref())
+            ..self.visitor.audience(self.stored.as_deref())
         }
     }
 

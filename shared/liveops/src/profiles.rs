@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws::{Aws, Pace};
-use domain::{DeviceId, Instant, allocation::Profile};
+use domain::{DeviceId, Instant, allocation::DeviceTargeting};
 use kit::{config::ResourceName, problem::Chain};
 use store::{Database, Devices};
 
@@ -29,24 +29,24 @@ impl ProfileSettings {
 
 /// Reads profiles.
 ///
-/// Action on the Devices table: GetItem.
+/// Action on the Devices table: Query.
 #[derive(Debug, Clone)]
 pub struct Profiles(Devices);
 
 /// What a look at a device's profile has found.
 #[derive(Debug, Clone)]
 pub(crate) enum Look {
-    /// This, if anything was put.
-    Found(Option<Arc<Profile>>),
+    /// This.
+    Found(Arc<DeviceTargeting>),
     /// It could not be read now.
     Missed,
 }
 
 impl Profiles {
     pub(crate) async fn look(&self, device: &DeviceId, now: Instant) -> Look {
-        let read = self.0.recent_profile(device, now);
+        let read = self.0.targeting(device, now);
         match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(stored)) => Look::Found(stored.map(|stored| Arc::new(stored.profile))),
+            Ok(Ok(stored)) => Look::Found(Arc::new(stored)),
             Ok(Err(error)) => {
                 tracing::warn!(error = %Chain(&error), "answered without the device's profile");
                 Look::Missed

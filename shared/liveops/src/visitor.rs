@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use domain::{
     Audience, Country, DeviceId, Locale, Platform, ReportedValue, Store, Version,
-    allocation::Profile, app_status, reported,
+    allocation::DeviceTargeting, app_status, reported,
 };
 use kit::{Call, Problem, middleware::Passed};
 
@@ -99,7 +99,7 @@ impl Visitor {
     }
 
     /// For targeting, with what is stored of the device.
-    pub fn audience<'a>(&'a self, profile: Option<&'a Profile>) -> Audience<'a> {
+    pub fn audience<'a>(&'a self, stored: Option<&'a DeviceTargeting>) -> Audience<'a> {
         Audience {
             platform: self.platform,
             store: self.store,
@@ -110,7 +110,8 @@ impl Visitor {
             languages: &self.languages,
             device_id: self.device_id.as_ref(),
             member: None,
-            profile,
+            profile: stored.and_then(|stored| stored.profile.as_ref()),
+            segments: stored.and_then(|stored| stored.segments.as_ref()),
         }
     }
 

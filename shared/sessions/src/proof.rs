@@ -2,11 +2,14 @@
 
 use domain::{
     Fault, FaultCode, Instant,
-    identity::{Challenge, IdentityHash, Provider, Subject},
+    identity::{Challenge, IdentityHash, MemberId, Provider, Subject},
 };
 use kit::{Code, Problem};
 use rand::Rng;
-use upstream::providers::{Proof, ProviderError, Providers, TokenFault};
+use store::members::Members;
+use upstream::providers::{
+    Identity, Proof, ProviderError, Providers, TokenFault, id_token_has_nonce,
+};
 
 use crate::{AuthKeys, Sealed};
 
@@ -36,10 +39,23 @@ pub struct Proven {
     pub subject: Subject,
     /// The challenge that was answered; it is good for one sign-in.
     pub challenge: Option<Challenge>,
-    /// What the provider gave us for later, sealed.
-    pub provider_token: Option<Sealed>,
     /// Keyed hashes of the identity, by which a ban that outlived its member is found.
     pub hashes: Vec<IdentityHash>,
+    /// Apple's single-use code that came with the proof, still unspent.
+    code: Option<UnspentCode>,
+}
+
+/// An authorization code of Apple, and whose it should be. Never printed.
+#[derive(Clone)]
+struct UnspentCode {
+    code: String,
+    identity: Identity,
+}
+
+impl std::fmt::Debug for UnspentCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UnspentCode")
+    }
 }
 
 /// Asks providers.
@@ -59,18 +75,14 @@ impl Prover {
     /// # Errors
     /// 401 by what is wrong with the proof, 422 where there is none, 503 when the provider does not
     /// answer.
-    pub async fn prove(
-        &self,
-        claimed: &Claimed,
-        now: Instant,
-        rng: &mut impl Rng,
-    ) -> Result<Proven, Problem> {
+    pub async fn prove(&self, claimed: &Claimed, now: Instant) -> Result<Proven, Problem> {
         let provider = claimed.provider;
         let challenge = match &claimed.challenge_id {
             Some(id) => Some(self.keys.challenge(id, now).await?),
             None => None,
         };
-        let proof = proof(claimed, challenge.as_ref())?;
+        let allows_no_nonce = self.providers.allows_no_nonce(provider);
+        let proof = proof(claimed, challenge.as_ref(), allows_no_nonce)?;
         let identity = self.providers.verify(provider, &proof, now).await?;
         let subject: Subject = identity
             .subject
@@ -80,36 +92,75 @@ impl Prover {
             .keys
             .identity_hashes(provider, &subject, None, now)
             .await?;
-        let mut provider_token = None;
-        if let (Provider::Apple, Some(code)) = (provider, &claimed.authorization_code) {
-            let exchanged = self
-                .providers
-                .exchange_apple_code(code, &identity, now)
-                .await;
-            // Signing in must not depend on it: the app brings another code next time.
-            let grant = exchanged.unwrap_or_else(|error| {
-                tracing::warn!(%error, "Apple gave nothing for a code");
-                None
-            });
-            if let Some(grant) = grant {
-                let plain = serde_json::to_vec(&grant).map_err(|e| Problem::internal(&e))?;
-                let keys = self.keys.current(now).await?;
-                provider_token =
-                    Sealed::seal(&keys, &Sealed::place(provider, &subject), &plain, rng);
-            }
-        }
+        let challenge = match (challenge, identity.token) {
+            (Some(challenge), token) => Some(Challenge { token, ..challenge }),
+            (None, token) => token.map(Challenge::of_token),
+        };
+        let code = claimed.authorization_code.clone();
+        let code = code.filter(|_| provider == Provider::Apple);
         Ok(Proven {
             provider,
             subject,
             challenge,
-            provider_token,
             hashes,
+            code: code.map(|code| UnspentCode { code, identity }),
         })
+    }
+
+    /// Exchanges the authorization code that came with a proof, and stores what it gives with the
+    /// identity of the member. Call it last: a code can be exchanged once, so nothing that may still
+    /// refuse the request must come after. A failure is logged and no more, because signing in must not
+    /// depend on it: the app brings another code next time.
+    pub async fn store_grant(
+        &self,
+        members: &Members,
+        member: MemberId,
+        proven: &Proven,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) {
+        if let Some(code) = &proven.code
+            && let Err(problem) = self
+                .exchange(members, member, (proven, code), now, rng)
+                .await
+        {
+            let (code, detail) = (problem.code.as_str(), problem.detail.as_deref());
+            tracing::warn!(code, detail, "authorization code not exchanged");
+        }
+    }
+
+    async fn exchange(
+        &self,
+        members: &Members,
+        member: MemberId,
+        (proven, unspent): (&Proven, &UnspentCode),
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<(), Problem> {
+        let exchanged = self
+            .providers
+            .exchange_apple_code(&unspent.code, &unspent.identity, now);
+        let Some(grant) = exchanged.await? else {
+            return Ok(());
+        };
+        let (provider, subject) = (proven.provider, &proven.subject);
+        let plain = serde_json::to_vec(&grant).map_err(|e| Problem::internal(&e))?;
+        let keys = self.keys.current(now).await?;
+        let place = Sealed::place(provider, subject);
+        let Some(sealed) = Sealed::seal(&keys, &place, &plain, rng) else {
+            return Err(Problem::unavailable("the grant cannot be sealed"));
+        };
+        let stored = members.store_provider_token(member, (provider, subject), &sealed.0);
+        Ok(stored.await?)
     }
 }
 
 /// The proof to ask with. Of two, the one that the provider signed for us says more.
-fn proof(claimed: &Claimed, challenge: Option<&Challenge>) -> Result<Proof, Problem> {
+fn proof(
+    claimed: &Claimed,
+    challenge: Option<&Challenge>,
+    allows_no_nonce: bool,
+) -> Result<Proof, Problem> {
     let missing = |pointer: &str, message: &str| {
         let fault = Fault::new(pointer.to_owned(), FaultCode::Required, message.to_owned());
         Problem::new(Code::ValidationFailed).errors(vec![fault])
@@ -132,7 +183,14 @@ fn proof(claimed: &Claimed, challenge: Option<&Challenge>) -> Result<Proof, Prob
         }
     }
     match (&claimed.id_token, &claimed.access_token) {
-        (Some(_), _) if claimed.provider.binds_nonce() && nonce.is_none() => {
+        // Kakao makes id tokens without a nonce where the app gave none; the access token that comes with
+        // such a one proves as much.
+        (Some(id_token), Some(token))
+            if claimed.provider == Provider::Kakao && !id_token_has_nonce(id_token) =>
+        {
+            Ok(Proof::AccessToken(token.clone()))
+        }
+        (Some(_), _) if claimed.provider.binds_nonce() && nonce.is_none() && !allows_no_nonce => {
             let problem: Problem = ProviderError::Token(TokenFault::Nonce).into();
             Err(problem.detail("an id token needs the challenge_id of the challenge it answers"))
         }
@@ -178,7 +236,9 @@ mod tests {
     }
 
     fn refused(claimed: &Claimed, challenge: Option<&Challenge>) -> Option<Code> {
-        proof(claimed, challenge).err().map(|problem| problem.code)
+        proof(claimed, challenge, false)
+            .err()
+            .map(|problem| problem.code)
     }
 
     #[test]
@@ -190,6 +250,31 @@ mod tests {
             };
             assert_eq!(refused(&signed, None), Some(Code::TokenNonce), "{provider}");
             assert_eq!(refused(&signed, Some(&challenge())), None, "{provider}");
+        }
+    }
+
+    #[test]
+    fn kakaos_access_token_stands_in_for_an_id_token_without_a_nonce() {
+        // {"nonce": "n"} and {}.
+        let (with, without) = ("a.eyJub25jZSI6Im4ifQ.c", "a.e30.c");
+        let challenge = challenge();
+        for (id_token, challenge, by_access_token) in [
+            (with, Some(&challenge), false),
+            (without, Some(&challenge), true),
+            (with, None, false),
+            (without, None, true),
+        ] {
+            for provider in [Provider::Kakao, Provider::Facebook] {
+                let both = Claimed {
+                    id_token: Some(id_token.into()),
+                    access_token: Some("token".into()),
+                    ..claimed(provider)
+                };
+                let proof = proof(&both, challenge, false);
+                let chosen = matches!(proof, Ok(Proof::AccessToken(_)));
+                let expected = by_access_token && provider == Provider::Kakao;
+                assert_eq!(chosen, expected, "{provider} {id_token}");
+            }
         }
     }
 

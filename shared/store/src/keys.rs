@@ -32,11 +32,15 @@
 //! | Members | `member#<member>` | `transfer-code` | the first letters of the member's transfer code | with the code |
 //! | Members | `ticket#<sha-256 of ticket>` | `link` | an identity that another member has | with the ticket |
 //! | Members | `signing-keys` | `public` | the public halves of the keys that sign access tokens | – |
+//! | Members | `unlink-outbox` | `<due at>#<entry>` | a connection that is still to be ended at its provider | –, deleted when the provider was called or is given up |
+//! | Members | `deletion-request#<sha-256 of code>` | `request` | a deletion that Facebook requested | long after the member is gone |
 //! | Members | `revocations#<minute>` | `<time>#<hash of the entry>` | a ban, or ended sessions, for those who verify access tokens | with the longest access token |
 //! | Members | `revocations` | `head` | the same, as earlier versions stored it; only read | – |
 //! | Members | `withdrawals` | `<purge at>#<member>` | who is to be forgotten, and when | – |
-//! | Devices | `device#<device>` | `profile` | what targeting knows of a device | when nobody has put it for long |
-//! | Devices | `device#<device>` | `content-config` | what its user wants to see | when nobody has put it for long |
+//! | Devices | `device#<device>` | `profile` | the profile that was put last, and its owner | 400 days after it was put |
+//! | Devices | `device#<device>` | `profile-server` | segments and attributes that the app's own systems put | 400 days after they were put |
+//! | Devices | `device#<device>` | `content-config` | what its user wants to see, as it was put last, and its owner | 400 days after it was put |
+//! | Devices | `device#<device>` | `aside#<owner>#<profile or content-config>` | the same of an owner after whom another put theirs | 400 days after it was put |
 //! | Devices | `device#<device>` | `cap#<scope><key>#<day>@<zone>` | what it was shown in a zone's day | two days after the last showing |
 //! | Devices | `device#<device>` | `cap#<scope><key>#lifetime` | what it was ever shown | long after the last showing |
 //! | Requests | `idempotency#<sha-256 of caller, route and key>` | `record` | a request in flight, or its answer | with the record |
@@ -66,9 +70,11 @@
 //! 64-bit keys of tracking tokens), and so are leases; minutes count from the epoch, 10 digits;
 //! days are dates, in the campaign's zone unless said otherwise.
 //!
-//! A device is 32 hexadecimal digits, its `DeviceKey`: its id is kept nowhere. Its caps, its wishes
-//! and its profile are read in one range of sort keys, [`device_record`]; whatever else is to lie in
-//! its partition must sort before or after them.
+//! A device is 32 hexadecimal digits, its `DeviceKey`: its id is stored nowhere. Its caps, its
+//! content-config, its profile and its segments are read in one range of sort keys, [`device_record`];
+//! everything else in its partition must sort before or after them. An owner is a member's id, or `app`.
+
+use std::fmt;
 
 use domain::{
     Day, DeviceKey, Id, Instant, RandomId,
@@ -252,6 +258,17 @@ pub(crate) fn ticket(secret: &str) -> Key {
     key(format!("ticket#{}", sha256(secret.as_bytes())), "link")
 }
 
+pub(crate) const UNLINK_OUTBOX: &str = "unlink-outbox";
+
+pub(crate) fn unlink_entry(due_at: Instant, entry: &str) -> Key {
+    key(UNLINK_OUTBOX, format!("{due_at}#{entry}"))
+}
+
+pub(crate) fn deletion_request(code: &str) -> Key {
+    let hash = sha256(code.as_bytes());
+    key(format!("deletion-request#{hash}"), "request")
+}
+
 pub(crate) fn transfer_code(handle: &str) -> Key {
     key(format!("transfer-code#{handle}"), "code")
 }
@@ -270,21 +287,39 @@ pub(crate) fn device(device: DeviceKey) -> String {
     format!("device#{device}")
 }
 
-pub(crate) fn device_profile(of: DeviceKey) -> Key {
-    key(device(of), PROFILE)
+pub(crate) fn device_item(of: DeviceKey, sk: &str) -> Key {
+    key(device(of), sk)
 }
 
 pub(crate) const PROFILE: &str = "profile";
-
-pub(crate) fn device_content_config(of: DeviceKey) -> Key {
-    key(device(of), CONTENT_CONFIG)
-}
-
+pub(crate) const PROFILE_SERVER: &str = "profile-server";
 pub(crate) const CONTENT_CONFIG: &str = "content-config";
 
-/// The least and the greatest sort key of what is read of a device.
+/// An item that was put under `sk` and gave way to another owner's.
+pub(crate) fn device_aside(of: DeviceKey, owner: impl fmt::Display, sk: &str) -> Key {
+    key(device(of), format!("{ASIDE}{owner}#{sk}"))
+}
+
+/// Whether a sort key is one of [`device_aside`].
+pub(crate) fn is_device_aside(sk: &str) -> bool {
+    sk.starts_with(ASIDE)
+}
+
+const ASIDE: &str = "aside#";
+
+/// The least and the greatest sort key of what an allocation reads of a device.
 pub(crate) fn device_record() -> (String, String) {
-    (CAP.to_owned(), PROFILE.to_owned())
+    (CAP.to_owned(), PROFILE_SERVER.to_owned())
+}
+
+/// The same of what targeting reads.
+pub(crate) fn device_targeting() -> (String, String) {
+    (PROFILE.to_owned(), PROFILE_SERVER.to_owned())
+}
+
+/// The same of what an owner puts.
+pub(crate) fn device_owned() -> (String, String) {
+    (CONTENT_CONFIG.to_owned(), PROFILE.to_owned())
 }
 
 pub(crate) fn cap(of: DeviceKey, counter: &Counter) -> Key {
@@ -554,7 +589,7 @@ mod tests {
                 assert!(least < sk && sk < greatest);
             }
         }
-        for config in [CONTENT_CONFIG, PROFILE] {
+        for config in [CONTENT_CONFIG, PROFILE, PROFILE_SERVER] {
             assert!(*least < *config && *config <= *greatest);
             assert_eq!(cap_of(config), None);
         }

@@ -2,8 +2,9 @@
 //! they are old or when a token names one that is not among them.
 //!
 //! Whoever brings a token signed with a key that is held never waits. Anybody can make up key names,
-//! so these cause few fetches whatever comes: one refetch in 30 s, and two fetches of any kind. A set
-//! that cannot be fetched again goes on being used.
+//! so these cause few fetches whatever comes: one refetch in 30 s, and two fetches of any kind. Until
+//! the next fetch is allowed a token with an unknown key name gets an error with the seconds to wait,
+//! because its key may be newer than the set. A set that cannot be fetched again goes on being used.
 
 use std::{
     fmt,
@@ -65,7 +66,7 @@ struct FetchLog {
     failed_at: Option<Instant>,
 }
 
-/// There are no keys that could tell.
+/// There are no keys, or none that are new enough to refuse a token by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoKeys {
     /// When asking again may help.
@@ -107,11 +108,12 @@ impl RemoteKeySet {
         Some(held)
     }
 
-    /// Keys that may be newer than those `seen`, for a token whose key is not among them: fetched by
-    /// one caller for all, unless that was done just now. Then they may be the very same.
+    /// Returns keys that were fetched after `seen` was read, for a token whose key is not among those:
+    /// one caller fetches for all that wait.
     ///
     /// # Errors
-    /// There are none, or nobody knows whether there are newer ones.
+    /// There are none, or another fetch is not allowed yet, so that nothing says whether there are newer
+    /// ones.
     pub async fn newer_than(
         &self,
         seen: Option<&Arc<Held>>,
@@ -126,11 +128,9 @@ impl RemoteKeySet {
             return Ok(Arc::clone(held));
         }
         let log = self.0.log();
-        match (log.wait(held.is_some(), now), held) {
-            (None, held) => self.fetch_for(turn, held.is_some(), now).await,
-            // It was fetched since the key could have become known, and is not there.
-            (Some(_), Some(held)) if log.failed_at.is_none() => Ok(held),
-            (Some(retry_after), _) => Err(NoKeys { retry_after }),
+        match log.wait(held.is_some(), now) {
+            None => self.fetch_for(turn, held.is_some(), now).await,
+            Some(retry_after) => Err(NoKeys { retry_after }),
         }
     }
 

@@ -85,7 +85,8 @@ fn every_part_is_what_its_own_route_says() {
     assert_eq!(launch["config"]["values"]["theme"], "gold");
     assert!(launch["server_time"].is_string());
 
-    let mark = Request::new("POST", "/v1/notices/gold/read").header("x-device-id", "phone-1");
+    let mark =
+        Request::new("POST", "/v1/notices/gold/read").header("x-device-id", "phone-1-example-0001");
     let marked = person.send(&scenario, mark);
     assert_eq!(marked.status, 204);
     assert_eq!(ask("/v1/launch", query)["unread"], 2);

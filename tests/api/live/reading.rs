@@ -96,7 +96,7 @@ fn what_is_not_shown_to_an_audience_cannot_be_marked() {
     let scenario = stack();
     let ios_only = json!({"targeting": {"all": [{"field": "platform", "in": ["ios"]}]}});
     publish(&scenario, "notices", &[("ios", notice(ios_only))]);
-    let person = guest(&scenario, "phone-1");
+    let person = guest(&scenario, "phone-1-example-0001");
     for (query, header, status) in [
         ("", None, 404),
         ("", Some("android"), 404),

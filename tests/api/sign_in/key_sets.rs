@@ -168,7 +168,12 @@ fn a_flood_of_unknown_keys_costs_a_provider_two_fetches_and_honest_people_nothin
                     for nth in 0..40 {
                         let kid = format!("flood-{flood}-{nth}");
                         let body = of_unknown_key(scenario, "google", &kid);
-                        refused(&sign_in(scenario, &body), 401, "token_invalid", &kid);
+                        let answer = sign_in(scenario, &body);
+                        match answer.status {
+                            // Those for whom the keys were fetched.
+                            401 => refused(&answer, 401, "token_invalid", &kid),
+                            _ => told_to_wait(&answer, &kid),
+                        }
                     }
                 })
             })
@@ -212,7 +217,12 @@ fn a_flood_before_the_first_sign_in_does_not_keep_honest_people_out() {
     for nth in 0..20 {
         let kid = format!("flood-{nth}");
         let body = of_unknown_key(&scenario, "google", &kid);
-        refused(&sign_in(&scenario, &body), 401, "token_invalid", &kid);
+        let answer = sign_in(&scenario, &body);
+        match nth {
+            // The first fetch was for nobody's sake; the second one is for the first token.
+            0 | 1 => refused(&answer, 401, "token_invalid", &kid),
+            _ => told_to_wait(&answer, &kid),
+        }
     }
     enter(&scenario, &good(&scenario, ("google", "id_token"), "4711"));
     assert!(

@@ -3,6 +3,7 @@
 
 mod challenges;
 mod discretion;
+mod flows;
 mod forged;
 mod guests;
 mod key_sets;

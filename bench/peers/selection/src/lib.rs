@@ -11,7 +11,10 @@ pub mod workload;
 
 use std::ops::RangeInclusive;
 
-use domain::Id;
+use domain::{
+    Id,
+    allocation::{DeviceSegments, Profile},
+};
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Value, json};
 
@@ -83,6 +86,14 @@ pub fn profile() -> Value {
         "segments": ["s1", "s2", "s3"],
         "attributes": { "tier": "gold" },
     })
+}
+
+/// Returns the segments of such a profile as a service key's put stores them.
+pub fn segments(profile: &Profile) -> DeviceSegments {
+    DeviceSegments {
+        segments: profile.segments.clone(),
+        ..DeviceSegments::default()
+    }
 }
 
 fn campaign(id: &str, rng: &mut StdRng) -> Value {

@@ -117,11 +117,13 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
 
     let requests = read(full::requests())?;
     let profile: Profile = serde_json::from_value(bench_selection::profile())?;
+    let segments = bench_selection::segments(&profile);
     let showings = full::showings(&snapshot, Day::of(now), now.as_minutes());
     let leases = full::leases(&delivery);
     let given = |request| Given {
         request,
         profile: Some(&profile),
+        segments: Some(&segments),
         config: None,
         showings: &showings,
         leases: &leases,
@@ -147,6 +149,7 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
     let targeting = time(&plain, |request| {
         let given = Given {
             profile: None,
+            segments: None,
             showings: &no_showings,
             leases: &no_leases,
             ..given(request)

@@ -213,10 +213,12 @@ mod tests {
         let now = "2026-01-01T12:00:00Z".parse().unwrap();
         let lineup = Lineup::new(Arc::new(snapshot), Arc::default(), Duration::ZERO, now);
         let (showings, leases) = (Showings::default(), HashSet::new());
+        let segments = crate::segments(&workload.profile);
         for request in &workload.requests {
             let given = Given {
                 request,
                 profile: Some(&workload.profile),
+                segments: Some(&segments),
                 config: None,
                 showings: &showings,
                 leases: &leases,

@@ -31,6 +31,7 @@ fn allocations(count: usize) -> Vec<u64> {
     let lineup = Lineup::new(Arc::clone(&snapshot), delivery, Duration::MAX, now);
     let showings = full::showings(&snapshot, Day::of(now), now.as_minutes());
     let profile: Profile = serde_json::from_value(bench_selection::profile()).unwrap();
+    let segments = bench_selection::segments(&profile);
     let mut rng = StdRng::seed_from_u64(1);
     let mut asked = Vec::new();
     for round in 0..2 {
@@ -39,6 +40,7 @@ fn allocations(count: usize) -> Vec<u64> {
             let given = Given {
                 request: &request,
                 profile: Some(&profile),
+                segments: Some(&segments),
                 config: None,
                 showings: &showings,
                 leases: &leases,

@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::{ContentConfig, Profile, Request, Snapshot};
+use super::{ContentConfig, DeviceSegments, Profile, Request, Snapshot};
 use crate::{
     Audience, Instant, Label, Store, TimeZoneName,
-    audience::{certain_age, words},
+    audience::{certain_age, known_segments, words},
     caps::Showings,
     identity::MemberId,
     targeting::Facts,
@@ -21,6 +21,8 @@ pub struct Given<'a> {
     /// What is stored of the device; its own fields count where the request has none, its interests
     /// besides the request's.
     pub profile: Option<&'a Profile>,
+    /// What the app's own systems put for the device.
+    pub segments: Option<&'a DeviceSegments>,
     /// What the device's user wants to see; without it, everything.
     pub config: Option<&'a ContentConfig>,
     /// What the device was shown. Of a device that does not say which it is nothing is known, and
@@ -72,6 +74,7 @@ impl<'a> Given<'a> {
             device_id: device.id.as_ref(),
             member: self.member,
             profile,
+            segments: self.segments,
         };
         Facts {
             carrier: device.carrier.as_deref(),
@@ -84,7 +87,7 @@ impl<'a> Given<'a> {
                 interests.as_deref(),
                 profile.map(|profile| &*profile.interests),
             ),
-            segments: profile.map(|profile| words(&profile.segments)),
+            segments: known_segments(profile, self.segments),
             keywords: keywords.as_deref().map(words),
             hour: local.map(|local| local.hour),
             weekday: local.map(|local| local.weekday),

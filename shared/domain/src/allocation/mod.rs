@@ -28,7 +28,9 @@ pub use draw::{Allocation, Effort, Placed, allocate};
 pub use explain::{Candidate, Explanation, Outcome, explain};
 pub use given::Given;
 pub use lineup::Lineup;
-pub use profile::{NewProfile, Profile, StoredProfile};
+pub use profile::{
+    DeviceSegments, DeviceTargeting, NewProfile, Profile, StoredDeviceSegments, StoredProfile,
+};
 pub use request::{Device, Exclude, MOST_PLACEMENTS, MOST_SLOTS, PlacementRequest, Request, User};
 pub use snapshot::Snapshot;
 

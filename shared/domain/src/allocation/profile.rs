@@ -1,15 +1,26 @@
-//! What is kept of a device's user, for targeting to read.
+//! What is stored of a device for targeting: the profile that its app puts, and the segments and
+//! attributes that the app's own systems put.
 
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Country, DeviceId, Gender, Instant, Label, reported, targeting::Attributes};
+use crate::{
+    Country, DeviceId, Fault, FaultCode, Gender, Instant, Label, reported, targeting::Attributes,
+    validation::rule,
+};
 
-/// The body of `PUT /v1/devices/{id}/profile`.
+/// The most bytes that a profile may have as JSON. Every allocation reads it.
+const LARGEST_PROFILE: usize = 32 * 1024;
+
+/// The most bytes that segments and server attributes may have together as JSON.
+const LARGEST_SEGMENTS: usize = 16 * 1024;
+
+/// The body of `PUT /v1/devices/{id}/profile`; at most 32 KB as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
+#[garde(custom(is_small::<LARGEST_PROFILE, _>))]
 pub struct Profile {
     /// The country where the user is at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
     /// read counts as absent.
@@ -31,7 +42,9 @@ pub struct Profile {
     #[serde(default)]
     #[garde(length(max = 100))]
     pub interests: Vec<Label>,
-    /// The segments that the app's own systems put the user in.
+    /// The segments that the app's own systems put the user in. Only a service key sets them: they are
+    /// stored with those of `/v1/devices/{id}/segments`. What a member sends here is stored and
+    /// returned to that member, and targeting ignores it.
     #[serde(default)]
     #[garde(length(max = 200))]
     pub segments: Vec<Label>,
@@ -40,10 +53,11 @@ pub struct Profile {
     pub attributes: Attributes,
 }
 
-/// The body of `POST /v1/profiles`: a profile and whose it is.
+/// The body of `POST /v1/profiles`: a profile and the device that it is of; at most 32 KB as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
+#[garde(custom(is_small::<LARGEST_PROFILE, _>))]
 pub struct NewProfile {
     /// The device.
     pub device_id: DeviceId,
@@ -67,7 +81,9 @@ pub struct NewProfile {
     #[serde(default)]
     #[garde(length(max = 100))]
     pub interests: Vec<Label>,
-    /// The segments that the app's own systems put the user in.
+    /// The segments that the app's own systems put the user in. Only a service key sets them: they are
+    /// stored with those of `/v1/devices/{id}/segments`. What a member sends here is stored and
+    /// returned to that member, and targeting ignores it.
     #[serde(default)]
     #[garde(length(max = 200))]
     pub segments: Vec<Label>,
@@ -108,4 +124,50 @@ pub struct StoredProfile {
     pub profile: Profile,
     /// When it was put.
     pub updated_at: Instant,
+}
+
+/// The body of `PUT /v1/devices/{id}/segments`: what the app's own systems know of the device's user; at
+/// most 16 KB as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[garde(custom(is_small::<LARGEST_SEGMENTS, _>))]
+pub struct DeviceSegments {
+    /// The segments that the user is in: the targeting field `segments`.
+    #[serde(default)]
+    #[garde(length(max = 200))]
+    pub segments: Vec<Label>,
+    /// Attributes for the targeting fields `attributes.<name>`. They win over attributes of the same
+    /// name in the profile.
+    #[serde(default)]
+    pub server_attributes: Attributes,
+}
+
+/// The response of `GET /v1/devices/{id}/segments`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StoredDeviceSegments {
+    /// What was put.
+    #[serde(flatten)]
+    pub segments: DeviceSegments,
+    /// Time of the last put.
+    pub updated_at: Instant,
+}
+
+/// What targeting reads of a device.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeviceTargeting {
+    /// The profile that the device's present owner put.
+    pub profile: Option<Profile>,
+    /// What the app's own systems put.
+    pub segments: Option<DeviceSegments>,
+}
+
+/// Refuses a document of more than `MOST` bytes of JSON, whatever its parts are.
+fn is_small<const MOST: usize, T: Serialize>(document: &T, _: &()) -> garde::Result {
+    let size = serde_json::to_vec(document).map_or(usize::MAX, |json| json.len());
+    let fault = || {
+        let message = format!("has more than {} KB as JSON", MOST / 1024);
+        Fault::new("", FaultCode::TooLong, message)
+    };
+    rule((size > MOST).then(fault).into_iter().collect())
 }

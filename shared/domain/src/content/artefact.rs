@@ -24,6 +24,7 @@ pub const fn format(kind: Kind) -> u16 {
         | Kind::Banners
         | Kind::Notices
         | Kind::Config
+        | Kind::NicknameRules
         | Kind::EventTypes => JSON,
         Kind::Campaigns => COMPACT,
     }

@@ -14,6 +14,7 @@ pub mod config;
 mod event_types;
 mod limit;
 mod maintenance;
+mod nickname_rules;
 pub mod notices;
 mod schedule;
 mod set;
@@ -27,6 +28,7 @@ pub use campaigns::Campaign;
 pub use config::Parameter;
 pub use event_types::{DeclaredEventType, EventTypes};
 pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
+pub use nickname_rules::{NicknameRuleItem, NicknameWord};
 pub use notices::Notice;
 pub use set::{
     AnyItem, Changes, CompileError, ItemSet, MAX_SET_FAULTS, SetFault, UnreadableItems, changes,
@@ -53,6 +55,8 @@ closed_set! {
         EventTypes = "event_types",
         /// What `POST /v1/allocations` gives out.
         Campaigns = "campaigns",
+        /// Words that nicknames may not have.
+        NicknameRules = "nickname_rules",
     }
 }
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    AppVersion, Banner, Campaign, DeclaredEventType, Gate, Kind, Notice, Parameter, TestersItem,
+    AppVersion, Banner, Campaign, DeclaredEventType, Gate, Kind, NicknameRuleItem, Notice,
+    Parameter, TestersItem,
     artefact::{self, Entry},
     authoring,
 };
@@ -150,6 +151,7 @@ macro_rules! with_item_of {
             Kind::Config => $function::<Parameter>($($argument),*),
             Kind::EventTypes => $function::<DeclaredEventType>($($argument),*),
             Kind::Campaigns => $function::<Campaign>($($argument),*),
+            Kind::NicknameRules => $function::<NicknameRuleItem>($($argument),*),
         }
     };
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::Mac;
 use rand::Rng;
+use sha2::{Digest as _, Sha256};
 
 use crate::{Instant, RandomId, keyring::Keys};
 
@@ -30,6 +31,17 @@ pub struct Challenge {
     pub nonce: String,
     /// When it lapses.
     pub expires_at: Instant,
+    /// The token that answers it, where that token itself must count once.
+    pub token: Option<TokenUse>,
+}
+
+/// A provider's token that counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenUse {
+    /// Follows from the token's id or signature.
+    pub serial: RandomId,
+    /// When the token is too old to be accepted.
+    pub until: Instant,
 }
 
 /// Why a text is no challenge to go by.
@@ -49,9 +61,39 @@ pub enum ChallengeRefused {
 const LAYOUT: u8 = 1;
 const SIGNATURE: usize = 16;
 const ID_LABEL: &[u8] = b"madang challenge id\0";
+const TOKEN_LABEL: &[u8] = b"madang token use\0";
 const NONCE_LABEL: &[u8] = b"madang challenge nonce\0";
 
+impl TokenUse {
+    /// The serial of a token with that id, or of one without an id with that signature.
+    pub fn serial_of(id: &str) -> RandomId {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(TOKEN_LABEL)
+            .chain_update(id)
+            .finalize()
+            .into();
+        RandomId::from_bytes(digest.first_chunk().copied().unwrap_or_default())
+    }
+}
+
 impl Challenge {
+    /// Stands for the challenge of a token that answers none of ours: the token counts once.
+    pub fn of_token(token: TokenUse) -> Self {
+        Self {
+            serial: token.serial,
+            id: String::new(),
+            nonce: String::new(),
+            expires_at: token.until,
+            token: None,
+        }
+    }
+
+    /// The serials that are used up with it, each with the time until which that must be known.
+    pub fn uses(&self) -> impl Iterator<Item = (RandomId, Instant)> {
+        let token = self.token.map(|token| (token.serial, token.until));
+        std::iter::once((self.serial, self.expires_at)).chain(token)
+    }
+
     /// How long one is good for.
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
@@ -69,6 +111,7 @@ impl Challenge {
             id: URL_SAFE_NO_PAD.encode(bytes),
             nonce: URL_SAFE_NO_PAD.encode(nonce.into_bytes()),
             expires_at: serial.made_at() + Self::LIFETIME,
+            token: None,
         }
     }
 
@@ -100,6 +143,7 @@ impl Challenge {
             id: id.to_owned(),
             nonce: URL_SAFE_NO_PAD.encode(nonce.into_bytes()),
             expires_at,
+            token: None,
         })
     }
 }

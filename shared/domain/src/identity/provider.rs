@@ -29,6 +29,14 @@ impl Provider {
             Self::Naver | Self::Guest => false,
         }
     }
+
+    /// Whether the provider has a call by which an app ends its connection with a user.
+    pub const fn has_unlink_call(self) -> bool {
+        match self {
+            Self::Apple | Self::Kakao | Self::Facebook => true,
+            Self::Google | Self::Naver | Self::Line | Self::Guest => false,
+        }
+    }
 }
 
 text_type! {

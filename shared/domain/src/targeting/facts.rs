@@ -1,6 +1,6 @@
 //! What is known of a device and its user at the time of a request.
 
-use super::Attributes;
+use super::{AttributeValue, Attributes};
 use crate::{
     Country, DeviceId, Gender, Locale, Platform, Store, Version, Weekday, identity::MemberId,
 };
@@ -32,7 +32,7 @@ pub struct Facts<'a> {
     pub gender: Option<Gender>,
     /// The user's interests.
     pub interests: Option<Vec<&'a str>>,
-    /// The segments the user is in.
+    /// The segments that the app's own systems put the user in.
     pub segments: Option<Vec<&'a str>>,
     /// What the app's screen is about.
     pub keywords: Option<Vec<&'a str>>,
@@ -42,8 +42,18 @@ pub struct Facts<'a> {
     pub weekday: Option<Weekday>,
     /// The profile's free attributes.
     pub attributes: Option<&'a Attributes>,
+    /// The attributes that the app's own systems put; they win over the profile's.
+    pub server_attributes: Option<&'a Attributes>,
     /// The device.
     pub device_id: Option<&'a DeviceId>,
     /// The member who is signed in.
     pub member: Option<MemberId>,
+}
+
+impl<'a> Facts<'a> {
+    /// Returns the attribute of that name: the server's, or else the profile's.
+    pub fn attribute(&self, name: &str) -> Option<&'a AttributeValue> {
+        let from = |attributes: Option<&'a Attributes>| attributes?.get(name);
+        from(self.server_attributes).or_else(|| from(self.attributes))
+    }
 }

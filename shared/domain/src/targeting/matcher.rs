@@ -234,7 +234,7 @@ impl Test {
             Self::Keywords(values) => values.hold_list(facts.keywords.as_deref()),
             Self::Attribute { field, test } => {
                 let name = field.strip_prefix(ATTRIBUTES).unwrap_or(field);
-                let value = facts.attributes.and_then(|attributes| attributes.get(name));
+                let value = facts.attribute(name);
                 value.is_some_and(|value| test.matches(value))
             }
             Self::Percent(below, seed) => facts

@@ -51,6 +51,7 @@ fn with_facts<T>(with: impl FnOnce(&Facts<'_>) -> T) -> T {
         hour: Some(22),
         weekday: Some(Weekday::Friday),
         attributes: Some(&attributes),
+        server_attributes: None,
         device_id: Some(&device_id),
         member: Some(RandomId::from_bytes([7; 16])),
     })

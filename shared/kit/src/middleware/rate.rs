@@ -1,5 +1,4 @@
-//! How often one caller may call: by address in this process, by device, member or key in the
-//! database.
+//! How often one caller may call: by address in this process, by member or key in the database.
 
 use std::{
     collections::HashMap,
@@ -135,7 +134,7 @@ impl Middleware for AddressLimit {
     }
 }
 
-/// The limit by device, member or key.
+/// The limit by member or key.
 pub(crate) struct CallerLimit(pub(crate) Option<Arc<dyn Counter>>);
 
 impl Middleware for CallerLimit {
@@ -171,26 +170,27 @@ impl Middleware for CallerLimit {
     }
 }
 
-/// The device in the path of a device's route, else whoever calls. Nobody in particular is `None`:
-/// one count for all of them would let any of them use up everybody's calls.
+/// The caller whose calls are counted; `None` for an anonymous one, because one count for all of them
+/// would let any of them use up everybody's calls.
+///
+/// A member is counted as a member, whichever device they name: a device's id proves nothing, and
+/// naming another's must not use up that device's calls. A service key speaks for many devices, so on a
+/// device's routes it is counted for each that it names.
 fn subject(request: &Request, caller: Caller) -> Option<String> {
-    let device = match caller {
-        Caller::Device(_) => request
-            .path_parameters_ref()
-            .and_then(|parameters| parameters.first("id"))
-            .and_then(|id| id.parse().ok()),
-        Caller::Public
-        | Caller::PublicOrOperator(_)
-        | Caller::PublicOrMember(_)
-        | Caller::Member
-        | Caller::Operator(_)
-        | Caller::Hook => None,
+    let principal = request.extensions().get::<Principal>()?;
+    let of_devices = matches!(caller, Caller::Device(_) | Caller::Service(_));
+    let device = || {
+        let parameters = request.path_parameters_ref().filter(|_| of_devices)?;
+        parameters.first("id")?.parse().ok()
     };
-    match (device, request.extensions().get::<Principal>()) {
-        // Its id is kept nowhere, not in a counter's key either.
-        (Some(device), _) => Some(DeviceKey::of(&device).to_string()),
-        (None, None | Some(Principal::Anonymous)) => None,
-        (None, Some(principal)) => Some(principal.name()),
+    match principal {
+        Principal::Anonymous => None,
+        Principal::Member { .. } => Some(principal.name()),
+        Principal::Service { .. } => Some(match device() {
+            // Its id is stored nowhere, and in no counter's key either.
+            Some(device) => format!("{}#{}", principal.name(), DeviceKey::of(&device)),
+            None => principal.name(),
+        }),
     }
 }
 
@@ -230,6 +230,8 @@ fn headers(decision: Decision, quota: Quota) -> Vec<(HeaderName, HeaderValue)> {
 
 #[cfg(test)]
 mod tests {
+    use domain::identity::{MemberId, SessionId};
+
     use super::*;
 
     #[test]
@@ -293,24 +295,30 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_counted_by_name_and_nobody_in_particular_is_not() {
-        let by = |principal: Principal, caller| {
+    fn a_member_is_counted_by_name_and_a_service_key_by_the_device_it_names_too() {
+        let by = |principal: Principal, device: Option<&str>| {
+            let caller = Caller::Device("devices:write");
             let mut request = Request::default();
             request.extensions_mut().insert(principal);
-            subject(&request, caller)
+            let parameters = device.map(|id| ("id".to_owned(), vec![id.to_owned()]));
+            let parameters: HashMap<_, _> = parameters.into_iter().collect();
+            subject(&request.with_path_parameters(parameters), caller)
         };
         let key = Principal::Service {
             id: "ops".to_owned(),
             scopes: Vec::new(),
         };
-        for caller in [
-            Caller::Public,
-            Caller::PublicOrOperator("things"),
-            Caller::PublicOrMember("things"),
-        ] {
-            assert_eq!(by(Principal::Anonymous, caller), None, "{caller:?}");
-            let counted = by(key.clone(), caller);
-            assert_eq!(counted.as_deref(), Some("service:ops"), "{caller:?}");
+        let member = Principal::Member {
+            id: MemberId::from_bytes([1; 16]),
+            session: SessionId::from_bytes([2; 16]),
+            device: Some(DeviceKey::of(&"phone-1".parse().unwrap())),
+        };
+        assert_eq!(by(Principal::Anonymous, Some("phone-1")), None);
+        assert_eq!(by(key.clone(), None).as_deref(), Some("service:ops"));
+        let [one, other] = ["phone-1", "phone-2"].map(|device| by(key.clone(), Some(device)));
+        assert!(one != other && one.unwrap().starts_with("service:ops#"));
+        for device in [None, Some("phone-1"), Some("phone-2")] {
+            assert_eq!(by(member.clone(), device), Some(member.name()));
         }
     }
 

@@ -156,7 +156,8 @@ struct Bucket {
     campaign: u64,
 }
 
-/// A mark as it is stored: what sums need, and what tells where it came from.
+/// A mark as it is stored: what sums need. The device is left out because no sum needs it, and a mark
+/// would outlive a member who is forgotten.
 #[derive(Debug, Serialize, Deserialize)]
 struct MarkItem {
     creative: u64,
@@ -176,8 +177,6 @@ struct MarkItem {
     /// How often it was sent again, as far as that was noticed.
     #[serde(default, skip_serializing_if = "is_zero")]
     repeats: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    device: Option<DeviceKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,7 +257,6 @@ impl Marks {
                 MarkKind::Impression | MarkKind::Click => None,
             },
             repeats: 0,
-            device: token.device,
             lease: token.lease,
             names: mark.names.cloned(),
             at: mark.at,

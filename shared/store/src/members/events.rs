@@ -43,6 +43,20 @@ impl Members {
         transaction.put_if(item, free, [(":now", number(now.as_seconds()))])
     }
 
+    /// Stores that an event needs no act any more, so that a replay does nothing either.
+    pub async fn dismiss_event(
+        &self,
+        event: &ToldEvent<'_>,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let transaction = Transaction::new(&self.table);
+        let stored = self.act_once(transaction, event, now)?.commit().await;
+        match stored {
+            Err(error) if error.is_conflict() => Ok(()),
+            stored => stored,
+        }
+    }
+
     /// Whether an event was acted on before.
     pub async fn was_acted_on(
         &self,

@@ -1,5 +1,6 @@
 //! Identities: what a member signs in with, at most one of a provider.
 
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use domain::{
     Instant,
     identity::{Ban, Challenge, IdentityHash, MemberId, Provider, Subject},
@@ -7,7 +8,7 @@ use domain::{
 use subtle::ConstantTimeEq;
 
 use super::{
-    MemberRecord, Members,
+    MemberRecord, Members, UnlinkEntry,
     change::Tries,
     identity_items::{IdentityItem, Owner},
 };
@@ -72,10 +73,17 @@ pub enum Linking {
 /// What came of unlinking an identity.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Unlinking {
-    /// It is theirs no more. Its provider may want to be told.
-    Unlinked(LinkedIdentity),
+    /// It is theirs no more. The entry of the outbox is there where the provider must be called.
+    Unlinked {
+        /// The identity.
+        identity: LinkedIdentity,
+        /// The entry.
+        entry: Option<Box<UnlinkEntry>>,
+    },
     /// It is the last that they could sign in with.
     LastIdentity,
+    /// The member is banned: an identity that were free could sign in without the ban.
+    Banned,
     /// They have none of that provider, or there is no such member.
     NotThere,
 }
@@ -191,12 +199,47 @@ impl Members {
         }
     }
 
-    /// Takes an identity from a member who has another one to sign in with.
+    /// Takes an identity from a member who has another one to sign in with. Its provider is to be
+    /// called: an entry of the outbox is stored with it.
     pub async fn unlink<'t>(
         &'t self,
         member: MemberId,
         provider: Provider,
         stamp: Stamp,
+        now: Instant,
+        with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<Unlinking, StoreError> {
+        let any = |_: &IdentityItem| true;
+        let entry = |identity: &LinkedIdentity| {
+            let has_call = identity.provider.has_unlink_call();
+            has_call.then(|| UnlinkEntry::of_unlinked(identity, stamp, now))
+        };
+        self.unlink_where((member, provider), any, entry, stamp, now, with)
+            .await
+    }
+
+    /// Takes an identity from a member because its provider has ended the connection, so that it needs
+    /// no call. [`Unlinking::NotThere`] where the member has another identity of that provider by now.
+    pub async fn unlink_ended<'t>(
+        &'t self,
+        member: MemberId,
+        (provider, subject): (Provider, &Subject),
+        stamp: Stamp,
+        now: Instant,
+        with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<Unlinking, StoreError> {
+        let this_one = |item: &IdentityItem| item.subject == *subject;
+        self.unlink_where((member, provider), this_one, |_| None, stamp, now, with)
+            .await
+    }
+
+    async fn unlink_where<'t>(
+        &'t self,
+        (member, provider): (MemberId, Provider),
+        chosen: impl Fn(&IdentityItem) -> bool,
+        entry_for: impl Fn(&LinkedIdentity) -> Option<UnlinkEntry>,
+        stamp: Stamp,
+        now: Instant,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<Unlinking, StoreError> {
         let mut tries = Tries::default();
@@ -206,13 +249,17 @@ impl Members {
                 return Ok(Unlinking::NotThere);
             };
             if let Some(unlinked) = last.take().filter(|_| before.has_stamp(stamp)) {
-                return Ok(Unlinking::Unlinked(unlinked));
+                return Ok(unlinked);
             }
-            let Some(item) = self.identity(member, provider).await? else {
+            let item = self.identity(member, provider).await?;
+            let Some(item) = item.filter(|item| chosen(item)) else {
                 return Ok(Unlinking::NotThere);
             };
             if before.record.identities <= 1 {
                 return Ok(Unlinking::LastIdentity);
+            }
+            if before.record.member.held_ban(now).is_some() {
+                return Ok(Unlinking::Banned);
             }
             tries.proceed()?;
             let mut after = before.next(stamp);
@@ -225,11 +272,45 @@ impl Members {
                 [(":member", string(member))],
             )?;
             let own = transaction.len();
-            let unlinked = self.linked(item)?;
+            let identity = self.linked(item)?;
+            let entry = entry_for(&identity);
+            let transaction = match &entry {
+                Some(entry) => self.put_unlink(transaction, entry)?,
+                None => transaction,
+            };
+            let unlinked = Unlinking::Unlinked {
+                identity,
+                entry: entry.map(Box::new),
+            };
             if tries.commit(&self.table, with(transaction)?, own).await {
-                return Ok(Unlinking::Unlinked(unlinked));
+                return Ok(unlinked);
             }
             last = Some(unlinked);
+        }
+    }
+
+    /// Stores the provider's refresh token of an identity that the member still has.
+    pub async fn store_provider_token(
+        &self,
+        member: MemberId,
+        (provider, subject): (Provider, &Subject),
+        token: &[u8],
+    ) -> Result<(), StoreError> {
+        let stored = self
+            .table
+            .update(
+                &keys::member_identity(member, provider),
+                "SET provider_token = :token",
+                Some("subject = :subject"),
+                [
+                    (":token", string(STANDARD.encode(token))),
+                    (":subject", string(subject)),
+                ],
+            )
+            .await;
+        match stored {
+            Err(error) if !error.is_conflict() => Err(error),
+            _ => Ok(()),
         }
     }
 }

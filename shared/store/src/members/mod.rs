@@ -16,6 +16,8 @@
 mod bans;
 mod change;
 mod consents;
+mod deletion_requests;
+mod devices;
 mod events;
 mod exports;
 mod identities;
@@ -31,6 +33,7 @@ mod sign_in;
 mod standing;
 mod tickets;
 mod transfer;
+mod unlink_outbox;
 mod withdrawal;
 
 use domain::{
@@ -41,6 +44,8 @@ use futures_util::future;
 
 use self::item::Kept;
 pub use self::{
+    deletion_requests::{DeletionRequest, DeletionState},
+    devices::DeviceSharing,
     events::ToldEvent,
     exports::{Document, Export},
     identities::{LinkedIdentity, Linking, NewIdentity, Unlinking, secret_sha256},
@@ -50,6 +55,7 @@ pub use self::{
     sign_in::{Entered, NewSession, Newcomer, SignIn, SignedIn},
     tickets::{Choice, Entrance, Resolution, TICKET_LIFETIME, Ticket},
     transfer::{NewTransferCode, Transfer, Transferring},
+    unlink_outbox::{UNLINK_PATIENCE, UnlinkEntry},
     withdrawal::{Cancelling, Withdrawing},
 };
 use crate::{StoreError, Table, keys, query::Read};

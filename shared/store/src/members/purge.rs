@@ -2,8 +2,9 @@
 //!
 //! 1. [`begin_purge`](Members::begin_purge) closes the member for good: no sign-in, no refresh, no
 //!    change, no coming back.
-//! 2. [`remains`](Members::remains) tells what others are to be told of: providers that hold a link
-//!    to the member, devices of which other tables keep something.
+//! 2. [`remains`](Members::remains) returns what else is to be deleted elsewhere: identities, whose
+//!    providers hold a link to the member, and devices of which other tables store something. For each
+//!    of the former an entry of the [outbox](Members::enqueue_unlink) is stored, which outlives the member.
 //! 3. [`purge_step`](Members::purge_step) for every one of [`PurgeStep::ALL`], in order. The last
 //!    takes the member from those who are due; whatever was cut off before is found again there.
 //!
@@ -81,6 +82,11 @@ impl Purge {
     /// Who is being forgotten.
     pub const fn member(&self) -> MemberId {
         self.due.member
+    }
+
+    /// When their grace ended.
+    pub(super) const fn purge_at(&self) -> Instant {
+        self.due.purge_at
     }
 
     /// What stands for them from now on in what must be kept.

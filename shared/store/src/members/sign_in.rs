@@ -228,14 +228,12 @@ impl Members {
         transaction: Transaction<'t>,
         challenge: Option<&Challenge>,
     ) -> Result<Transaction<'t>, StoreError> {
-        let Some(challenge) = challenge else {
-            return Ok(transaction);
-        };
-        let key = keys::challenge(challenge.serial);
-        let item = self
-            .table
-            .encode_until(&key, &Used {}, challenge.expires_at)?;
-        transaction.put_if(item, ABSENT, [])
+        let mut uses = challenge.into_iter().flat_map(Challenge::uses);
+        uses.try_fold(transaction, |transaction, (serial, until)| {
+            let key = keys::challenge(serial);
+            let item = self.table.encode_until(&key, &Used {}, until)?;
+            transaction.put_if(item, ABSENT, [])
+        })
     }
 
     /// Uses up a challenge that nothing else is written with. `false`: it was used before.
@@ -244,21 +242,28 @@ impl Members {
         challenge: Option<&Challenge>,
         stamp: Stamp,
     ) -> Result<bool, StoreError> {
-        let Some(challenge) = challenge else {
-            return Ok(true);
-        };
-        let key = keys::challenge(challenge.serial);
-        let item = self
-            .table
-            .encode_until(&key, &Used {}, challenge.expires_at)?;
-        let put = self.table.put_once(item, stamp, ABSENT, []).await?;
-        Ok(matches!(put, Put::Done))
+        for (serial, until) in challenge.into_iter().flat_map(Challenge::uses) {
+            let key = keys::challenge(serial);
+            let item = self.table.encode_until(&key, &Used {}, until)?;
+            if !matches!(
+                self.table.put_once(item, stamp, ABSENT, []).await?,
+                Put::Done
+            ) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a challenge was used.
     pub async fn is_used(&self, challenge: &Challenge) -> Result<bool, StoreError> {
-        let key = keys::challenge(challenge.serial);
-        Ok(self.table.get_item(&key, Read::Consistent).await?.is_some())
+        for (serial, _) in challenge.uses() {
+            let key = keys::challenge(serial);
+            if self.table.get_item(&key, Read::Consistent).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What is written of a member who comes back: nothing of theirs, as long as they are there and

@@ -3,6 +3,7 @@
 use domain::{
     allocation,
     content::{self, AppVersions, CompileError, EventTypes, Kind, LoadError, Maintenance, Testers},
+    identity::NicknameRules,
     liveops::{Banners, Notices, RemoteConfig},
 };
 
@@ -35,6 +36,7 @@ impl Default for Compiler {
                 Kind::Banners => Banners::load(format, artefact).map(drop),
                 Kind::Notices => Notices::load(format, artefact).map(drop),
                 Kind::Config => RemoteConfig::load(format, artefact).map(drop),
+                Kind::NicknameRules => NicknameRules::load(format, artefact).map(drop),
                 Kind::EventTypes => EventTypes::load(format, artefact).map(drop),
                 Kind::Campaigns => allocation::Snapshot::load(format, artefact).map(drop),
             },

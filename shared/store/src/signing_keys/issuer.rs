@@ -108,7 +108,7 @@ impl Issuer {
         let grant = Grant {
             member,
             session: NO_SESSION,
-            device: DeviceKey::from_bytes([0; 16]),
+            device: None,
         };
         let audience = own_data_audience(&self.audience);
         self.issue_for(audience, keys, grant, now, rng).await

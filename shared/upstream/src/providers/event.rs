@@ -23,14 +23,18 @@ pub struct AccountEvent {
 /// What can happen to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountEventKind {
-    /// The user took back the consent to sign in to us.
-    ConsentRevoked,
+    /// The provider ended what the user had open: consent was taken back, tokens or sessions were
+    /// revoked, the account was disabled or may be in other hands.
+    SessionsRevoked,
     /// The account is no more.
     AccountDeleted,
-    /// Mail to the relay address is forwarded again.
-    EmailEnabled,
-    /// Mail to the relay address is no longer forwarded.
-    EmailDisabled,
-    /// Something that we do not know of, and that changes nothing here.
+    /// The user wants everything deleted that we store of them.
+    DeletionRequested,
+    /// The provider's staff ended the connection between the user and us.
+    UnlinkedByProvider,
+    /// The provider ended the connection because the user never completed signing up.
+    SignUpAbandoned,
+    /// Something that changes nothing here: mail settings, a new connection, or an event that this
+    /// version does not know.
     Other,
 }

@@ -3,8 +3,9 @@
 //! <https://developers.facebook.com/docs/facebook-login/guides/access-tokens/debugging> and
 //! <https://developers.facebook.com/docs/facebook-login/limited-login/token/validating>
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::{
     Instant,
     identity::{Provider, Subject},
@@ -17,7 +18,7 @@ use sha2::Sha256;
 use super::{
     Identity, Proof, ProviderError, ProviderSettings, TokenFault, Unlinked,
     api::{Api, Refusal, Told},
-    signed::{SignedTokens, check_nonce, subject},
+    signed::{SKEW, SignedTokens, check_nonce, subject},
 };
 use crate::{
     https::{Https, Question},
@@ -37,6 +38,26 @@ const NOT_OURS: i64 = 100;
 /// The code and the subcodes of an access token that is over.
 const TOKEN: i64 = 190;
 const EXPIRED: [i64; 2] = [463, 467];
+
+/// A signed request that is older is refused: for so long a repeated one is known again.
+const SIGNED_REQUEST_AGE: Duration = Duration::from_secs(400 * 86_400);
+
+/// A user's wish that Facebook passes on: everything that we store of them is to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDeletion {
+    /// Facebook's name for the user.
+    pub subject: Subject,
+    /// The code by which the user can look up the request; the same for the same request.
+    pub confirmation_code: String,
+}
+
+/// The payload of a signed request: more than is read.
+#[derive(Deserialize)]
+struct SignedRequest {
+    algorithm: String,
+    user_id: String,
+    issued_at: Option<i64>,
+}
 
 pub(super) struct Facebook {
     tokens: SignedTokens,
@@ -155,6 +176,7 @@ impl Facebook {
             provider: Provider::Facebook,
             subject: subject(&user.id)?,
             client_id: Some(ours.app_id),
+            token: None,
         })
     }
 
@@ -183,6 +205,46 @@ impl Facebook {
         }
     }
 
+    /// <https://developers.facebook.com/docs/development/create-an-app/app-dashboard/data-deletion-callback>
+    pub(super) async fn data_deletion(
+        &self,
+        signed_request: &str,
+        now: Instant,
+    ) -> Result<DataDeletion, ProviderError> {
+        let ours = self.credentials(now).await?;
+        let ours = ours.ok_or(ProviderError::Disabled(Provider::Facebook))?;
+        let (signature, payload) = signed_request
+            .split_once('.')
+            .ok_or(ProviderError::INVALID)?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature.trim_end_matches('='));
+        let signature = signature.map_err(|_| ProviderError::INVALID)?;
+        ours.mac()?
+            .chain_update(payload)
+            .verify_slice(&signature)
+            .map_err(|_| ProviderError::INVALID)?;
+        let text = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('='));
+        let text = text.map_err(|_| ProviderError::INVALID)?;
+        let request: SignedRequest =
+            serde_json::from_slice(&text).map_err(|_| ProviderError::INVALID)?;
+        if !request.algorithm.eq_ignore_ascii_case("HMAC-SHA256") {
+            return Err(ProviderError::INVALID);
+        }
+        if let Some(issued_at) = request.issued_at.map(Instant::from_seconds) {
+            if issued_at > now + SKEW {
+                return Err(ProviderError::INVALID);
+            }
+            if now > issued_at + SIGNED_REQUEST_AGE {
+                return Err(TokenFault::Expired.into());
+            }
+        }
+        let code = ours.mac()?.chain_update(CODE_LABEL).chain_update(payload);
+        let code = hexadecimal(code.finalize().into_bytes().iter().take(CODE_BYTES));
+        Ok(DataDeletion {
+            subject: subject(&request.user_id)?,
+            confirmation_code: code,
+        })
+    }
+
     async fn credentials(&self, now: Instant) -> Result<Option<Credentials>, ProviderError> {
         let (Some(app_id), Some(app_secret)) = (&self.app_id, &self.app_secret) else {
             return Ok(None);
@@ -202,17 +264,30 @@ impl Credentials {
 
     /// Shows that whoever uses the token is the app it was made for.
     fn proof_of(&self, token: &str) -> Result<String, ProviderError> {
-        let mac = Hmac::<Sha256>::new_from_slice(self.app_secret.as_bytes());
-        let mac = mac.map_err(|_| ProviderError::UNAVAILABLE)?;
-        let bytes = mac.chain_update(token).finalize().into_bytes();
-        Ok(bytes
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            }))
+        let bytes = self.mac()?.chain_update(token).finalize().into_bytes();
+        Ok(hexadecimal(bytes.iter()))
     }
+
+    /// Without a value of the secret anybody could sign.
+    fn mac(&self) -> Result<Hmac<Sha256>, ProviderError> {
+        if self.app_secret.is_empty() {
+            return Err(ProviderError::UNAVAILABLE);
+        }
+        let mac = Hmac::<Sha256>::new_from_slice(self.app_secret.as_bytes());
+        mac.map_err(|_| ProviderError::UNAVAILABLE)
+    }
+}
+
+/// What makes a confirmation code another MAC than a signature.
+const CODE_LABEL: &[u8] = b"madang data deletion\0";
+const CODE_BYTES: usize = 16;
+
+fn hexadecimal<'b>(bytes: impl Iterator<Item = &'b u8>) -> String {
+    bytes.fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 impl TokenInfo {

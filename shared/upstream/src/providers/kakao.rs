@@ -6,8 +6,9 @@ use domain::{
     Instant,
     identity::{Provider, Subject},
 };
-use jose::Algorithm;
+use jose::{Algorithm, Claims};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
 use super::{
@@ -125,6 +126,7 @@ impl Kakao {
             provider: Provider::Kakao,
             subject: subject(&user.id.to_string())?,
             client_id: None,
+            token: None,
         })
     }
 
@@ -170,7 +172,11 @@ impl Kakao {
     ) -> Result<AccountEvent, ProviderError> {
         let admin_key = self.admin_key.as_ref();
         let admin_key = admin_key.ok_or(ProviderError::Disabled(Provider::Kakao))?;
-        let expected = format!("KakaoAK {}", admin_key.get(now).await?);
+        let admin_key = admin_key.get(now).await?;
+        if admin_key.is_empty() {
+            return Err(ProviderError::UNAVAILABLE);
+        }
+        let expected = format!("KakaoAK {admin_key}");
         if !bool::from(authorization.as_bytes().ct_eq(expected.as_bytes())) {
             return Err(ProviderError::INVALID);
         }
@@ -180,7 +186,11 @@ impl Kakao {
         }
         let kind = match told.referrer_type.as_str() {
             "ACCOUNT_DELETE" | "FORCED_ACCOUNT_DELETE" => AccountEventKind::AccountDeleted,
-            _ => AccountEventKind::ConsentRevoked,
+            // The button says "delete all information".
+            "UNLINK_FROM_APPS" => AccountEventKind::DeletionRequested,
+            "UNLINK_FROM_ADMIN" => AccountEventKind::UnlinkedByProvider,
+            "INCOMPLETE_SIGN_UP" => AccountEventKind::SignUpAbandoned,
+            _ => AccountEventKind::SessionsRevoked,
         };
         Ok(AccountEvent {
             provider: Provider::Kakao,
@@ -189,6 +199,75 @@ impl Kakao {
             at: now,
             id: None,
         })
+    }
+
+    /// <https://developers.kakao.com/docs/latest/en/kakaologin/callback#ssf>
+    pub(super) async fn security_event(
+        &self,
+        token: &str,
+        now: Instant,
+    ) -> Result<AccountEvent, ProviderError> {
+        if !self.tokens.are_switched_on() {
+            return Err(ProviderError::Disabled(Provider::Kakao));
+        }
+        let claims = self.tokens.lasting_claims(token, now).await?;
+        // RFC 8417, section 4.5: an id token of the same issuer must not pass for an event.
+        let is_event = claims.value("nonce").is_none() && claims.text("jti").is_some();
+        let events = claims.value("events").and_then(Value::as_object);
+        let events = events.filter(|events| is_event && !events.is_empty());
+        let events = events.ok_or(ProviderError::INVALID)?;
+        let kinds = events.keys().map(|uri| security_event_kind(uri));
+        let happened_at = claims.value("toe").and_then(Value::as_i64);
+        Ok(AccountEvent {
+            provider: Provider::Kakao,
+            kind: kinds.max_by_key(weight).unwrap_or(AccountEventKind::Other),
+            subject: subject(event_subject(&claims, events)?)?,
+            at: happened_at.map_or(now, Instant::from_seconds),
+            id: claims.text("jti").map(str::to_owned),
+        })
+    }
+}
+
+/// An event's type is the last part of its URI, whichever organisation defined it.
+fn security_event_kind(uri: &str) -> AccountEventKind {
+    let name = uri.rsplit('/').next().unwrap_or(uri);
+    match name {
+        "account-purged" => AccountEventKind::AccountDeleted,
+        "user-unlinked" => AccountEventKind::UnlinkedByProvider,
+        "sessions-revoked" | "tokens-revoked" | "account-disabled" | "credential-compromise" => {
+            AccountEventKind::SessionsRevoked
+        }
+        _ => AccountEventKind::Other,
+    }
+}
+
+/// Of several events about one account the one that changes most counts.
+const fn weight(kind: &AccountEventKind) -> u8 {
+    match kind {
+        AccountEventKind::Other => 0,
+        AccountEventKind::SessionsRevoked => 1,
+        AccountEventKind::SignUpAbandoned | AccountEventKind::UnlinkedByProvider => 2,
+        AccountEventKind::DeletionRequested | AccountEventKind::AccountDeleted => 3,
+    }
+}
+
+/// The user that a security event token is about: `sub`, or the subject of each of its events. Two
+/// that differ are refused.
+fn event_subject<'c>(
+    claims: &'c Claims,
+    events: &'c Map<String, Value>,
+) -> Result<&'c str, ProviderError> {
+    let of_event = |event: &'c Value| {
+        let subject = event.get("subject").unwrap_or(event);
+        subject.get("sub").and_then(Value::as_str)
+    };
+    let mut subjects = claims.text("sub").into_iter();
+    let mut of_events = events.values().filter_map(of_event);
+    let first = subjects.next().or_else(|| of_events.next());
+    let first = first.ok_or(ProviderError::INVALID)?;
+    match of_events.all(|other| other == first) {
+        true => Ok(first),
+        false => Err(ProviderError::INVALID),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::{
     Instant,
-    identity::{Provider, Subject},
+    identity::{Provider, Subject, TokenUse},
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,9 @@ pub use self::{
     apple::AppleKey,
     error::{ProviderError, TokenFault},
     event::{AccountEvent, AccountEventKind},
+    facebook::DataDeletion,
     settings::{Listed, Milliseconds, ProviderSettings, ProviderUrl},
+    signed::id_token_has_nonce,
 };
 
 /// What somebody brings to show who they are. Never printed.
@@ -58,6 +60,8 @@ pub struct Identity {
     pub subject: Subject,
     /// Which of our ids at the provider the token was made for, where it says.
     pub client_id: Option<String>,
+    /// The token's own id, where the token must count once.
+    pub token: Option<TokenUse>,
 }
 
 /// What lets us end a member's connection with Apple later: kept encrypted. Never printed.
@@ -114,7 +118,7 @@ impl Providers {
                 secrets.facebook_app_secret.clone(),
                 &https,
             ),
-            line: line::Line::new(settings, &https),
+            line: line::Line::new(settings, secrets.line_channel_secret.clone(), &https),
         }))
     }
 
@@ -153,6 +157,11 @@ impl Providers {
     ) -> Result<Option<Grant>, ProviderError> {
         let apple = &self.0.apple;
         apple.exchange(authorization_code, identity, now).await
+    }
+
+    /// Whether an id token of `provider` is accepted that answers no challenge of ours.
+    pub fn allows_no_nonce(&self, provider: Provider) -> bool {
+        provider == Provider::Google && self.0.google.allows_no_nonce()
     }
 
     /// Ends the connection between somebody and us at the provider. Doing it again changes nothing.
@@ -198,6 +207,30 @@ impl Providers {
         now: Instant,
     ) -> Result<AccountEvent, ProviderError> {
         self.0.kakao.event(authorization, form, now).await
+    }
+
+    /// What Kakao reports of an account in a security event token (RFC 8417), the body of its call.
+    ///
+    /// # Errors
+    /// It is not Kakao's, not for us, or not for now.
+    pub async fn kakao_security_event(
+        &self,
+        token: &str,
+        now: Instant,
+    ) -> Result<AccountEvent, ProviderError> {
+        self.0.kakao.security_event(token, now).await
+    }
+
+    /// The user whose data Facebook asks us to delete: the `signed_request` of its call.
+    ///
+    /// # Errors
+    /// It is not signed with our app's secret, or not for now.
+    pub async fn facebook_data_deletion(
+        &self,
+        signed_request: &str,
+        now: Instant,
+    ) -> Result<DataDeletion, ProviderError> {
+        self.0.facebook.data_deletion(signed_request, now).await
     }
 }
 

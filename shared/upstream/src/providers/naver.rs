@@ -79,6 +79,7 @@ impl Naver {
             provider: Provider::Naver,
             subject: subject(&user.id)?,
             client_id: Some(client_id),
+            token: None,
         })
     }
 }

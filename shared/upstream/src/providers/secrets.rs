@@ -17,6 +17,8 @@ pub(super) struct ProviderSecrets {
     pub(super) kakao_admin_key: Option<Secret<String>>,
     /// Our app's secret at Facebook.
     pub(super) facebook_app_secret: Option<Secret<String>>,
+    /// The secret of our web channel at LINE.
+    pub(super) line_channel_secret: Option<Secret<String>>,
 }
 
 impl ProviderSettings {
@@ -47,6 +49,7 @@ impl ProviderSettings {
                 .map(|name| settings.secret(aws, &name.0, AppleKey::parse)),
             kakao_admin_key: text(&self.kakao_admin_key_secret),
             facebook_app_secret: text(&self.facebook_app_secret),
+            line_channel_secret: text(&self.line_channel_secret),
         }
     }
 }

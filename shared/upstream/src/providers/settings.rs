@@ -30,6 +30,8 @@ kit::settings! {
         google_jwks_url: ProviderUrl = "GOOGLE_JWKS_URL", default "https://www.googleapis.com/oauth2/v3/certs";
         /// Our client ids at Google; without any, Google is switched off.
         google_client_ids: Listed = "GOOGLE_CLIENT_IDS", default "", example "1234.apps.googleusercontent.com";
+        /// Whether id tokens of Google are accepted that answer no challenge of ours, as older and wrapping SDKs make them: at most 5 minutes old, each once.
+        google_allow_no_nonce: bool = "GOOGLE_ALLOW_NO_NONCE", default "false";
         /// Issuers that Kakao's tokens may name.
         kakao_issuers: Listed = "KAKAO_ISSUERS", default "https://kauth.kakao.com";
         /// Where Kakao publishes its keys.
@@ -62,6 +64,10 @@ kit::settings! {
         line_jwks_url: ProviderUrl = "LINE_JWKS_URL", default "https://api.line.me/oauth2/v2.1/certs";
         /// Our channel ids at LINE; without any, LINE is switched off.
         line_client_ids: Listed = "LINE_CLIENT_IDS", default "", example "1234567890";
+        /// The one of `LINE_CLIENT_IDS` whose id tokens are signed with the channel secret (HS256), as those of LINE Login on the web are; those of the others are signed with ES256.
+        line_web_client_id: Option<String> = "LINE_WEB_CLIENT_ID", example "1234567891";
+        /// The secret that holds the channel secret of `LINE_WEB_CLIENT_ID`; without it, that channel's tokens are refused.
+        line_channel_secret: Option<ResourceName> = "LINE_CHANNEL_SECRET", example "madang/dev/line-channel-secret";
         /// How long a question to a provider may take, with all its tries.
         timeout: Milliseconds = "UPSTREAM_TIMEOUT_MS", default "3000";
     }

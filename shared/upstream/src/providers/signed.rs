@@ -7,17 +7,17 @@ use domain::{
     Instant,
     identity::{Provider, Subject},
 };
-use jose::{Algorithm, Claims, Expected, KeySet, Refused};
+use jose::{Algorithm, Claims, Expected, KeySet, Refused, Verified};
 use subtle::ConstantTimeEq as _;
 
 use super::{Identity, ProviderError, ProviderUrl, TokenFault};
-use crate::{https::Https, key_sets::RemoteKeySet};
+use crate::{https::Https, key_sets::RemoteKeySet, secrets::Secret};
 
 /// How far clocks may be apart.
-const SKEW: Duration = Duration::from_secs(60);
+pub(super) const SKEW: Duration = Duration::from_secs(60);
 
 /// A token is accepted this long after it was issued.
-const MAX_AGE: Duration = Duration::from_secs(3_600);
+pub(super) const MAX_AGE: Duration = Duration::from_secs(3_600);
 
 /// What one provider's tokens must be.
 pub(super) struct SignedTokens {
@@ -93,13 +93,7 @@ impl SignedTokens {
             }
             verified => verified,
         };
-        let verified = verified.map_err(|refused| {
-            tracing::info!(provider = %self.provider, %refused, "a token is refused");
-            refused
-        })?;
-        let claims = Claims::parse(&verified.payload)?;
-        claims.check(&expected, now)?;
-        Ok(claims)
+        checked(self.provider, verified, &expected, now)
     }
 
     /// Whom the token is about.
@@ -109,8 +103,80 @@ impl SignedTokens {
             provider: self.provider,
             subject,
             client_id: claims.text("aud").map(str::to_owned),
+            token: None,
         })
     }
+}
+
+/// Tokens that are signed with a secret of ours (HS256), for one client id.
+pub(super) struct SecretTokens {
+    provider: Provider,
+    issuers: Vec<String>,
+    audience: [String; 1],
+    secret: Secret<String>,
+}
+
+impl SecretTokens {
+    pub(super) fn new(
+        provider: Provider,
+        issuers: &[String],
+        client_id: &str,
+        secret: Secret<String>,
+    ) -> Self {
+        Self {
+            provider,
+            issuers: issuers.to_vec(),
+            audience: [client_id.to_owned()],
+            secret,
+        }
+    }
+
+    /// Whether a token says that it is for this client id, before its signature was looked at.
+    pub(super) fn are_named_by(&self, token: &str) -> bool {
+        let [audience] = &self.audience;
+        unverified_claims(token).is_ok_and(|claims| claims.text("aud") == Some(audience.as_str()))
+    }
+
+    /// The claims of a token that is signed with the secret, and at most an hour old.
+    pub(super) async fn claims(&self, token: &str, now: Instant) -> Result<Claims, ProviderError> {
+        let secret = self.secret.get(now).await?;
+        let key = serde_json::json!({
+            "keys": [{ "kty": "oct", "k": BASE64_URL_SAFE_NO_PAD.encode(secret.as_bytes()) }],
+        });
+        let keys = KeySet::parse(key.to_string().as_bytes()).map_err(|error| {
+            tracing::error!(provider = %self.provider, %error, "client secret is no key");
+            ProviderError::UNAVAILABLE
+        })?;
+        let expected = Expected {
+            issuers: &self.issuers,
+            audiences: &self.audience,
+            skew: SKEW,
+            max_age: Some(MAX_AGE),
+        };
+        let verified = jose::verify(token, &keys, &[Algorithm::Hs256]);
+        checked(self.provider, verified, &expected, now)
+    }
+}
+
+/// The claims of a token whose signature was looked at.
+fn checked(
+    provider: Provider,
+    verified: Result<Verified, Refused>,
+    expected: &Expected<'_, String>,
+    now: Instant,
+) -> Result<Claims, ProviderError> {
+    let verified = verified.map_err(|refused| {
+        tracing::info!(%provider, %refused, "a token is refused");
+        refused
+    })?;
+    let claims = Claims::parse(&verified.payload)?;
+    claims.check(expected, now)?;
+    Ok(claims)
+}
+
+/// Whether an id token says which nonce it was made for, before its signature was looked at.
+pub fn id_token_has_nonce(token: &str) -> bool {
+    unverified_claims(token).is_ok_and(|claims| claims.value("nonce").is_some())
 }
 
 /// What a token says before anybody has vouched for it.

@@ -1,10 +1,13 @@
 //! What providers tell of accounts, and how we let go of them.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::{
     Instant,
     identity::{Provider, Subject},
 };
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use upstream::{
     ProviderError,
     providers::{AccountEvent, AccountEventKind, Grant, Identity, TokenFault, Unlink, Unlinked},
@@ -35,11 +38,11 @@ async fn apples_events_are_read_from_the_json_in_the_string() {
     let issuer = Issuer::rs256("k1");
     world.publish("/apple/keys", &[&issuer]);
     for (name, kind) in [
-        ("consent-revoked", AccountEventKind::ConsentRevoked),
+        ("consent-revoked", AccountEventKind::SessionsRevoked),
         ("account-delete", AccountEventKind::AccountDeleted),
         ("account-deleted", AccountEventKind::AccountDeleted),
-        ("email-enabled", AccountEventKind::EmailEnabled),
-        ("email-disabled", AccountEventKind::EmailDisabled),
+        ("email-enabled", AccountEventKind::Other),
+        ("email-disabled", AccountEventKind::Other),
         ("something-new", AccountEventKind::Other),
     ] {
         let payload = issuer.token(&apples_event(name));
@@ -97,9 +100,25 @@ async fn kakaos_events_are_proved_by_the_admin_key() {
     for (form, kind) in [
         (
             "app_id=123&user_id=42&referrer_type=UNLINK_FROM_APPS",
-            AccountEventKind::ConsentRevoked,
+            AccountEventKind::DeletionRequested,
         ),
-        ("app_id=123&user_id=42", AccountEventKind::ConsentRevoked),
+        (
+            "app_id=123&user_id=42&referrer_type=UNLINK_FROM_ADMIN",
+            AccountEventKind::UnlinkedByProvider,
+        ),
+        (
+            "app_id=123&user_id=42&referrer_type=INCOMPLETE_SIGN_UP",
+            AccountEventKind::SignUpAbandoned,
+        ),
+        (
+            "app_id=123&user_id=42&referrer_type=FORCED_ACCOUNT_DELETE",
+            AccountEventKind::AccountDeleted,
+        ),
+        (
+            "app_id=123&user_id=42&referrer_type=SOMETHING_NEW",
+            AccountEventKind::SessionsRevoked,
+        ),
+        ("app_id=123&user_id=42", AccountEventKind::SessionsRevoked),
         (
             "app_id=123&user_id=42&referrer_type=ACCOUNT_DELETE",
             AccountEventKind::AccountDeleted,
@@ -135,6 +154,186 @@ async fn kakaos_events_are_proved_by_the_admin_key() {
         let told = world.providers.kakao_event(proof, bad, NOW).await;
         assert_eq!(told, Err(ProviderError::Token(fault)), "{bad}");
     }
+}
+
+/// A security event token of Kakao with these events.
+fn kakaos_event(events: Value) -> Value {
+    json!({
+        "iss": "https://kauth.kakao.com", "aud": "client", "sub": "42", "jti": "event-1",
+        "iat": NOW.as_seconds() - 5, "toe": NOW.as_seconds() - 7, "events": events,
+    })
+}
+
+#[tokio::test]
+async fn kakaos_security_events_are_read_by_the_last_part_of_their_names() {
+    let world = World::new().await;
+    let issuer = Issuer::rs256("k1");
+    world.publish("/kakao/keys", &[&issuer]);
+    let about = json!({"subject": {"subject_type": "iss-sub", "sub": "42"}});
+    for (names, kind) in [
+        (
+            &["https://schemas.kakao.com/events/oauth/user-unlinked"][..],
+            AccountEventKind::UnlinkedByProvider,
+        ),
+        (
+            &["https://schemas.openid.net/secevent/risc/event-type/sessions-revoked"],
+            AccountEventKind::SessionsRevoked,
+        ),
+        (
+            &["https://schemas.openid.net/secevent/risc/event-type/account-disabled"],
+            AccountEventKind::SessionsRevoked,
+        ),
+        (
+            &["https://schemas.openid.net/secevent/risc/event-type/account-purged"],
+            AccountEventKind::AccountDeleted,
+        ),
+        (
+            &["https://schemas.kakao.com/events/kakao/user-profile-changed"],
+            AccountEventKind::Other,
+        ),
+        (
+            &[
+                "https://schemas.kakao.com/events/kakao/user-profile-changed",
+                "https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked",
+            ],
+            AccountEventKind::SessionsRevoked,
+        ),
+    ] {
+        let events: serde_json::Map<_, _> = names
+            .iter()
+            .map(|name| ((*name).to_owned(), about.clone()))
+            .collect();
+        let token = issuer.token(&kakaos_event(events.into()));
+        let told = world.providers.kakao_security_event(&token, NOW).await;
+        let expected = AccountEvent {
+            provider: Provider::Kakao,
+            kind,
+            subject: subject("42"),
+            at: Instant::from_seconds(NOW.as_seconds() - 7),
+            id: Some("event-1".to_owned()),
+        };
+        assert_eq!(told, Ok(expected), "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_security_event_that_is_not_kakaos_or_none_is_refused() {
+    let world = World::new().await;
+    let issuer = Issuer::rs256("k1");
+    world.publish("/kakao/keys", &[&issuer]);
+    let name = "https://schemas.openid.net/secevent/risc/event-type/sessions-revoked";
+    let event = || kakaos_event(json!({name: {}}));
+    let now = NOW.as_seconds();
+    let told = world
+        .providers
+        .kakao_security_event(&issuer.token(&event()), NOW)
+        .await;
+    assert!(told.is_ok(), "{told:?}");
+    let other_subject = json!({name: {"subject": {"sub": "43"}}});
+    for (claims, fault) in [
+        (with(event(), "aud", "another"), TokenFault::Audience),
+        (
+            with(event(), "iss", "https://evil.example"),
+            TokenFault::Issuer,
+        ),
+        (with(event(), "iat", now - 3_661), TokenFault::Expired),
+        (with(event(), "iat", Value::Null), TokenFault::Invalid),
+        (with(event(), "jti", Value::Null), TokenFault::Invalid),
+        (with(event(), "events", json!({})), TokenFault::Invalid),
+        (with(event(), "events", "{}"), TokenFault::Invalid),
+        (with(event(), "events", other_subject), TokenFault::Invalid),
+        (with(event(), "nonce", "n"), TokenFault::Invalid),
+        (claims_of(Provider::Kakao), TokenFault::Invalid),
+    ] {
+        let token = issuer.token(&claims);
+        let told = world.providers.kakao_security_event(&token, NOW).await;
+        assert_eq!(told, Err(ProviderError::Token(fault)), "{claims}");
+    }
+    let forged = Issuer::rs256("k1").token(&event());
+    let told = world.providers.kakao_security_event(&forged, NOW).await;
+    assert_eq!(told, Err(ProviderError::Token(TokenFault::Invalid)));
+}
+
+/// A request that is signed with a secret, in Facebook's form.
+fn signed_request(secret: &str, payload: &Value) -> String {
+    let payload = BASE64_URL_SAFE_NO_PAD.encode(payload.to_string());
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let signature = mac.chain_update(&payload).finalize().into_bytes();
+    format!("{}.{payload}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn facebooks_data_deletion_is_proved_by_the_apps_secret() {
+    const SECRET: &str = "facebook-app-secret";
+    let world = World::new().await;
+    let now = NOW.as_seconds();
+    let wish = || json!({"algorithm": "HMAC-SHA256", "issued_at": now, "user_id": "42"});
+    let ask = async |request: String| world.providers.facebook_data_deletion(&request, NOW).await;
+    let signed = signed_request(SECRET, &wish());
+    let told = ask(signed.clone()).await.unwrap();
+    assert_eq!(told.subject.as_str(), "42");
+    assert_eq!(told.confirmation_code.len(), 32);
+    assert_eq!(ask(signed.clone()).await, Ok(told.clone()), "a replay");
+    let later = signed_request(SECRET, &with(wish(), "issued_at", now - 1));
+    assert_ne!(
+        ask(later).await.unwrap().confirmation_code,
+        told.confirmation_code
+    );
+    let (signature, payload) = signed.split_once('.').unwrap();
+    for (what, request, fault) in [
+        (
+            "another secret",
+            signed_request("secret", &wish()),
+            TokenFault::Invalid,
+        ),
+        (
+            "no secret",
+            signed_request("", &wish()),
+            TokenFault::Invalid,
+        ),
+        (
+            "another algorithm",
+            signed_request(SECRET, &with(wish(), "algorithm", "none")),
+            TokenFault::Invalid,
+        ),
+        (
+            "a time to come",
+            signed_request(SECRET, &with(wish(), "issued_at", now + 61)),
+            TokenFault::Invalid,
+        ),
+        (
+            "long ago",
+            signed_request(SECRET, &with(wish(), "issued_at", 1_291_836_800)),
+            TokenFault::Expired,
+        ),
+        (
+            "nobody",
+            signed_request(SECRET, &with(wish(), "user_id", Value::Null)),
+            TokenFault::Invalid,
+        ),
+        (
+            "the other way round",
+            format!("{payload}.{signature}"),
+            TokenFault::Invalid,
+        ),
+        ("no signature", format!(".{payload}"), TokenFault::Invalid),
+        ("no payload", format!("{signature}."), TokenFault::Invalid),
+        ("nothing", String::new(), TokenFault::Invalid),
+    ] {
+        let told = ask(request).await;
+        assert_eq!(told, Err(ProviderError::Token(fault)), "{what}");
+    }
+    let off = providers(&world.stand_in, &[("FACEBOOK_APP_SECRET", "")]);
+    let told = off.facebook_data_deletion(&signed, NOW).await;
+    assert_eq!(told, Err(ProviderError::Disabled(Provider::Facebook)));
+    world.stand_in.set_secret("empty", "");
+    let empty = providers(&world.stand_in, &[("FACEBOOK_APP_SECRET", "empty")]);
+    let forged = signed_request("", &wish());
+    let told = empty.facebook_data_deletion(&forged, NOW).await;
+    assert!(
+        is_unavailable(&told.map(drop)),
+        "an empty secret signs nothing"
+    );
 }
 
 fn field(seen: &Seen, name: &str) -> String {
@@ -217,6 +416,7 @@ async fn an_authorization_code_is_exchanged_for_the_grant_of_its_own_user_only()
         provider: Provider::Apple,
         subject: "somebody".parse().unwrap(),
         client_id: Some("com.example.app".to_owned()),
+        token: None,
     };
     let granted = |subject: &str| {
         let id_token = apple.token(&with(claims_of(Provider::Apple), "sub", subject));

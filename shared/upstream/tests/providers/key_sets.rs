@@ -214,10 +214,12 @@ async fn a_flood_of_made_up_keys_costs_two_fetches_and_blocks_nobody() {
     let issuer = Issuer::rs256("k1");
     world.publish(KEYS, &[&issuer]);
     assert!(world.sign_in(&issuer, NOW).await.is_ok());
-    for nth in 0..300 {
+    let first = world.flood(0, NOW).await;
+    assert_eq!(first, token_fault(TokenFault::Invalid), "the set is new");
+    for nth in 1..300 {
         let now = NOW + Duration::from_millis(100 * nth as u64);
         let told = world.flood(nth, now).await;
-        assert_eq!(told, token_fault(TokenFault::Invalid));
+        assert!(is_unavailable(&told), "{nth}: {told:?}");
     }
     assert_eq!(world.fetches(), 2);
 
@@ -243,6 +245,24 @@ async fn a_flood_of_made_up_keys_costs_two_fetches_and_blocks_nobody() {
     for nth in 0..50 {
         assert!(is_unavailable(&world.flood(nth, later).await));
     }
+    assert_eq!(world.fetches(), 3);
+}
+
+#[tokio::test]
+async fn after_a_flood_a_new_key_waits_for_the_next_fetch_and_is_never_refused() {
+    let world = World::new().await;
+    let (old, new) = (Issuer::rs256("k1"), Issuer::rs256("k2"));
+    world.publish(KEYS, &[&old]);
+    assert!(world.sign_in(&old, NOW).await.is_ok());
+    let flooded = world.flood(1, after(1)).await;
+    assert_eq!(flooded, token_fault(TokenFault::Invalid));
+    world.publish(KEYS, &[&old, &new]);
+    for (seconds, wait) in [(2, 29), (10, 21), (30, 1)] {
+        let told = world.sign_in(&new, after(seconds)).await;
+        let retry_after = Duration::from_secs(wait);
+        assert_eq!(told, Err(ProviderError::Unavailable { retry_after }));
+    }
+    assert!(world.sign_in(&new, after(31)).await.is_ok());
     assert_eq!(world.fetches(), 3);
 }
 

@@ -1,9 +1,11 @@
 //! Tokens that providers sign: the good one, and every bad one.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::identity::Provider;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use upstream::providers::{Identity, TokenFault};
+use upstream::providers::{Identity, Proof, TokenFault};
 
 use crate::{
     harness::{NONCE, NOW, SIGNING, World, access, claims_of, issuer_of, proof, token_fault, with},
@@ -139,6 +141,7 @@ async fn a_good_token_of_each_provider_names_who_it_is() {
             provider,
             subject: "somebody".parse().unwrap(),
             client_id: Some(audience),
+            token: None,
         };
         assert_eq!(told, Ok(expected), "{provider}");
         assert_eq!(world.stand_in.calls(path), 1);
@@ -235,6 +238,160 @@ async fn apple_may_hash_the_nonce_and_has_two_issuers_and_only_apple() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn google_without_a_nonce_of_ours_is_a_setting_and_takes_young_tokens_only() {
+    let world = World::new().await;
+    let allowing = crate::harness::providers(&world.stand_in, &[("GOOGLE_ALLOW_NO_NONCE", "true")]);
+    let issuer = Issuer::rs256("k1");
+    world.publish("/google/keys", &[&issuer]);
+    assert!(allowing.allows_no_nonce(Provider::Google));
+    assert!(!allowing.allows_no_nonce(Provider::Apple));
+    assert!(!world.providers.allows_no_nonce(Provider::Google));
+    let bare = |seconds: i64| {
+        let claims = with(
+            claims_of(Provider::Google),
+            "iat",
+            NOW.as_seconds() - seconds,
+        );
+        Proof::IdToken {
+            token: issuer.token(&claims),
+            nonce: None,
+        }
+    };
+    let refused = world.verify(Provider::Google, &bare(0)).await;
+    assert_eq!(refused, token_fault(TokenFault::Nonce));
+    for (seconds, accepted) in [
+        (-60, true),
+        (0, true),
+        (300, true),
+        (301, false),
+        (3_600, false),
+    ] {
+        let told = allowing.verify(Provider::Google, &bare(seconds), NOW).await;
+        match accepted {
+            true => assert!(told.is_ok(), "{seconds}: {told:?}"),
+            false => assert_eq!(told, token_fault(TokenFault::Expired), "{seconds}"),
+        }
+    }
+    // With a challenge of ours tokens of an hour are accepted as ever.
+    let answering = proof(issuer.token(&with(
+        claims_of(Provider::Google),
+        "iat",
+        NOW.as_seconds() - 3_600,
+    )));
+    let told = allowing.verify(Provider::Google, &answering, NOW).await;
+    assert!(told.is_ok_and(|identity| identity.token.is_some()));
+}
+
+#[tokio::test]
+async fn a_google_token_counts_once_by_its_id_or_its_signature() {
+    let world = World::new().await;
+    let allowing = crate::harness::providers(&world.stand_in, &[("GOOGLE_ALLOW_NO_NONCE", "true")]);
+    let issuer = Issuer::rs256("k1");
+    world.publish("/google/keys", &[&issuer]);
+    let serial = async |claims: Value| {
+        let proof = Proof::IdToken {
+            token: issuer.token(&claims),
+            nonce: None,
+        };
+        let told = allowing.verify(Provider::Google, &proof, NOW).await;
+        told.unwrap().token.unwrap().serial
+    };
+    let claims = || claims_of(Provider::Google);
+    let (one, other) = (with(claims(), "jti", "a"), with(claims(), "jti", "b"));
+    assert_eq!(serial(one.clone()).await, serial(one.clone()).await);
+    assert_ne!(serial(one.clone()).await, serial(other).await);
+    let same_id = with(one.clone(), "email", "a@example.com");
+    assert_eq!(
+        serial(one).await,
+        serial(same_id).await,
+        "one id, two tokens"
+    );
+    assert_eq!(serial(claims()).await, serial(claims()).await);
+    let another = with(claims(), "email", "a@example.com");
+    assert_ne!(serial(claims()).await, serial(another).await);
+}
+
+/// A token that is signed with a secret.
+fn hs256(secret: &str, claims: &Value) -> String {
+    let text = unsigned(
+        &json!({ "alg": "HS256", "typ": "JWT" }),
+        &claims.to_string(),
+    );
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let signature = mac.chain_update(&text).finalize().into_bytes();
+    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn lines_algorithm_follows_from_the_channel_and_never_from_the_token() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let world = World::new().await;
+    world.stand_in.set_secret("line-secret", SECRET);
+    let web = crate::harness::providers(
+        &world.stand_in,
+        &[
+            ("LINE_CLIENT_IDS", "client,web"),
+            ("LINE_WEB_CLIENT_ID", "web"),
+            ("LINE_CHANNEL_SECRET", "line-secret"),
+        ],
+    );
+    let issuer = Issuer::es256("k1");
+    world.publish("/line/keys", &[&issuer]);
+    let of_app = claims_of(Provider::Line);
+    let of_web = with(claims_of(Provider::Line), "aud", "web");
+    for (what, token, accepted) in [
+        ("an app's", issuer.token(&of_app), true),
+        ("the web's", hs256(SECRET, &of_web), true),
+        ("HS256 for an app", hs256(SECRET, &of_app), false),
+        ("ES256 for the web", issuer.token(&of_web), false),
+        (
+            "another secret",
+            hs256(&SECRET.replace('0', "1"), &of_web),
+            false,
+        ),
+        (
+            "the public key as the secret",
+            issuer.signed_with_public_key(&of_web),
+            false,
+        ),
+        (
+            "for both",
+            hs256(
+                SECRET,
+                &with(of_web.clone(), "aud", json!(["web", "client"])),
+            ),
+            false,
+        ),
+        (
+            "an old one",
+            hs256(
+                SECRET,
+                &with(of_web.clone(), "iat", NOW.as_seconds() - 3_661),
+            ),
+            false,
+        ),
+        (
+            "another nonce",
+            hs256(SECRET, &with(of_web.clone(), "nonce", "another")),
+            false,
+        ),
+        (
+            "another issuer",
+            hs256(SECRET, &with(of_web.clone(), "iss", "https://evil.example")),
+            false,
+        ),
+    ] {
+        let told = web.verify(Provider::Line, &proof(token), NOW).await;
+        assert_eq!(told.is_ok(), accepted, "{what}: {told:?}");
+    }
+    // Without the secret the channel is none of ours.
+    let told = world
+        .verify(Provider::Line, &proof(hs256(SECRET, &of_web)))
+        .await;
+    assert_eq!(told, token_fault(TokenFault::Invalid));
 }
 
 #[tokio::test]

@@ -295,13 +295,13 @@ impl Field {
             Self::Interests => each(facts.interests.as_deref(), call),
             Self::Segments => each(facts.segments.as_deref(), call),
             Self::Keywords => each(facts.keywords.as_deref(), call),
-            Self::Attribute(name) => match attribute(facts, name) {
+            Self::Attribute(name) => match facts.attribute(name) {
                 Some(AttributeValue::Bool(value)) => one(Some(Term::truth(*value))),
                 Some(AttributeValue::Number(value)) => one(value.as_f64().map(Term::number)),
                 Some(AttributeValue::Text(value)) => one(Some(text(value))),
                 Some(AttributeValue::List(_)) | None => false,
             },
-            Self::AttributeList(name) => match attribute(facts, name) {
+            Self::AttributeList(name) => match facts.attribute(name) {
                 Some(AttributeValue::List(values)) => {
                     values.iter().map(|value| text(value)).for_each(call);
                     true
@@ -319,17 +319,13 @@ fn each(values: Option<&[&str]>, call: impl FnMut(Term<'_>)) -> bool {
         .is_some()
 }
 
-fn attribute<'f>(facts: &Facts<'f>, name: &str) -> Option<&'f AttributeValue> {
-    facts.attributes?.get(name)
-}
-
 impl RangeField {
     /// The number that the request has in the dimension.
     pub(super) fn number(&self, facts: &Facts<'_>) -> Option<Real> {
         let number = match self {
             Self::Hour => f64::from(facts.hour?),
             Self::Age => f64::from(facts.age?),
-            Self::Attribute(name) => match attribute(facts, name)? {
+            Self::Attribute(name) => match facts.attribute(name)? {
                 AttributeValue::Number(number) => number.as_f64()?,
                 _ => return None,
             },

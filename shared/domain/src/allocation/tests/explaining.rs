@@ -110,6 +110,7 @@ fn each_campaign_is_told_the_first_reason_in_the_order_of_selection() {
     let given = Given {
         request: &asked,
         profile: None,
+        segments: None,
         config: Some(&config),
         showings: &showings,
         leases: &leases,
@@ -165,6 +166,7 @@ fn a_device_that_has_seen_enough_and_a_user_who_wants_none_are_reasons() {
         let given = Given {
             request: &asked,
             profile: None,
+            segments: None,
             config,
             showings: &showings,
             leases: &HashSet::new(),

@@ -83,6 +83,7 @@ fn given<'a>(request: &'a Request, profile: Option<&'a Profile>) -> Given<'a> {
     Given {
         request,
         profile,
+        segments: None,
         config: None,
         showings: &NOTHING.0,
         leases: &NOTHING.1,
@@ -242,13 +243,18 @@ fn the_profile_fills_in_what_the_request_leaves_open() {
         ),
     ]);
     let profile: Profile = parse_value(&json!({
-        "country": "KR", "birth_year": 2000, "interests": ["a"], "segments": ["s"],
+        "country": "KR", "birth_year": 2000, "interests": ["a"], "segments": ["of the profile"],
         "attributes": {"x": 1},
     }))
     .unwrap();
-    let names = |request: &Request, profile| {
+    let segments: DeviceSegments = parsed(&json!({"segments": ["s"]}));
+    let names = |request: &Request, profile: Option<&Profile>| {
         let mut rng = StdRng::seed_from_u64(1);
-        let found = allocate(&lineup, &given(request, profile), &mut rng);
+        let given = Given {
+            segments: profile.map(|_| &segments),
+            ..given(request, profile)
+        };
+        let found = allocate(&lineup, &given, &mut rng);
         sorted(
             found
                 .placed
@@ -271,6 +277,78 @@ fn the_profile_fills_in_what_the_request_leaves_open() {
     assert_eq!(names(&request(json!({})), None), [""; 0]);
     let lost = request(json!({"device": {"platform": "ios", "tz": "Mars/Olympus"}}));
     assert_eq!(names(&lost, None), [""; 0]);
+}
+
+#[test]
+fn segments_are_the_servers_alone_and_its_attributes_win_over_the_profiles() {
+    let targeting = |rule: Value| campaign(json!({"targeting": {"all": [rule]}}));
+    let lineup = lineup(&[
+        (
+            "whale",
+            targeting(json!({"field": "segments", "any_of": ["whale"]})),
+        ),
+        (
+            "vip",
+            targeting(json!({"field": "segments", "any_of": ["vip"]})),
+        ),
+        (
+            "not-whale",
+            targeting(json!({"field": "segments", "none_of": ["whale"]})),
+        ),
+        (
+            "free",
+            targeting(json!({"field": "attributes.plan", "in": ["free"]})),
+        ),
+        (
+            "gold",
+            targeting(json!({"field": "attributes.plan", "in": ["gold"]})),
+        ),
+        (
+            "new",
+            targeting(json!({"field": "attributes.level", "lt": 5})),
+        ),
+        (
+            "no-golf",
+            targeting(json!({"field": "interests", "none_of": ["golf"]})),
+        ),
+    ]);
+    let profile: Profile = parsed(&json!({
+        "segments": ["whale"], "attributes": {"plan": "free", "level": 3},
+    }));
+    let server: DeviceSegments = parsed(&json!({
+        "segments": ["vip"], "server_attributes": {"plan": "gold"},
+    }));
+    let plain = request(json!({}));
+    let names = |profile, segments| {
+        let given = Given {
+            segments,
+            ..given(&plain, profile)
+        };
+        let mut rng = StdRng::seed_from_u64(1);
+        let allocation = allocate(&lineup, &given, &mut rng);
+        let placed = allocation.placed.iter();
+        sorted(
+            placed
+                .map(|placed| placed.campaign.id.to_string())
+                .collect(),
+        )
+    };
+    for (profile, server, expected) in [
+        (
+            Some(&profile),
+            Some(&server),
+            &["gold", "new", "no-golf", "not-whale", "vip"][..],
+        ),
+        (
+            Some(&profile),
+            None,
+            &["free", "new", "no-golf", "not-whale"],
+        ),
+        (None, Some(&server), &["gold", "not-whale", "vip"]),
+        (None, None, &[]),
+    ] {
+        assert_eq!(names(profile, server), expected);
+    }
 }
 
 #[test]

@@ -13,7 +13,8 @@ use super::{AGE_LIMIT, lineup, now, parsed};
 use crate::{
     Store,
     allocation::{
-        Allocation, ContentConfig, Explanation, Given, Lineup, Outcome, Profile, Request,
+        Allocation, ContentConfig, DeviceSegments, Explanation, Given, Lineup, Outcome, Profile,
+        Request,
         draw::allocate_with,
         explain,
         index::{BLOCK, Query},
@@ -38,6 +39,7 @@ struct Case {
     campaigns: Vec<(String, Value)>,
     request: Value,
     profile: Option<Value>,
+    server: Option<Value>,
     config: Option<Value>,
     /// Showings today of a scope's key.
     shown: Vec<(CapScope, u64, u32)>,
@@ -266,6 +268,12 @@ impl Maker {
         })
     }
 
+    /// What the app's own systems put.
+    fn server(&mut self) -> Value {
+        let mut profile = self.profile();
+        json!({"segments": profile["segments"].take(), "server_attributes": profile["attributes"].take()})
+    }
+
     fn case(&mut self, campaigns: usize) -> Case {
         let campaigns: Vec<(String, Value)> = (0..campaigns)
             .map(|number| (format!("c{number:02}"), self.campaign()))
@@ -307,6 +315,7 @@ impl Maker {
         Case {
             campaigns,
             profile: self.chance(0.7).then(|| self.profile()),
+            server: self.chance(0.6).then(|| self.server()),
             config: self.chance(0.4).then_some(config),
             request,
             shown,
@@ -371,10 +380,20 @@ impl Case {
                     json!(lists.into_iter().flatten().collect::<Vec<_>>())
                 }
             }
-            "segments" => profile("segments"),
+            // A profile's own segments do not count.
+            "segments" => match (&self.server, &self.profile) {
+                (Some(server), _) => server["segments"].clone(),
+                (None, Some(_)) => json!([]),
+                (None, None) => Value::Null,
+            },
             "keywords" => self.request["keywords"].clone(),
             _ => match field.strip_prefix("attributes.") {
-                Some(name) => profile("attributes")[name].clone(),
+                Some(name) => {
+                    let server = self.server.as_ref();
+                    let server = server.and_then(|server| server["server_attributes"].get(name));
+                    let server = server.cloned();
+                    server.unwrap_or_else(|| profile("attributes")[name].clone())
+                }
                 None => self.text(field).unwrap_or_default(),
             },
         }
@@ -589,6 +608,7 @@ struct Ready {
     lineup: Lineup,
     request: Request,
     profile: Option<Profile>,
+    server: Option<DeviceSegments>,
     config: Option<ContentConfig>,
     showings: Showings,
 }
@@ -629,6 +649,7 @@ impl Case {
             .at(now()),
             request: parsed(&self.request),
             profile: self.profile.as_ref().map(parsed),
+            server: self.server.as_ref().map(parsed),
             config: self.config.as_ref().map(parsed),
             showings,
         }
@@ -638,6 +659,7 @@ impl Case {
         Given {
             request: &ready.request,
             profile: ready.profile.as_ref(),
+            segments: ready.server.as_ref(),
             config: ready.config.as_ref(),
             showings: &ready.showings,
             leases: &self.leases,

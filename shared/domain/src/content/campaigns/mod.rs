@@ -73,8 +73,9 @@ pub struct Campaign {
     #[serde(default, skip_serializing_if = "ConversionsAfter::is_default")]
     pub conversions_after: ConversionsAfter,
     /// Where a click leads. After its host, `{click_id}` is replaced by what tells the click from all
-    /// others, however often it is sent (42 letters and digits), and `{device_hash}` by what stands
-    /// for the device (32 hexadecimal digits; nothing for a device that did not say which it is).
+    /// others, however often it is sent (42 letters and digits), and `{device_hash}` by a hash of the
+    /// device that is another one for each advertiser (32 hexadecimal digits; empty for a device without
+    /// an id).
     pub click_url: ClickUrl,
     /// What is shown.
     #[garde(length(min = 1, max = 100), dive)]

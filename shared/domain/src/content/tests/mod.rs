@@ -92,6 +92,13 @@ fn parameter(changes: Value) -> Value {
     merged(base, changes)
 }
 
+fn nickname_rules(changes: Value) -> Value {
+    merged(
+        json!({"reserved": ["Courtyard Inc"], "blocked": ["heck"]}),
+        changes,
+    )
+}
+
 fn faults(kind: Kind, item: &Value) -> Vec<(String, &'static str)> {
     match check_item(kind, item.to_string().as_bytes()) {
         Ok(_) => Vec::new(),
@@ -160,6 +167,8 @@ fn good_items_are_accepted() {
         (Kind::Banners, banner(json!({}))),
         (Kind::Notices, notice(json!({}))),
         (Kind::Config, parameter(json!({}))),
+        (Kind::NicknameRules, nickname_rules(json!({}))),
+        (Kind::NicknameRules, json!({})),
         (Kind::EventTypes, json!({})),
         (
             Kind::EventTypes,
@@ -180,13 +189,14 @@ fn the_examples_of_the_documentation_are_accepted() {
     });
     let examples: Vec<(Kind, Value)> = examples.collect();
     let kinds: Vec<Kind> = examples.iter().map(|(kind, _)| *kind).collect();
-    use Kind::{AppVersions, Banners, Campaigns, Config, EventTypes, Notices};
+    use Kind::{AppVersions, Banners, Campaigns, Config, EventTypes, NicknameRules, Notices};
     let documented = [
         Banners,
         Notices,
         Config,
         EventTypes,
         AppVersions,
+        NicknameRules,
         Campaigns,
         Campaigns,
     ];
@@ -483,6 +493,11 @@ fn every_required_field_is_required_and_nothing_unknown_is_let_in() {
         &["schema", "conditions", "description"],
     );
     required(
+        Kind::NicknameRules,
+        nickname_rules(json!({})),
+        &["reserved", "blocked"],
+    );
+    required(
         Kind::Campaigns,
         campaign(json!({})),
         &[
@@ -575,6 +590,22 @@ fn sets_are_held_against_the_rules_between_items() {
             None,
         ),
         (Kind::Testers, set(&[]), None),
+        (
+            Kind::NicknameRules,
+            set(&[
+                ("a", nickname_rules(json!({"starter_list": false}))),
+                ("b", nickname_rules(json!({"starter_list": false}))),
+            ]),
+            Some(("b", "/starter_list", "duplicate")),
+        ),
+        (
+            Kind::NicknameRules,
+            set(&[
+                ("a", nickname_rules(json!({"blocked": ["heck", "--"]}))),
+                ("b", nickname_rules(json!({"starter_list": false}))),
+            ]),
+            Some(("a", "/blocked/1", "bad_format")),
+        ),
     ] {
         let found = validate_set(kind, &items).unwrap();
         let told: Vec<_> = found
@@ -652,6 +683,7 @@ fn the_schemas_have_only_keywords_that_are_checked() {
         schema_of::<Banner>(),
         schema_of::<Notice>(),
         schema_of::<Parameter>(),
+        schema_of::<NicknameRuleItem>(),
     ] {
         assert_eq!(unknown_keywords(&schema), []);
     }
@@ -711,6 +743,10 @@ fn the_interpreter_agrees_with_another_on_every_kind() {
         (Oracle::of::<Banner>(), banner(json!({}))),
         (Oracle::of::<Notice>(), notice(json!({}))),
         (Oracle::of::<Parameter>(), parameter(json!({}))),
+        (
+            Oracle::of::<NicknameRuleItem>(),
+            nickname_rules(json!({"starter_list": true})),
+        ),
     ] {
         assert_eq!(oracle.verdicts(&item), (true, true));
         let mut pointers = Vec::new();

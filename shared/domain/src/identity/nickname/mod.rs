@@ -9,7 +9,9 @@ mod characters;
 mod emoji;
 mod key;
 mod reserved;
+mod rules;
 mod scripts;
+mod words;
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -19,6 +21,9 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
 pub use key::NicknameKey;
+pub use rules::NicknameRules;
+
+use words::Readings;
 
 /// A name that a member may have: 2 to 20 characters as people count them (grapheme clusters), of
 /// at most 100 bytes.
@@ -44,8 +49,10 @@ closed_set! {
         /// A character that names may not have, or not there: a control or invisible character,
         /// a symbol, a space at an end or beside another, too many marks on one letter.
         CharacterRefused = "character_refused",
-        /// A name that speaks for the operator of the service.
+        /// A name that speaks for the operator of the service, or that is read as a missing value.
         Reserved = "reserved",
+        /// A name with a word that operators block.
+        Blocked = "blocked",
         /// Letters of different scripts, or of one that all look like those of another.
         Confusable = "confusable",
     }
@@ -58,7 +65,10 @@ impl NicknameFault {
             Self::TooShort => "expected a nickname of at least 2 characters",
             Self::TooLong => "expected a nickname of at most 20 characters and 100 bytes",
             Self::CharacterRefused => "expected a nickname of letters, digits, emoji and `_-.~!?`",
-            Self::Reserved => "expected a nickname that does not speak for the service",
+            Self::Reserved => {
+                "expected a nickname that neither speaks for the service nor reads as a missing value"
+            }
+            Self::Blocked => "expected a nickname without a blocked word",
             Self::Confusable => "expected a nickname that does not imitate another script",
         }
     }
@@ -101,7 +111,7 @@ impl FromStr for Nickname {
         if scripts::mislead(&plain) {
             return Err(NicknameFault::Confusable);
         }
-        if reserved::is_reserved(&plain) {
+        if reserved::is_reserved(&Readings::of(&plain)) {
             return Err(NicknameFault::Reserved);
         }
         Ok(Self(shown.into()))

@@ -1,12 +1,11 @@
-//! Names that speak for the operator of the service.
+//! Names that speak for the operator of the service, and names that programs write where there is no
+//! name.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::sync::LazyLock;
 
-use unicode_script::{Script, UnicodeScript};
+use super::words::{FragmentList, Readings, WordList};
 
-use super::NicknameKey;
-
-/// Reserved as the whole name and as a word of it. A word ends where its script does: `GM지훈`.
+/// Reserved as the whole name and as a word of it.
 const WORDS: &[&str] = &[
     "admin",
     "admins",
@@ -16,6 +15,8 @@ const WORDS: &[&str] = &[
     "gm",
     "helpdesk",
     "madang",
+    "manager",
+    "managers",
     "mod",
     "moderator",
     "moderators",
@@ -33,9 +34,13 @@ const WORDS: &[&str] = &[
     "공지",
     "공지사항",
     "관리팀",
+    "마당",
+    "매니저",
+    "매니져",
     "스태프",
     "시스템",
     "어드민",
+    "영자",
     "지엠",
     "公式",
     "公告",
@@ -65,48 +70,42 @@ const PHRASES: &[&str] = &[
     "公式アカウント",
 ];
 
-static WORD_KEYS: LazyLock<BTreeSet<String>> =
-    LazyLock::new(|| WORDS.iter().map(|word| bare_key(word)).collect());
+/// Reserved as the whole name: a reader takes them for a missing value, and so do programs.
+const PLACEHOLDERS: &[&str] = &[
+    "anonymous",
+    "deleted",
+    "deleteduser",
+    "false",
+    "infinity",
+    "nan",
+    "nil",
+    "none",
+    "null",
+    "nullptr",
+    "objectobject",
+    "true",
+    "undefined",
+    "unknown",
+    "unknownuser",
+    "void",
+    "알수없음",
+    "없음",
+    "익명",
+    "탈퇴한사용자",
+    "탈퇴회원",
+];
 
-static PHRASE_KEYS: LazyLock<Vec<String>> =
-    LazyLock::new(|| PHRASES.iter().map(|phrase| bare_key(phrase)).collect());
+static RESERVED_WORDS: LazyLock<WordList> = LazyLock::new(|| WordList::of(WORDS.iter().copied()));
 
-/// Whether a name in compatibility form is reserved, with whatever stands around, between and on
-/// its letters: `gm_01`, `a.d.m.i.n`, `ádmin`.
-pub(super) fn is_reserved(plain: &str) -> bool {
-    let joined: String = plain.chars().filter(|c| c.is_alphanumeric()).collect();
-    let joined_key = bare_key(&joined);
-    is_reserved_word(&joined)
-        || words(plain).any(is_reserved_word)
-        || PHRASE_KEYS
-            .iter()
-            .any(|phrase| joined_key.contains(&**phrase))
-}
+static RESERVED_PHRASES: LazyLock<FragmentList> =
+    LazyLock::new(|| FragmentList::of(PHRASES.iter().copied()));
 
-/// Runs of letters and digits, the Latin ones and all others by themselves.
-fn words(plain: &str) -> impl Iterator<Item = &str> {
-    let latin = plain.split(|c: char| !c.is_alphanumeric() || !is_latin(c));
-    let other = plain.split(|c: char| !c.is_alphanumeric() || is_latin(c));
-    latin.chain(other)
-}
+static RESERVED_PLACEHOLDERS: LazyLock<WordList> =
+    LazyLock::new(|| WordList::of(PLACEHOLDERS.iter().copied()));
 
-fn is_latin(c: char) -> bool {
-    c.is_ascii() || c.script() == Script::Latin
-}
-
-/// Compared with digits at its ends, which may stand for letters (`0perator`), and without.
-fn is_reserved_word(word: &str) -> bool {
-    let without_digits = word.trim_matches(|c: char| c.is_ascii_digit());
-    [word, without_digits]
-        .into_iter()
-        .any(|word| WORD_KEYS.contains(&bare_key(word)))
-}
-
-/// A key without the accents that hide a letter only from machines.
-fn bare_key(text: &str) -> String {
-    NicknameKey::of(text)
-        .as_str()
-        .chars()
-        .filter(|c| !('\u{300}'..='\u{36f}').contains(c))
-        .collect()
+/// Whether a name is reserved in this product, whatever operators publish.
+pub(super) fn is_reserved(name: &Readings) -> bool {
+    RESERVED_WORDS.has_word_of(name)
+        || RESERVED_PHRASES.occur_in(name)
+        || RESERVED_PLACEHOLDERS.has_whole(name)
 }

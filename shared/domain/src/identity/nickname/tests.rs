@@ -277,8 +277,162 @@ fn names_that_speak_for_the_service_are_refused() {
         "公式",
         "公式ｱｶｳﾝﾄ",
         "ｼｽﾃﾑ",
+        "마당",
+        "마 당",
+        "ㅁㅏㄷㅏㅇ",
+        "공식마당 마당",
+        "매니저",
+        "매니저1",
+        "GM매니저",
+        "영자",
+        "운1영2자",
     ] {
         assert_eq!(fault(text), Some(NicknameFault::Reserved), "{text}");
+    }
+}
+
+#[test]
+fn digits_in_place_of_letters_do_not_free_a_reserved_name() {
+    for text in [
+        "4dm1n",
+        "4DM1N",
+        "4dmin",
+        "4.d.m.1.n",
+        "4dm1n5",
+        "4dm1n99",
+        "7h3 4dm1n",
+        "adm!n",
+        "5upp0rt",
+        "5UPP0RT",
+        "supp0r7",
+        "0ff1c14l",
+        "0FF1C14L",
+        "off!cial",
+        "m0d3r470r",
+        "xx4dm1n157r470rxx",
+        "5y573m",
+        "57aff",
+        "r007",
+        "m4n4g3r",
+        "m4d4n9",
+    ] {
+        assert_eq!(fault(text), Some(NicknameFault::Reserved), "{text}");
+    }
+    for text in [
+        "9m",
+        "6m",
+        "1004",
+        "12345",
+        "4ever",
+        "b4dminton",
+        "s3xy",
+        "2pac",
+        "앞마당",
+        "이영자",
+        "7up",
+    ] {
+        assert_eq!(fault(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_reads_as_a_missing_value_is_no_name() {
+    for text in [
+        "null",
+        "NULL",
+        "Nu11",
+        "n.u.l.l",
+        "ｎｕｌｌ",
+        "undefined",
+        "undef1n3d",
+        "Undefined",
+        "none",
+        "n0ne",
+        "nil",
+        "NaN",
+        "true",
+        "7rue",
+        "false",
+        "void",
+        "object Object",
+        "unknown",
+        "알 수 없음",
+        "탈퇴회원",
+    ] {
+        assert_eq!(fault(text), Some(NicknameFault::Reserved), "{text}");
+    }
+    for text in [
+        "null pointer",
+        "nullify",
+        "True Love",
+        "none of us",
+        "Nilsson",
+        "Nana",
+        "voidwalker",
+        "미지의 익명",
+    ] {
+        assert_eq!(fault(text), None, "{text}");
+    }
+}
+
+#[test]
+fn operators_reserve_and_block_more_by_words_and_their_look_alikes() {
+    let rules = NicknameRules::new(["Hanok", "대감"], ["heck", "젠장"], true);
+    for (text, expected) in [
+        ("Hanok", Some(NicknameFault::Reserved)),
+        ("h4n0k", Some(NicknameFault::Reserved)),
+        ("h.a.n.o.k fan", Some(NicknameFault::Reserved)),
+        ("hanok2", Some(NicknameFault::Reserved)),
+        ("hanokia", None),
+        ("대감", Some(NicknameFault::Reserved)),
+        ("대감마님", None),
+        ("heck", Some(NicknameFault::Blocked)),
+        ("Checker", Some(NicknameFault::Blocked)),
+        ("h3ck", Some(NicknameFault::Blocked)),
+        ("what the h-e-c-k", Some(NicknameFault::Blocked)),
+        ("아젠장맞을", Some(NicknameFault::Blocked)),
+        ("젠1장", Some(NicknameFault::Blocked)),
+        ("Courtier", None),
+    ] {
+        assert_eq!(rules.check(&nickname(text)).err(), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_starter_list_blocks_rude_words_until_it_is_switched_off() {
+    let (with, without) = (NicknameRules::default(), NicknameRules::new([], [], false));
+    for text in [
+        "fuckyou",
+        "FUCK",
+        "f.u.c.k",
+        "5h17head",
+        "b1tch",
+        "시발",
+        "씨1발",
+        "개새끼야",
+        "병신",
+        "ㅅㅂ",
+        "big cock",
+    ] {
+        let name = nickname(text);
+        assert_eq!(with.check(&name), Err(NicknameFault::Blocked), "{text}");
+        assert_eq!(without.check(&name), Ok(()), "{text}");
+    }
+    for text in [
+        "Scunthorpe",
+        "grape",
+        "Hancock",
+        "classic",
+        "Essex",
+        "Dickens",
+        "감자지옥",
+        "시발점",
+        "다보지",
+        "귀여운고양이",
+        "analyst",
+        "cumin",
+    ] {
+        assert_eq!(with.check(&nickname(text)), Ok(()), "{text}");
     }
 }
 

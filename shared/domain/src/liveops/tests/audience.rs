@@ -94,12 +94,14 @@ fn a_store_says_the_platform_and_a_language_its_regions() {
 fn what_is_stored_counts_where_the_request_says_nothing() {
     let stored = profile(json!({
         "country": "KR", "birth_year": 2008, "gender": "female", "interests": ["cats"],
-        "segments": ["vip"], "attributes": {"level": 12, "clubs": ["red", "blue"]},
+        "segments": ["of the profile"], "attributes": {"level": 2, "clubs": ["red", "blue"]},
     }));
+    let server = segments(json!({"segments": ["vip"], "server_attributes": {"level": 12}}));
     let phone = device("d-1");
     let audience = Audience {
         device_id: Some(&phone),
         profile: Some(&stored),
+        segments: Some(&server),
         ..Audience::default()
     };
     for (rules, shown) in [
@@ -113,6 +115,11 @@ fn what_is_stored_counts_where_the_request_says_nothing() {
             true,
         ),
         (json!([{"field": "segments", "none_of": ["vip"]}]), false),
+        (json!([{"field": "segments", "any_of": ["vip"]}]), true),
+        (
+            json!([{"field": "segments", "any_of": ["of the profile"]}]),
+            false,
+        ),
         (
             json!([{"field": "attributes.level", "gte": 10, "lt": 13}]),
             true,
@@ -126,6 +133,7 @@ fn what_is_stored_counts_where_the_request_says_nothing() {
         // Without it every one of them is false: what is not known does not match.
         let unknown = Audience {
             profile: None,
+            segments: None,
             ..audience
         };
         assert!(!shown_to(unknown, &rules), "{rules}");
@@ -154,6 +162,7 @@ fn rules_on_what_is_not_known_here_match_nobody_whichever_way_they_ask() {
         device_id: Some(&phone),
         member: None,
         profile: Some(&stored),
+        segments: None,
     };
     for rule in [
         json!({"field": "carrier", "in": ["SKT"]}),

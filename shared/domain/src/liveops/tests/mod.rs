@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     Country, DeviceId, Instant, Locale,
-    allocation::Profile,
+    allocation::{DeviceSegments, Profile},
     content::{check_item, compile, format},
 };
 
@@ -36,6 +36,10 @@ fn country(text: &str) -> Country {
 }
 
 fn profile(value: Value) -> Profile {
+    serde_json::from_value(value).unwrap()
+}
+
+fn segments(value: Value) -> DeviceSegments {
     serde_json::from_value(value).unwrap()
 }
 

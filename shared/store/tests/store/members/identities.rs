@@ -85,7 +85,9 @@ async fn the_last_identity_stays() {
     let town = Town::start().await;
     let member = town.sign_in(Provider::Google, "1").await.member.member.id;
     let unlink = async |provider| {
-        let unlinked = town.members.unlink(member, provider, town.stamp(), Ok);
+        let unlinked = town
+            .members
+            .unlink(member, provider, town.stamp(), NOON, Ok);
         unlinked.await.unwrap()
     };
     assert_eq!(unlink(Provider::Google).await, Unlinking::LastIdentity);
@@ -99,7 +101,7 @@ async fn the_last_identity_stays() {
         .members
         .link(member, &apple, None, town.stamp(), NOON, Ok);
     assert!(matches!(linked.await.unwrap(), Linking::Linked(_)));
-    let Unlinking::Unlinked(gone) = unlink(Provider::Apple).await else {
+    let Unlinking::Unlinked { identity: gone, .. } = unlink(Provider::Apple).await else {
         panic!("it is not the last");
     };
     assert_eq!(gone.provider_token.as_deref(), Some(b"sealed".as_slice()));
@@ -119,7 +121,9 @@ async fn of_two_last_identities_unlinked_at_once_one_stays() {
         let unlink = |provider| {
             let town = Arc::clone(&town);
             tokio::spawn(async move {
-                let unlinked = town.members.unlink(member, provider, town.stamp(), Ok);
+                let unlinked = town
+                    .members
+                    .unlink(member, provider, town.stamp(), NOON, Ok);
                 unlinked.await.unwrap()
             })
         };

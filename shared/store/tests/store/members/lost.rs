@@ -83,8 +83,11 @@ async fn changes_whose_answers_were_lost_are_made_once() {
     assert!(matches!(linked, Linking::Linked(_)), "{linked:?}");
 
     lose_next(&town, Fault::LoseAnswer);
-    let unlinked = members.unlink(member, Provider::Apple, town.stamp(), Ok);
-    assert!(matches!(unlinked.await.unwrap(), Unlinking::Unlinked(_)));
+    let unlinked = members.unlink(member, Provider::Apple, town.stamp(), NOON, Ok);
+    assert!(matches!(
+        unlinked.await.unwrap(),
+        Unlinking::Unlinked { .. }
+    ));
 
     lose_next(&town, Fault::LoseAnswer);
     let ended = SessionsEnded {

@@ -1,5 +1,6 @@
 //! Members: who they are, and that what happens once happens once, whatever is lost on the way.
 
+mod devices;
 mod identities;
 mod lost;
 mod nicknames;
@@ -12,6 +13,7 @@ mod sign_in;
 mod standing;
 mod tickets;
 mod transfer;
+mod unlink_outbox;
 mod withdrawal;
 
 use std::{sync::Mutex, time::Duration};
@@ -93,6 +95,7 @@ impl Town {
             id: "id".into(),
             nonce: "nonce".into(),
             expires_at: NOON + Challenge::LIFETIME,
+            token: None,
         }
     }
 

@@ -129,8 +129,11 @@ async fn a_ticket_is_for_the_identity_that_was_proved_and_not_for_another_in_its
     town.link(member, Provider::Google, "1").await;
     let unlinked = town
         .members
-        .unlink(member, Provider::Apple, town.stamp(), Ok);
-    assert!(matches!(unlinked.await.unwrap(), Unlinking::Unlinked(_)));
+        .unlink(member, Provider::Apple, town.stamp(), NOON, Ok);
+    assert!(matches!(
+        unlinked.await.unwrap(),
+        Unlinking::Unlinked { .. }
+    ));
     town.link(member, Provider::Apple, "002").await;
     let session = town.new_session("phone-0-example-0000");
     let switch = Choice::UseOther(Entrance {
@@ -180,7 +183,7 @@ async fn neither_a_banned_members_identity_nor_a_second_of_a_provider_changes_ha
     assert_eq!(second, Resolution::OtherOfProvider);
     let unlinked = town
         .members
-        .unlink(guest, Provider::Apple, town.stamp(), Ok);
+        .unlink(guest, Provider::Apple, town.stamp(), NOON, Ok);
     unlinked.await.unwrap();
     let moved = resolve_at(&town, guest, &KEEP, after).await;
     assert!(matches!(moved, Resolution::Moved { .. }), "{moved:?}");

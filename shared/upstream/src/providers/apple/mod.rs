@@ -106,11 +106,9 @@ fn check_nonce(claims: &Claims, nonce: Option<&str>) -> Result<(), ProviderError
 
 fn kind(name: &str) -> AccountEventKind {
     match name {
-        "consent-revoked" => AccountEventKind::ConsentRevoked,
+        "consent-revoked" => AccountEventKind::SessionsRevoked,
         // Apple's pages spell it both ways.
         "account-delete" | "account-deleted" => AccountEventKind::AccountDeleted,
-        "email-enabled" => AccountEventKind::EmailEnabled,
-        "email-disabled" => AccountEventKind::EmailDisabled,
         _ => AccountEventKind::Other,
     }
 }

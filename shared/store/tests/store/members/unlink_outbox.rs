@@ -1,0 +1,103 @@
+//! Connections that are still to be ended at their providers.
+
+use domain::identity::Provider;
+use store::members::{UNLINK_PATIENCE, UnlinkEntry, Unlinking};
+
+use super::{DAY, Town, subject};
+use crate::harness::NOON;
+
+/// The entry of an identity that its member gave up.
+async fn unlinked(town: &Town, provider: Provider) -> Option<UnlinkEntry> {
+    let member = town.sign_in(Provider::Google, "1").await.member.member.id;
+    town.link(member, provider, "42").await;
+    let unlinking = town
+        .members
+        .unlink(member, provider, town.stamp(), NOON, Ok)
+        .await;
+    let Unlinking::Unlinked { entry, .. } = unlinking.unwrap() else {
+        panic!("it is not the last");
+    };
+    entry.map(|entry| *entry)
+}
+
+async fn due(town: &Town, days: u32) -> Vec<UnlinkEntry> {
+    town.members
+        .due_unlinks(NOON + days * DAY, 10)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_identity_that_is_given_up_waits_for_its_provider_where_that_can_be_called() {
+    for (provider, waits) in [
+        (Provider::Kakao, true),
+        (Provider::Facebook, true),
+        (Provider::Apple, true),
+        (Provider::Line, false),
+        (Provider::Naver, false),
+    ] {
+        let town = Town::start().await;
+        let entry = unlinked(&town, provider).await;
+        assert_eq!(entry.is_some(), waits, "{provider}");
+        assert!(due(&town, 0).await.is_empty(), "not at once");
+        let found = due(&town, 1).await;
+        assert_eq!(found, entry.into_iter().collect::<Vec<_>>(), "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_is_put_off_until_it_is_given_up_or_deleted() {
+    let town = Town::start().await;
+    let entry = unlinked(&town, Provider::Kakao).await.unwrap();
+    assert!(!entry.is_given_up(NOON + 2 * DAY));
+    town.members
+        .postpone_unlink(&entry, NOON + DAY)
+        .await
+        .unwrap();
+    // Another run that had the same entry changes nothing.
+    town.members
+        .postpone_unlink(&entry, NOON + DAY)
+        .await
+        .unwrap();
+    assert!(due(&town, 1).await.is_empty());
+    let found = due(&town, 2).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].identity, entry.identity);
+    assert!(found[0].is_given_up(NOON + UNLINK_PATIENCE));
+    for _ in 0..2 {
+        town.members.delete_unlink(&found[0]).await.unwrap();
+    }
+    assert_eq!(town.count("unlink-outbox").await, 0);
+}
+
+#[tokio::test]
+async fn a_user_who_connected_again_is_known() {
+    let town = Town::start().await;
+    let entry = unlinked(&town, Provider::Kakao).await.unwrap();
+    let connected = || town.members.is_connected_again(&entry);
+    assert!(!connected().await.unwrap());
+    assert!(town.sign_in(Provider::Kakao, "42").await.created);
+    assert!(connected().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_connection_that_the_provider_ended_leaves_no_entry_and_spares_another_identity() {
+    let town = Town::start().await;
+    let member = town.sign_in(Provider::Google, "1").await.member.member.id;
+    town.link(member, Provider::Kakao, "42").await;
+    let ended = async |who: &str| {
+        let who = subject(who);
+        let identity = (Provider::Kakao, &who);
+        let ended = town
+            .members
+            .unlink_ended(member, identity, town.stamp(), NOON, Ok);
+        ended.await.unwrap()
+    };
+    assert_eq!(ended("41").await, Unlinking::NotThere);
+    assert!(matches!(
+        ended("42").await,
+        Unlinking::Unlinked { entry: None, .. }
+    ));
+    assert_eq!(ended("42").await, Unlinking::NotThere);
+    assert_eq!(town.count("unlink-outbox").await, 0);
+}
