@@ -18,7 +18,6 @@ use kit::{
     middleware::{Gate, Passed},
     problem::Chain,
 };
-
 use serde::Deserialize;
 use serde_json::Value;
 
