@@ -63,7 +63,7 @@ fn takers() -> Vec<Taker> {
             method: "POST",
             target: "/v1/profiles",
             precondition: false,
-            body: json!({"device_id": "other"}),
+            body: json!({"device_id": "other-phone-example-01"}),
             wrong_type: (json!({"device_id": 7}), "/device_id"),
             missing: Some((json!({"segments": []}), "/device_id")),
         },
@@ -333,7 +333,6 @@ fn illegal_queries_are_refused_on_every_route() {
         }
     }
     for (target, pointer) in [
-        ("/v1/app/status?platform=symbian", "/platform"),
         ("/v1/notices?limit=0", "/limit"),
         ("/v1/notices?limit=1&limit=2", "/limit"),
         ("/admin/v1/content/campaigns/items?surprise=1", "/surprise"),

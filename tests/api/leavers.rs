@@ -77,7 +77,10 @@ impl Leaver {
     /// Signs up as a guest on two devices, links what can be told of their leaving, and leaves traces
     /// wherever a member can.
     pub fn arrive(scenario: &Scenario, nth: usize) -> Self {
-        let devices = [format!("phone-of-{nth}"), format!("tablet-of-{nth}")];
+        let devices = [
+            format!("phone-of-member-{nth:04}"),
+            format!("tablet-of-member-{nth:04}"),
+        ];
         let mut leaver = Self::guest(scenario, &devices[0]);
         let again = json!({
             "device": {"id": devices[1], "platform": "ios"},

@@ -105,7 +105,7 @@ fn a_device_reports_what_it_likes_and_operators_see_one_clean_line() {
             "{model}"
         );
         assert_eq!(model.chars().count(), 128);
-        assert_eq!(device["app_version"], "1.2.3");
+        assert_eq!(device["app_version"], "v1.2.3 (4)");
         assert_eq!(device.get("os_version"), None);
     }
 }

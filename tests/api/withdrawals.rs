@@ -44,11 +44,7 @@ fn the_page_says_how_to_leave_in_the_readers_language_and_runs_nothing() {
             "en",
             ["Delete your account", "14 days", "5 years"],
         ),
-        (
-            Some("ja, ko;q=0.5"),
-            "en",
-            ["Delete your account", "14 days", "5 years"],
-        ),
+        (Some("ja, ko;q=0.5"), "ko", ["회원 탈퇴", "14일", "5년"]),
         (None, "en", ["Delete your account", "14 days", "5 years"]),
     ] {
         let answer = page(&scenario, languages);

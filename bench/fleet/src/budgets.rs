@@ -413,11 +413,14 @@ mod tests {
         let start: Instant = "2026-03-01T00:00:00Z".parse().unwrap();
         let mut units = 0;
         while let Ok(id) = budgets.take(0, &terms, 50, start, &mut meter) {
-            units += budgets.lease(id).chunk;
-            assert!(budgets.use_one(id));
+            let chunk = budgets.lease(id).chunk;
+            units += chunk;
+            for _ in 0..chunk {
+                assert!(budgets.use_one(id));
+            }
         }
         assert_eq!(units, 100);
-        assert!(!budgets.use_one(0), "it was of one unit");
+        assert!(!budgets.use_one(0), "all its units are used");
         let later = start + LEASE_LIFE + TOKEN_LIFE + MARGIN;
         let progress = Progress::none(start);
         budgets.settle(0, &terms, &progress, later, &mut meter);

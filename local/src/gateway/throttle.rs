@@ -140,7 +140,7 @@ impl Load {
         }
         let completed = self.completed.iter().filter(|at| **at >= since).count();
         let expected = completed as f64 * LONGEST_WAIT.as_secs_f64() / measured.as_secs_f64();
-        expected >= self.running as f64
+        expected > self.running as f64
     }
 
     fn forget(&mut self, now: Instant) {

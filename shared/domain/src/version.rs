@@ -2,14 +2,15 @@
 
 use std::{cmp::Ordering, fmt, ops::Range, str::FromStr};
 
-use crate::define::BadText;
+use crate::{define::BadText, device_text};
 
 /// A version as apps, operating systems and authors write it: any number of numeric parts separated by
 /// dots, a `v` before them, a pre-release behind `-`, build metadata behind `+`, and text behind that.
 ///
 /// It is ordered part by part as numbers of any size, with missing parts as zero: `1.10` is above `1.9`
 /// and equal to `01.10.0.0`. A pre-release is below its release and ordered as in Semantic Versioning
-/// 2.0 (section 11). Everything else does not count. It is shown as it was written.
+/// 2.0 (section 11). Everything else does not count. It is shown as it was written, without control and
+/// formatting characters.
 #[derive(Clone)]
 pub struct Version {
     written: Box<str>,
@@ -25,7 +26,7 @@ const LONGEST: usize = 128;
 impl Version {
     /// Reads a version; `None` where it has no leading number, so that a gate that meets it stays open.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = device_text::clean(text, LONGEST)?;
         let written = text.get(..text.floor_char_boundary(LONGEST))?;
         let prefix = usize::from(written.starts_with(['v', 'V']));
         let rest = written.get(prefix..)?;

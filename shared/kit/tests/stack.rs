@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 struct Path {
-    #[garde(length(chars, min = 1, max = 8))]
+    #[garde(length(chars, min = 1, max = 24))]
     id: String,
 }
 
@@ -222,7 +222,7 @@ async fn a_base64_body_is_read() {
 #[tokio::test]
 async fn illegal_paths_queries_and_hosts_are_answered_not_panicked_at() {
     let function = function("600");
-    for id in ["", "123456789"] {
+    for id in ["", "1234567890123456789012345"] {
         let mut event = put(json!({"name": "x", "count": 1}));
         event["pathParameters"]["id"] = id.into();
         let (status, body, _) = send(&function, event).await;
@@ -238,7 +238,6 @@ async fn illegal_paths_queries_and_hosts_are_answered_not_panicked_at() {
         "limit=%ff",
         "limit=0",
         "limit=x",
-        "other=1",
         "limit=1&limit=2",
     ] {
         let mut event = event("GET /things");

@@ -34,8 +34,12 @@ fn notices_come_pinned_first_then_by_priority_then_the_newest_then_by_id() {
     assert_eq!(notices(&scenario, ""), everybodys);
     let on_ios = ["pinned", "urgent", "newer", "a", "b", "ios"];
     assert_eq!(notices(&scenario, "platform=ios"), on_ios);
-    profile(&scenario, "golden", &json!({"segments": ["gold"]}));
-    let golden = good(scenario.send(&on("golden", "/v1/notices")))["notices"].clone();
+    profile(
+        &scenario,
+        "golden-example-0001",
+        &json!({"segments": ["gold"]}),
+    );
+    let golden = good(scenario.send(&on("golden-example-0001", "/v1/notices")))["notices"].clone();
     assert_eq!(
         ids(&golden),
         ["pinned", "urgent", "newer", "a", "b", "gold"]

@@ -113,6 +113,11 @@ pub(super) trait Item:
         Vec::new()
     }
 
+    /// Returns the faults that only authors must avoid.
+    fn draft_faults(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
     /// Returns every fault that only the whole set shows, each with its item.
     fn faults_between(_items: &[Entry<Self>]) -> Vec<(&Id, Fault)> {
         Vec::new()
@@ -194,8 +199,9 @@ pub fn check_item(kind: Kind, json: &[u8]) -> Result<Value, Rejection> {
 }
 
 /// Reads one item as [`check_item`] does, and applies the rules that only authors must obey: the id
-/// is none of a fixed route's words, and links have no user information and a scheme of the web or of
-/// `schemes`. What was published before these rules existed stays readable.
+/// is none of a fixed route's words, links have no user information and a scheme of the web or of
+/// `schemes`, and a campaign's budget can be spread and buys something. What was written before these
+/// rules existed can still be published and read.
 ///
 /// # Errors
 /// A [`Rejection`] with everything that is wrong.
@@ -212,7 +218,11 @@ pub fn check_draft(
             Some(Fault::new(pointer, FaultCode::NotAllowed, message))
         };
         let links = item.links().into_iter().filter_map(refused);
-        let faults: Vec<Fault> = reserved::<T>(id).into_iter().chain(links).collect();
+        let faults: Vec<Fault> = reserved::<T>(id)
+            .into_iter()
+            .chain(links)
+            .chain(item.draft_faults())
+            .collect();
         match faults.is_empty() {
             true => canonical(&item),
             false => Err(Rejection::Faults(faults)),

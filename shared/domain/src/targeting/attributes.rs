@@ -339,7 +339,7 @@ mod tests {
             format!("{{{}}}", all.join(","))
         };
         let empty = Attributes::default();
-        let fits = patch(&filled(62)).apply(&empty).unwrap();
+        let fits = patch(&filled(63)).apply(&empty).unwrap();
         assert!(fits.size_bytes() <= Attributes::MAX_BYTES);
         let more = patch(&format!(r#"{{"b":"{text}"}}"#)).apply(&fits);
         assert_eq!(more.unwrap_err().code, FaultCode::TooLong);

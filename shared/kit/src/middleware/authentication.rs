@@ -2,7 +2,7 @@
 
 use std::{future::ready, sync::Arc, time::Duration};
 
-use domain::{DeviceId, Instant, identity::MemberId};
+use domain::{DeviceId, Fault, FaultCode, Instant, identity::MemberId};
 use http::{HeaderMap, header};
 use lambda_http::RequestExt as _;
 
@@ -146,13 +146,14 @@ impl Authentication {
     }
 }
 
-/// The device that a path names as `{id}`, where it does.
+/// Returns the device that a path names as `{id}`, if it does.
 fn device_in_path(request: &Request) -> Result<Option<DeviceId>, Problem> {
     let parameters = request.path_parameters_ref();
     let id = parameters.and_then(|parameters| parameters.first("id"));
-    id.map(str::parse)
-        .transpose()
-        .map_err(|_| Problem::new(Code::InvalidPath))
+    id.map(str::parse).transpose().map_err(|error| {
+        let fault = Fault::new("/id", FaultCode::BadFormat, error);
+        Problem::new(Code::InvalidPath).errors(vec![fault])
+    })
 }
 
 /// What `Authorization: Bearer …` carries.

@@ -96,7 +96,8 @@ impl Members {
         id: MemberId,
         session: SessionId,
     ) -> Result<Option<(MemberRecord, Option<Session>)>, StoreError> {
-        let (kept, session) = future::try_join(self.kept(id), self.session(id, session)).await?;
+        let (kept, session) =
+            Box::pin(future::try_join(self.kept(id), self.session(id, session))).await?;
         Ok(kept.map(|Kept { record, .. }| {
             let live = session.filter(|session| !record.member.has_ended(session));
             (record, live)

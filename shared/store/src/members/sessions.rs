@@ -216,7 +216,7 @@ impl Members {
         member: MemberId,
         id: SessionId,
     ) -> Result<Option<Session>, StoreError> {
-        let standing = self.standing(member, id).await?;
+        let standing = Box::pin(self.standing(member, id)).await?;
         Ok(standing.and_then(|(_, session)| session))
     }
 

@@ -239,7 +239,7 @@ async fn a_body_beyond_the_limit_is_refused() {
 
 /// Every fourth call meets a transaction, and the first ones several in a row.
 fn contended(nth: usize) -> Fault {
-    match nth < 3 || nth % 4 == 0 {
+    match nth < 3 || nth.is_multiple_of(4) {
         true => Fault::Contend,
         false => Fault::None,
     }

@@ -543,17 +543,16 @@ impl Case {
 
     /// Whether it passes pacing, and whether it then needs a lease.
     fn budget(&self, id: &str, campaign: &Value) -> (bool, bool) {
-        let limited = match campaign["budget"]["pricing"].as_str() {
-            Some("cpm" | "impressions") => true,
-            Some("cpc") => false,
-            _ => return (true, false),
-        };
+        let pricing = campaign["budget"]["pricing"].as_str();
+        if !matches!(pricing, Some("cpm" | "impressions" | "cpc")) {
+            return (true, false);
+        }
         match self.throttles.get(&key_of(id)) {
             Some(throttle) => (
                 throttle.zone != Zone::Spent && throttle.pass > 0.0,
                 throttle.zone == Zone::Exact,
             ),
-            None => (true, limited),
+            None => (true, true),
         }
     }
 

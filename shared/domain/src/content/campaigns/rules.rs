@@ -35,13 +35,6 @@ pub(super) fn coherent(campaign: &Campaign, _: &()) -> garde::Result {
             "a house campaign has none",
         ));
     }
-    if campaign.ends_at.is_none() && is_spread_over_flight(campaign) {
-        faults.push(Fault::new(
-            "/ends_at",
-            FaultCode::Required,
-            "is required for even pacing of a total budget without a daily one",
-        ));
-    }
     repeated(
         campaign.placements.iter(),
         |at| format!("/placements/{at}"),
@@ -102,10 +95,6 @@ pub(super) fn priced(budget: &Budget, _: &()) -> garde::Result {
         let message = format!("is required for {}", budget.pricing);
         faults.push(Fault::new("/price_micros", FaultCode::Required, message));
     }
-    if let Some(limit) = unaffordable(budget) {
-        let message = format!("must not be above {limit}, which would then buy nothing");
-        faults.push(Fault::new("/price_micros", FaultCode::OutOfRange, message));
-    }
     if let (Some(daily), Some(total)) = (budget.daily, budget.total)
         && daily > total
     {
@@ -141,6 +130,23 @@ impl Item for Campaign {
 
     fn links(&self) -> Vec<(String, &str)> {
         vec![("/click_url".to_owned(), self.click_url.as_str())]
+    }
+
+    fn draft_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.ends_at.is_none() && is_spread_over_flight(self) {
+            faults.push(Fault::new(
+                "/ends_at",
+                FaultCode::Required,
+                "is required for even pacing of a total budget without a daily one",
+            ));
+        }
+        if let Some(limit) = self.budget.as_ref().and_then(unaffordable) {
+            let at = "/budget/price_micros";
+            let message = format!("must not be above {limit}, which would then buy nothing");
+            faults.push(Fault::new(at, FaultCode::OutOfRange, message));
+        }
+        faults
     }
 
     /// Reads the campaigns one by one, because there may be 100,000 of them.

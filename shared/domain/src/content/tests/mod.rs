@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Id, Rejection,
+    Id, LinkSchemes, Rejection,
     validation::{oracle::Oracle, schema_of, unknown_keywords},
 };
 
@@ -399,32 +399,6 @@ fn faults_are_told_where_they_are() {
         ),
         (
             Campaigns,
-            campaign(json!({"budget": {"pricing": "cpc", "price_micros": 701, "total": 700}})),
-            "/budget/price_micros",
-            "out_of_range",
-        ),
-        (
-            Campaigns,
-            campaign(
-                json!({"budget": {"pricing": "cpa", "price_micros": 9, "daily": 8, "total": 80}}),
-            ),
-            "/budget/price_micros",
-            "out_of_range",
-        ),
-        (
-            Campaigns,
-            campaign(json!({"budget": {"pricing": "cpm", "price_micros": 8_001, "daily": 8}})),
-            "/budget/price_micros",
-            "out_of_range",
-        ),
-        (
-            Campaigns,
-            campaign(json!({"ends_at": null, "budget": {"pricing": "impressions", "total": 500}})),
-            "/ends_at",
-            "required",
-        ),
-        (
-            Campaigns,
             campaign(json!({"budget": {"pricing": "flat", "total": 0}})),
             "/budget/total",
             "out_of_range",
@@ -577,7 +551,7 @@ fn sets_are_held_against_the_rules_between_items() {
                 ("quiz_done", json!({})),
                 ("b", json!({"type": "quiz_done"})),
             ]),
-            Some(("b", "/type", "duplicate")),
+            Some(("quiz_done", "/type", "duplicate")),
         ),
         (
             Kind::EventTypes,
@@ -619,6 +593,55 @@ fn sets_are_held_against_the_rules_between_items() {
             Err(other) => panic!("{other}"),
         };
         assert_eq!(faults, found);
+    }
+}
+
+#[test]
+fn a_budget_that_cannot_be_spread_or_buys_nothing_is_refused_of_authors_alone() {
+    let id: Id = "a".parse().unwrap();
+    for (changes, pointer, code) in [
+        (
+            json!({"budget": {"pricing": "cpc", "price_micros": 701, "total": 700}}),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            json!({"budget": {"pricing": "cpa", "price_micros": 9, "daily": 8, "total": 80}}),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            json!({"budget": {"pricing": "cpm", "price_micros": 8_001, "daily": 8}}),
+            "/budget/price_micros",
+            "out_of_range",
+        ),
+        (
+            json!({"ends_at": null, "budget": {"pricing": "impressions", "total": 500}}),
+            "/ends_at",
+            "required",
+        ),
+    ] {
+        let item = campaign(changes);
+        let draft = item.to_string();
+        let refused = check_draft(
+            Kind::Campaigns,
+            &id,
+            draft.as_bytes(),
+            &LinkSchemes::default(),
+        );
+        let Err(Rejection::Faults(faults)) = refused else {
+            panic!("{item}");
+        };
+        let told: Vec<_> = faults
+            .iter()
+            .map(|f| (&*f.pointer, f.code.as_str()))
+            .collect();
+        assert_eq!(told, [(pointer, code)], "{item}");
+        // Drafts of an earlier release can be published.
+        assert_eq!(
+            validate_set(Kind::Campaigns, &set(&[("a", item)])).unwrap(),
+            []
+        );
     }
 }
 

@@ -32,7 +32,7 @@ impl WordList {
             words
                 .into_iter()
                 .map(bare_key)
-                .filter(is_some_text)
+                .filter(|key| !key.is_empty())
                 .collect(),
         )
     }
@@ -56,7 +56,10 @@ impl WordList {
 
 impl FragmentList {
     pub(super) fn of<'a>(fragments: impl IntoIterator<Item = &'a str>) -> Self {
-        let keys = fragments.into_iter().map(bare_key).filter(is_some_text);
+        let keys = fragments
+            .into_iter()
+            .map(bare_key)
+            .filter(|key| !key.is_empty());
         Self(keys.map(|key| key.chars().collect()).collect())
     }
 
@@ -84,15 +87,13 @@ impl Readings {
             .filter(|c| whole(*c))
             .collect();
         let letters: String = joined.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let without_marks = |word: &str| word.chars().filter(|c| whole(*c)).collect();
+        let spaced = plain.split_whitespace().map(without_marks);
         Self {
             whole: vec![joined, struck, letters],
-            words: words(plain).map(str::to_owned).collect(),
+            words: words(plain).map(str::to_owned).chain(spaced).collect(),
         }
     }
-}
-
-fn is_some_text(key: &String) -> bool {
-    !key.is_empty()
 }
 
 /// Runs of letters and digits, the Latin ones and all others by themselves.

@@ -134,6 +134,7 @@ pub(super) fn check_text(
     if max.is_some_and(|max| length > max) {
         let message = format!("must have at most {} characters", max.unwrap_or_default());
         faults.add(at, FaultCode::TooLong, message);
+        return;
     }
     let format = schema.get("format").and_then(Value::as_str);
     if let Some(expected) = format.and_then(|format| misfit(format, text)) {
