@@ -433,7 +433,9 @@ fn guarded() -> Function {
 
 async fn as_caller(route: &str, token: Option<&str>) -> (u64, Value, Value) {
     let mut event = event(route);
-    event["pathParameters"] = json!({"id": "phone-1-example-0001"});
+    if route.contains("{id}") {
+        event["pathParameters"] = json!({"id": "phone-1-example-0001"});
+    }
     event["headers"]["accept-language"] = "ko-KR,ko;q=0.9".into();
     if let Some(token) = token {
         event["headers"]["authorization"] = format!("Bearer {token}").into();
