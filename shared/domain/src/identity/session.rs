@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MemberId, SessionId};
-use crate::{DeviceId, DeviceKey, Instant, Locale, Platform, Store, device_text, reported};
+use crate::{
+    Country, DeviceId, DeviceKey, Instant, Locale, Platform, Store, device_text, reported,
+};
 
 /// What an app reports about the device that it signs in on. A value that cannot be read counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -78,6 +80,17 @@ pub struct SessionDevice {
     )]
     #[schemars(with = "Option<String>")]
     pub locale: Option<Locale>,
+    /// The country that the device is in. It is accepted because apps send one description of their
+    /// device to every route, and it is not stored.
+    #[serde(default, deserialize_with = "reported::value", skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub country: Option<Country>,
+    /// The time zone of the device. It is accepted like the country, and not stored.
+    #[serde(default, deserialize_with = "reported::value", skip_serializing)]
+    pub tz: Option<String>,
+    /// The mobile carrier of the device. It is accepted like the country, and not stored.
+    #[serde(default, deserialize_with = "device_text::optional", skip_serializing)]
+    pub carrier: Option<String>,
 }
 
 impl SessionDevice {
