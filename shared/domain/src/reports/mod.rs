@@ -4,7 +4,7 @@ mod csv;
 pub mod events;
 mod plan;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,8 @@ pub struct Row {
     /// Clicks per impression; `null` without impressions.
     pub ctr: Option<f64>,
     /// What it cost, in micros. A `flat` campaign costs its total spread evenly over its flight, up to
-    /// `as_of`, in rows of campaigns and days: its single marks cost nothing.
+    /// `as_of`, in rows of campaigns and days: its single marks cost nothing. It is in the report if
+    /// anything of it was counted in the time that the report is about.
     pub spend_micros: u64,
     /// What was spent of what was planned for the same time (of a budget in impressions: what was
     /// seen), up to `as_of`: the total budget spread evenly over the flight, no more than the daily
@@ -172,11 +173,27 @@ pub fn rows(group: Group, (from, to): (Day, Day), facts: &Facts) -> Vec<Row> {
         Some(day) => Span::of_days(day, day, facts.as_of),
         None => Span::of_days(from, to, facts.as_of),
     };
+    // A flat price is due whether or not something was counted on the day.
+    let days = iter::successors(Some(from), |day| Some(day.next())).take_while(|day| *day <= to);
+    let keys: Vec<Key> = match group {
+        Group::Campaign => facts.terms.keys().map(Key::of_id).collect(),
+        Group::Day => days.map(Key::of_day).collect(),
+        Group::Creative | Group::Placement => Vec::new(),
+    };
+    for key in keys {
+        if key.flat_spend(span(key.day), &facts.terms) > 0 {
+            sums.entry(key).or_default();
+        }
+    }
     let sums = sums.into_iter();
     sums.map(|(key, sums)| {
         let span = span(key.day);
         let plan_ratio = sums.plan_ratio(group, span, &facts.terms);
-        let flat = sums.flat_spend(group, span, &facts.terms);
+        let flat = match group {
+            Group::Campaign | Group::Day => key.flat_spend(span, &facts.terms),
+            // Nobody can say which creative or placement it was that cost it.
+            Group::Creative | Group::Placement => 0,
+        };
         sums.row(key, plan_ratio, flat)
     })
     .collect()
@@ -210,20 +227,6 @@ impl Sums<'_> {
             Group::Creative | Group::Placement => return None,
         };
         (planned > 0.0).then(|| done / planned)
-    }
-
-    /// Returns what the row's `flat` campaigns cost. One cannot say which creative or placement it
-    /// was that cost it.
-    fn flat_spend(&self, group: Group, span: Span, terms: &BTreeMap<String, Terms>) -> u64 {
-        match group {
-            Group::Campaign | Group::Day => self
-                .by_campaign
-                .keys()
-                .filter_map(|campaign| terms.get(*campaign))
-                .map(|terms| flat_spend(terms, span))
-                .fold(0, u64::saturating_add),
-            Group::Creative | Group::Placement => 0,
-        }
     }
 
     fn row(self, key: Key, plan_ratio: Option<f64>, flat_micros: u64) -> Row {
@@ -291,12 +294,29 @@ impl Key {
     /// `None` where the rows are not of whole campaigns.
     fn of_campaign(group: Group, campaign: &str, day: Day) -> Option<Self> {
         match group {
-            Group::Campaign => Some(Self {
-                campaign: Some(campaign.to_owned()),
-                ..Self::default()
-            }),
+            Group::Campaign => Some(Self::of_id(campaign)),
             Group::Day => Some(Self::of_day(day)),
             Group::Creative | Group::Placement => None,
+        }
+    }
+
+    /// Returns what the `flat` campaigns of the row cost in a span: its campaign, or all of them.
+    fn flat_spend(&self, span: Span, terms: &BTreeMap<String, Terms>) -> u64 {
+        match &self.campaign {
+            Some(campaign) => terms
+                .get(campaign)
+                .map_or(0, |terms| flat_spend(terms, span)),
+            None => terms
+                .values()
+                .map(|terms| flat_spend(terms, span))
+                .fold(0, u64::saturating_add),
+        }
+    }
+
+    fn of_id(campaign: impl Into<String>) -> Self {
+        Self {
+            campaign: Some(campaign.into()),
+            ..Self::default()
         }
     }
 

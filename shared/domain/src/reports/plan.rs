@@ -85,7 +85,8 @@ impl Plan {
 
 /// Returns what of a budget falls into a span: the total spread evenly over the flight, and no more
 /// than the daily limit. Both count from the campaign's publication where that came after the
-/// flight's first moment.
+/// flight's first moment. Where the flight has no end, the daily limit is due until the total is
+/// used up.
 fn spread(budget: &Budget, terms: &Terms, span: Span) -> Option<f64> {
     let begins_at = terms.begins_at();
     let length_ms = span.within(begins_at, terms.ends_at).length_ms();
@@ -100,8 +101,24 @@ fn spread(budget: &Budget, terms: &Terms, span: Span) -> Option<f64> {
     let by_days = budget.daily.map(|daily| amount(daily) * length_ms / DAY_MS);
     match (by_total, by_days) {
         (Some(by_total), Some(by_days)) => Some(by_total.min(by_days)),
-        (one, other) => one.or(other),
+        (None, Some(by_days)) => Some(match budget.total {
+            Some(total) => by_days.min(left_of(total, budget, terms, span)),
+            None => by_days,
+        }),
+        (by_total, None) => by_total,
     }
+}
+
+/// Returns what the daily limits of the time before a span left of a total.
+fn left_of(total: u64, budget: &Budget, terms: &Terms, span: Span) -> f64 {
+    let before = Span {
+        from_ms: terms.begins_at().as_millis(),
+        to_ms: span.from_ms,
+    };
+    let due_before = budget
+        .daily
+        .map_or(0.0, |daily| amount(daily) * before.length_ms() / DAY_MS);
+    (amount(total) - due_before).max(0.0)
 }
 
 /// Returns what a `flat` campaign costs in a span, in micros: its price is due evenly over its flight,

@@ -257,6 +257,7 @@ fn a_flat_price_is_spent_evenly_over_its_flight() {
     let four = ("2026-01-01", Some("2026-01-04"));
     let open = ("2026-01-02", None);
     let old = ("2025-01-02", None);
+    let eve = ("2025-12-31", None);
     // Up to noon of the second day.
     for (days, budget, expected) in [
         (four, flat(None, None, Some(8_000)), [3_000, 2_000, 1_000]),
@@ -265,6 +266,9 @@ fn a_flat_price_is_spent_evenly_over_its_flight() {
         (open, flat(None, Some(600), None), [300, 0, 300]),
         (open, flat(None, None, Some(700)), [700, 0, 700]),
         (old, flat(None, None, Some(700)), [0, 0, 0]),
+        (eve, flat(None, Some(600), Some(700)), [100, 100, 0]),
+        (eve, flat(None, Some(600), Some(1_500)), [900, 600, 300]),
+        (old, flat(None, Some(600), Some(700)), [0, 0, 0]),
         (open, flat(None, None, None), [0, 0, 0]),
     ] {
         let mut facts = facts();
@@ -283,6 +287,37 @@ fn a_flat_price_is_spent_evenly_over_its_flight() {
         assert_eq!(spend(Group::Day), [first, second], "{budget:?}");
         assert_eq!(spend(Group::Creative), [0, 0]);
     }
+}
+
+#[test]
+fn a_flat_price_is_due_on_days_without_a_mark() {
+    let mut facts = facts();
+    facts.as_of = Some("2026-01-05T00:00:00Z".parse().unwrap());
+    facts.totals.clear();
+    facts.placements.clear();
+    facts.capped.clear();
+    let flight = ("2026-01-02", Some("2026-01-03"));
+    facts.terms = [
+        ("a", budget(Pricing::Flat, None, Some(9_000))),
+        ("b", budget(Pricing::Cpm, None, Some(9_000))),
+    ]
+    .map(|(id, budget)| (id.to_owned(), terms(id, flight, budget)))
+    .into();
+    let rows = |group| -> Vec<(Option<String>, Option<Day>, u64)> {
+        rows(group, (day("2026-01-01"), day("2026-01-04")), &facts)
+            .into_iter()
+            .map(|row| (row.campaign, row.day, row.spend_micros))
+            .collect()
+    };
+    assert_eq!(rows(Group::Campaign), [(Some("a".to_owned()), None, 9_000)]);
+    assert_eq!(
+        rows(Group::Day),
+        [
+            (None, Some(day("2026-01-02")), 4_500),
+            (None, Some(day("2026-01-03")), 4_500)
+        ]
+    );
+    assert!(rows(Group::Placement).is_empty());
 }
 
 #[test]
