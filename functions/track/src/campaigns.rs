@@ -3,7 +3,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -39,7 +40,16 @@ const REMEMBERED: usize = 10_000;
 pub(crate) struct Campaigns {
     published: Watched<Snapshot>,
     source: SnapshotSource,
-    withdrawn: Mutex<HashMap<u64, Destination>>,
+    withdrawn: Mutex<HashMap<u64, Withdrawn>>,
+}
+
+/// What looking back for a campaign that is not published has found.
+#[derive(Clone)]
+enum Withdrawn {
+    /// Where its clicks led.
+    Found(Destination),
+    /// No version up to this one has it, as far back as versions are looked through.
+    Missing(u64),
 }
 
 /// Where the clicks of a campaign lead.
@@ -51,7 +61,6 @@ struct Destination {
 }
 
 /// What is known of a token's campaign.
-#[derive(Default)]
 pub(crate) struct Known {
     /// The ids behind the token's keys.
     pub(crate) names: Option<Names>,
@@ -102,23 +111,30 @@ impl Campaigns {
             return Ok(Some(url));
         }
         let remembered = self.withdrawn().get(&campaign).cloned();
-        if let Some(remembered) = remembered {
-            return Ok(Some(remembered.filled(token)));
+        let missing = match remembered {
+            Some(Withdrawn::Found(destination)) => return Ok(Some(destination.filled(token))),
+            Some(Withdrawn::Missing(version)) => Some(version),
+            None => None,
+        };
+        let versions = versions_to_search(snapshot.version, missing);
+        let found = self.look_back(campaign, versions).await?;
+        let url = found.as_ref().map(|destination| destination.filled(token));
+        let mut withdrawn = self.withdrawn();
+        if withdrawn.len() >= REMEMBERED && !withdrawn.contains_key(&campaign) {
+            withdrawn.clear();
         }
-        let found = self.look_back(campaign, snapshot.version).await?;
-        if let Some(destination) = &found {
-            let mut withdrawn = self.withdrawn();
-            if withdrawn.len() >= REMEMBERED {
-                withdrawn.clear();
-            }
-            withdrawn.insert(campaign, destination.clone());
-        }
-        Ok(found.map(|destination| destination.filled(token)))
+        let outcome = found.map_or(Withdrawn::Missing(snapshot.version), Withdrawn::Found);
+        withdrawn.insert(campaign, outcome);
+        Ok(url)
     }
 
-    /// Looks for the campaign in the frozen sources of older versions, the newest first.
-    async fn look_back(&self, campaign: u64, from: u64) -> Result<Option<Destination>, StoreError> {
-        for version in (from.saturating_sub(LOOK_BACK)..from).rev() {
+    /// Looks for the campaign in the frozen sources of some versions, the newest first.
+    async fn look_back(
+        &self,
+        campaign: u64,
+        versions: Range<u64>,
+    ) -> Result<Option<Destination>, StoreError> {
+        for version in versions.rev() {
             let items = self.source.items(Kind::Campaigns, version).await?;
             for item in items.unwrap_or_default().items() {
                 let item = item.map_err(|error| StoreError::unreadable("a source", &error))?;
@@ -130,10 +146,23 @@ impl Campaigns {
         Ok(None)
     }
 
-    fn withdrawn(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Destination>> {
+    fn withdrawn(&self) -> MutexGuard<'_, HashMap<u64, Withdrawn>> {
         self.withdrawn
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing: the campaign was withdrawn, or no campaigns could be read.
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            names: None,
+            charges: Vec::new(),
+            // What every campaign needs at least. A click would be too much to ask of those that do
+            // not need one.
+            conversions_after: ConversionsAfter::Impression,
+        }
     }
 }
 
@@ -165,6 +194,14 @@ impl Known {
     }
 }
 
+/// Returns the versions before the `current` one that a campaign may be in. It is not in the current
+/// one, nor in any up to `missing`.
+fn versions_to_search(current: u64, missing: Option<u64>) -> Range<u64> {
+    let oldest = current.saturating_sub(LOOK_BACK);
+    let unsearched = missing.map_or(0, |missing| missing.saturating_add(1));
+    oldest.max(unsearched)..current
+}
+
 impl Destination {
     fn filled(&self, token: &Token) -> String {
         ClickUrl::filled(&self.url, token, self.advertiser)
@@ -186,4 +223,20 @@ fn destination_of(item: &SourceItem, campaign: u64) -> Option<Destination> {
         url: clicked.click_url,
         advertiser: key_of(&clicked.advertiser),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_versions_that_were_not_searched_are_searched() {
+        let versions = |current, missing| versions_to_search(current, missing).collect::<Vec<_>>();
+        assert_eq!(versions(9, None), [4, 5, 6, 7, 8]);
+        assert_eq!(versions(2, None), [0, 1]);
+        assert!(versions(9, Some(9)).is_empty());
+        assert!(versions(10, Some(9)).is_empty());
+        assert_eq!(versions(12, Some(9)), [10, 11]);
+        assert_eq!(versions(30, Some(9)), [25, 26, 27, 28, 29]);
+    }
 }

@@ -154,11 +154,13 @@ impl Name {
 
 /// The words of letters and digits in a text, each with its place.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.char_indices().filter_map(move |(at, _)| {
-        let (before, rest) = text.split_at_checked(at)?;
-        let word = rest.split(|c: char| !c.is_alphanumeric()).next()?;
-        let is_start = !word.is_empty() && !before.ends_with(char::is_alphanumeric);
-        is_start.then_some((at, word))
+    let is_between = |c: char| !c.is_alphanumeric();
+    let mut end = 0;
+    text.split_inclusive(is_between).filter_map(move |piece| {
+        let at = end;
+        end += piece.len();
+        let word = piece.trim_end_matches(is_between);
+        (!word.is_empty()).then_some((at, word))
     })
 }
 
@@ -193,6 +195,13 @@ mod tests {
         [(name, HeaderValue::from_static(value))]
             .into_iter()
             .collect()
+    }
+
+    #[test]
+    fn words_are_found_with_their_places() {
+        let found: Vec<_> = words("/Ab-1  é9;").collect();
+        assert_eq!(found, [(1, "Ab"), (4, "1"), (7, "é9")]);
+        assert_eq!(words("").count() + words("-;").count(), 0);
     }
 
     #[test]
