@@ -38,6 +38,7 @@ use store::{
     budgets::{BudgetSettings, DeliveryReader, Leases},
     devices::DeviceRecord,
     edge::{SnapshotSettings, TokenLifetime, TokenSettings, Watched},
+    published::SnapshotUnavailable,
     tallies::Tallies,
 };
 use tracing::Instrument as _;
@@ -193,17 +194,22 @@ async fn post(
 
     let device = request.device.id.clone();
     state.tell_tallies(Stamp::random(&mut rng), now);
-    let (snapshot, delivery, keys, record) = tokio::join!(
-        state.campaigns.current(now),
+    // The member is verified while the device is read.
+    let campaigns_and_member = async {
+        let snapshot = state.campaigns.current(now).await?;
+        let member = match snapshot.content.asks_the_member() {
+            true => ProvedMember::of(&*state.authority, &call.headers, now, MEMBER_PATIENCE).await,
+            false => ProvedMember::Nobody,
+        };
+        Ok::<_, SnapshotUnavailable>((snapshot, member))
+    };
+    let (campaigns_and_member, delivery, keys, record) = tokio::join!(
+        campaigns_and_member,
         state.delivery.current(now),
         state.keys.get(now),
         state.device(device.as_ref(), now),
     );
-    let (snapshot, keys) = (snapshot?, keys?);
-    let member = match snapshot.content.asks_the_member() {
-        true => ProvedMember::of(&*state.authority, &call.headers, now, MEMBER_PATIENCE).await,
-        false => ProvedMember::Nobody,
-    };
+    let ((snapshot, member), keys) = (campaigns_and_member?, keys?);
     let reachable = record.is_ok();
     let record = record.unwrap_or_else(|Unreachable| {
         request.device.id = None;

@@ -198,10 +198,10 @@ pub fn check_item(kind: Kind, json: &[u8]) -> Result<Value, Rejection> {
     with_item_of!(kind, check(json))
 }
 
-/// Reads one item as [`check_item`] does, and applies the rules that only authors must obey: the id
-/// is none of a fixed route's words, links have no user information and a scheme of the web or of
-/// `schemes`, and a campaign's budget can be spread and buys something. What was written before these
-/// rules existed can still be published and read.
+/// Reads one item as [`check_item`] does. Then it checks that the id is not a word of a fixed route
+/// (publishing checks that too), and the rules that only authors must obey: links have no user
+/// information and a scheme of the web or of `schemes`, and a campaign's budget can be spread and buys
+/// something. What was written before the authors' rules existed can still be published and read.
 ///
 /// # Errors
 /// A [`Rejection`] with everything that is wrong.
