@@ -33,7 +33,7 @@ pub(crate) async fn get(
 ) -> Result<Reply<Written<NoticeAnswer<'static>>>, Problem> {
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let id = &call.path.id;
     let mut seen = state.seen(&asking, &call.principal).await?;

@@ -27,7 +27,7 @@ pub(crate) async fn post(
 ) -> Result<Reply<Empty>, Problem> {
     let now = call.now();
     let (member, _) = call.principal.member()?;
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let id = &call.path.id;
     let mut known = asking.known(&state.notices).await?;

@@ -365,27 +365,64 @@ const REPORTED: [&str; 11] = [
     "tz",
 ];
 
-/// How parameters are read by which a phone describes itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reported {
-    /// Like all others.
+/// Which parameters of a query count, and which of them count as absent if they cannot be decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum QueryPolicy<'r> {
+    /// Everything counts, and everything must be decodable.
     Strict,
-    /// What cannot be decoded counts as absent; of repeated ones the first counts.
-    Lenient,
+    /// Only parameters of these names count. A value by which a phone describes itself counts as absent
+    /// if it cannot be decoded, and of repeated ones the first counts.
+    Public(&'r Coercions),
+    /// Only values of this name count, and one that cannot be decoded counts as absent.
+    Only(&'r str),
+}
+
+impl QueryPolicy<'_> {
+    fn ignores(self, name: &str) -> bool {
+        match self {
+            Self::Strict => false,
+            Self::Public(route) => !route.knows(name),
+            Self::Only(wanted) => name != wanted,
+        }
+    }
+
+    fn is_lenient(self, name: &str) -> bool {
+        match self {
+            Self::Strict => false,
+            Self::Public(_) => REPORTED.contains(&name),
+            Self::Only(_) => true,
+        }
+    }
 }
 
 /// Splits and decodes a query string as it was sent.
 ///
 /// What a URL parser would have percent-encoded (WHATWG's query set: controls, space, `"`, `<`,
-/// `>`, non-ASCII), a broken escape, and text that is not UTF-8 are refused, not guessed at.
-pub(crate) fn query_pairs(raw: &str, reported: Reported) -> Result<Vec<(String, String)>, Problem> {
+/// `>`, non-ASCII), a broken escape, and text that is not UTF-8 cannot be decoded. Nothing is guessed: such
+/// a parameter is refused where it counts. Links are decorated in any encoding (`utm_term=50%off`,
+/// EUC-KR), so a parameter that does not count is not decoded.
+pub(crate) fn query_pairs(
+    raw: &str,
+    policy: QueryPolicy<'_>,
+) -> Result<Vec<(String, String)>, Problem> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let is_lenient = reported == Reported::Lenient && REPORTED.contains(&name);
-        match decoded_pair(name, value) {
-            Ok(_) if is_lenient && pairs.iter().any(|(before, _)| before == name) => {}
-            Ok(pair) => pairs.push(pair),
+        let name = match decoded(name) {
+            Ok(name) => name,
+            Err(detail) if matches!(policy, QueryPolicy::Strict) => {
+                return Err(Problem::new(Code::InvalidQuery).detail(detail));
+            }
+            // No route has a parameter of such a name.
+            Err(_) => continue,
+        };
+        if policy.ignores(&name) {
+            continue;
+        }
+        let is_lenient = policy.is_lenient(&name);
+        match decoded(value) {
+            Ok(_) if is_lenient && pairs.iter().any(|(before, _)| *before == name) => {}
+            Ok(value) => pairs.push((name, value)),
             Err(_) if is_lenient => {}
             Err(detail) => return Err(Problem::new(Code::InvalidQuery).detail(detail)),
         }
@@ -393,17 +430,14 @@ pub(crate) fn query_pairs(raw: &str, reported: Reported) -> Result<Vec<(String, 
     Ok(pairs)
 }
 
-fn decoded_pair(name: &str, value: &str) -> Result<(String, String), &'static str> {
+fn decoded(text: &str) -> Result<String, &'static str> {
     let is_illegal = |b: u8| b <= b' ' || b >= 0x7f || matches!(b, b'"' | b'<' | b'>');
-    if name.bytes().chain(value.bytes()).any(is_illegal) {
+    if text.bytes().any(is_illegal) {
         return Err("the query has a character that must be percent-encoded");
     }
-    match (decode(name), decode(value)) {
-        (Some(name), Some(value)) => Ok((name, value)),
-        _ => Err(
-            "the query has an invalid percent escape, or the escape of a character that is not accepted",
-        ),
-    }
+    decode(text).ok_or(
+        "the query has an invalid percent escape, or the escape of a character that is not accepted",
+    )
 }
 
 /// Form decoding: `+` is a space; control characters are refused.
@@ -447,38 +481,80 @@ pub(crate) fn status(number: u16) -> StatusCode {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_query_is_split_and_decoded() {
-        let pairs = query_pairs("a=1&b=%EB%A7%88+x&c&&d=", Reported::Strict).unwrap();
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(pairs, [("a", "1"), ("b", "마 x"), ("c", ""), ("d", "")]);
+    fn route(names: &[&str]) -> Coercions {
+        Coercions {
+            known: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Coercions::default()
+        }
+    }
+
+    fn read(raw: &str, policy: QueryPolicy<'_>) -> Vec<(String, String)> {
+        query_pairs(raw, policy).unwrap()
+    }
+
+    fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
-    fn an_illegal_query_is_refused() {
+    fn a_query_is_split_and_decoded() {
+        let pairs = owned(&[("a", "1"), ("b", "마 x"), ("c", ""), ("d", "")]);
+        let raw = "a=1&b=%EB%A7%88+x&c&&%64=";
+        assert_eq!(read(raw, QueryPolicy::Strict), pairs);
+        let route = route(&["a", "b", "c", "d"]);
+        assert_eq!(read(raw, QueryPolicy::Public(&route)), pairs);
+        assert_eq!(read(raw, QueryPolicy::Only("d")), owned(&[("d", "")]));
+    }
+
+    #[test]
+    fn an_undecodable_parameter_is_refused_where_it_counts() {
+        let route = route(&["a", "locale"]);
         for raw in [
-            "a=<", "a=\"", "a=%", "a=%zz", "a=%ff", "a=%00", "a= b", "a=마", "%0a=1",
+            "a=<", "a=\"", "a=%", "a=%zz", "a=%ff", "a=%00", "a= b", "a=마", "%61=%ff",
         ] {
-            for reported in [Reported::Strict, Reported::Lenient] {
-                let problem = query_pairs(raw, reported).unwrap_err();
+            for policy in [QueryPolicy::Strict, QueryPolicy::Public(&route)] {
+                let problem = query_pairs(raw, policy).unwrap_err();
                 assert_eq!(problem.code, Code::InvalidQuery, "{raw}");
             }
+            assert_eq!(read(raw, QueryPolicy::Only("a")), [], "{raw}");
+        }
+        let problem = query_pairs("%0a=1", QueryPolicy::Strict).unwrap_err();
+        assert_eq!(problem.code, Code::InvalidQuery);
+    }
+
+    #[test]
+    fn an_undecodable_parameter_that_does_not_count_is_ignored() {
+        let route = route(&["a", "locale"]);
+        for decoration in [
+            "utm_term=50%off",
+            "utm_content=%C7%D1%B1%DB",
+            "q=a<b",
+            "%ff=1",
+            "%0a",
+            "%zz=%zz",
+            "a%=1",
+            "마당=1",
+        ] {
+            let raw = format!("{decoration}&a=1&{decoration}&locale=ko");
+            let pairs = owned(&[("a", "1"), ("locale", "ko")]);
+            assert_eq!(read(&raw, QueryPolicy::Public(&route)), pairs, "{raw}");
+            let only = QueryPolicy::Only("locale");
+            assert_eq!(read(&raw, only), owned(&[("locale", "ko")]), "{raw}");
+            let problem = query_pairs(&raw, QueryPolicy::Strict).unwrap_err();
+            assert_eq!(problem.code, Code::InvalidQuery, "{raw}");
         }
     }
 
     #[test]
     fn what_a_phone_reports_in_broken_text_counts_as_absent() {
         let raw = "locale=%ff&model=%zz&tz=a<b&country=KR&country=US&placement=top";
-        let pairs = query_pairs(raw, Reported::Lenient).unwrap();
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(pairs, [("country", "KR"), ("placement", "top")]);
-        let problem = query_pairs(raw, Reported::Strict).unwrap_err();
+        let route = route(&["locale", "model", "tz", "country", "placement"]);
+        let pairs = owned(&[("country", "KR"), ("placement", "top")]);
+        assert_eq!(read(raw, QueryPolicy::Public(&route)), pairs);
+        let problem = query_pairs(raw, QueryPolicy::Strict).unwrap_err();
         assert_eq!(problem.code, Code::InvalidQuery);
     }
 
