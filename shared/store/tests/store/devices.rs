@@ -187,6 +187,41 @@ async fn an_id_is_kept_nowhere() {
 }
 
 #[tokio::test]
+async fn nothing_is_stored_under_an_id_that_many_devices_share() {
+    let dynamo = Dynamo::start().await;
+    let mut stamps = Stamps::new();
+    let devices = Devices::new(dynamo.table());
+    for shared in [
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        "n.a",
+        "serial-unknown",
+    ] {
+        let shared: DeviceId = shared.parse().unwrap();
+        for whose in [APP, owner(4)] {
+            let profile = profile("travel");
+            let put = devices.put_profile(&shared, whose, &profile, stamps.next(), NOON);
+            put.await.unwrap();
+            for _ in 0..2 {
+                let put = devices.insert_profile(&shared, whose, &profile, stamps.next(), NOON);
+                put.await.unwrap();
+            }
+            let config = config("games");
+            let put = devices.put_content_config(&shared, whose, &config, stamps.next(), NOON);
+            put.await.unwrap();
+            let found = devices.profile(&shared, whose, NOON).await.unwrap();
+            assert_eq!(found, None, "{shared}");
+            let found = devices.content_config(&shared, whose, NOON).await.unwrap();
+            assert_eq!(found, StoredContentConfig::default(), "{shared}");
+        }
+        let vip = segments(&["vip"], json!({"tier": 2}));
+        devices.put_segments(&shared, &vip, NOON).await.unwrap();
+        assert_eq!(devices.segments(&shared, NOON).await.unwrap(), None);
+    }
+    let kept = items(&dynamo).await;
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[tokio::test]
 async fn a_device_is_read_in_one_query_and_only_what_belongs_to_its_record() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
