@@ -208,7 +208,7 @@ fn a_mark_outlasts_a_time_in_which_its_notice_is_not_known() {
     }
     let member = format!("member#{}", person.id);
     let kept = eventually("it is made smaller", || {
-        assert_eq!(mark(&scenario, &person, "n00"), 204);
+        assert_eq!(mark(&scenario, &person, "n39"), 204);
         let kept = items(&scenario, "MembersTable", &member, "notices-read");
         (kept[0]["watermark"]["N"] != "0").then_some(kept)
     });
