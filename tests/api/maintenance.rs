@@ -201,6 +201,8 @@ fn a_window_for_some_closes_the_app_to_those_who_say_that_they_are_such() {
             true,
         ),
         (query("platform=%zz").header("x-app-platform", "ios"), true),
+        (query("utm_term=50%off&platform=ios"), true),
+        (query("%C7%D1=1&store=app_store&q=a<b"), true),
         (by("x-app-platform", "android"), false),
         (by("x-app-store", "google_play"), false),
         (me(), false),

@@ -80,6 +80,7 @@ fn a_reported_value_that_cannot_be_read_costs_no_answer() {
         json!({"model": "two\nlines", "locale": null, "build": -7}),
         json!({"model": "m".repeat(5_000), "build": 1.5}),
         json!({"country": "kr", "tz": "Asia/Seoul", "carrier": "SKT"}),
+        json!({"store": "onestore", "lmt": true, "build": 7}),
     ];
     for device in devices {
         scenario.allocate("top", &device);
@@ -237,6 +238,8 @@ fn rules_on_locale_and_build_match_what_phones_report() {
         ("tw", json!({"field": "locale", "in": ["zh-Hant-TW"]})),
         ("new", json!({"field": "build", "gte": 2_000, "lt": 3_000})),
         ("exact", json!({"field": "build", "in": [7]})),
+        ("one", json!({"field": "store", "in": ["onestore"]})),
+        ("fold", json!({"field": "model", "in": ["SM-F956N"]})),
     ] {
         let campaign = campaign_with(id, json!({"targeting": {"all": [changes]}}));
         scenario.create("campaigns", id, &campaign);
@@ -252,6 +255,10 @@ fn rules_on_locale_and_build_match_what_phones_report() {
         ("new", json!({}), false),
         ("exact", json!({"build": 7}), true),
         ("exact", json!({"build": 8}), false),
+        ("one", json!({"store": "OneStore"}), true),
+        ("one", json!({"store": "google_play"}), false),
+        ("one", json!({}), false),
+        ("fold", json!({"model": " SM-\u{202e}F956N\n"}), true),
     ] {
         let items = scenario.allocate(placement, &device)["items"].clone();
         assert_eq!(items != json!([]), given, "{placement} {device}");
@@ -312,6 +319,20 @@ fn updates_are_demanded_of_versions_as_they_are_really_written_and_by_build() {
         &[("x-app-store", "GOOGLE_PLAY"), ("x-app-build", "7")],
     );
     assert_eq!(good(scenario.send(&header))["status"]["code"], 300);
+    // A version in the query that cannot be read leaves it to the header, where that one can.
+    for (query, header, expected) in [
+        ("version=dev", "2.4", 300),
+        ("version=", "2.4", 300),
+        ("version=2.6", "2.4", 201),
+        ("version=dev", "beta", 200),
+    ] {
+        let target = format!("/v1/app/status?platform=ios&{query}");
+        let answer = scenario.send(&Request::get(&target).header("x-app-version", header));
+        let vary = answer.header("vary").unwrap_or_default().to_lowercase();
+        let by_header = vary.contains("x-app-version");
+        assert_eq!(by_header, query != "version=2.6", "{query}: {vary}");
+        assert_eq!(good(answer)["status"]["code"], expected, "{query} {header}");
+    }
 }
 
 #[test]
@@ -367,16 +388,29 @@ fn a_device_id_that_many_devices_share_is_as_if_none_was_given() {
             json!({"platform": "ios"})
         );
         let profile = format!("/v1/devices/{shared}/profile");
-        for request in [
-            Request::get(&profile),
-            Request::new("PUT", &profile).json(&json!({})),
-            Request::new("DELETE", &profile),
-        ] {
-            let answer = mine(request);
-            assert_eq!(told(&answer), (404, "not_found".to_owned()), "{shared}");
+        let put = json!({"country": "KR", "interests": ["golf"]});
+        for _ in 0..2 {
+            let answer = good(mine(Request::new("PUT", &profile).json(&put)));
+            assert_eq!(answer["country"], "KR", "{shared}: accepted");
+            let inserted = json!({"device_id": shared, "interests": ["golf"]});
+            let answer = scenario.service_post("/v1/profiles", &inserted);
+            assert_eq!(answer.status, 201, "{shared}: {}", answer.text());
         }
-        let inserted = json!({ "device_id": shared });
-        assert_eq!(scenario.service_post("/v1/profiles", &inserted).status, 404);
+        let config = format!("/v1/devices/{shared}/content-config");
+        let settings = json!({"frequency": "off"});
+        good(mine(Request::new("PUT", &config).json(&settings)));
+        let segments = format!("/v1/devices/{shared}/segments");
+        let vip = json!({"segments": ["vip"]});
+        good(scenario.service(Request::new("PUT", &segments).json(&vip)));
+        // Nothing of it is stored, because it would be everybody's.
+        let answer = mine(Request::get(&profile));
+        assert_eq!(told(&answer), (404, "not_found".to_owned()), "{shared}");
+        assert_eq!(scenario.service_get(&profile).status, 404, "{shared}");
+        assert_eq!(scenario.service_get(&segments).status, 404, "{shared}");
+        let answer = good(mine(Request::get(&config)));
+        assert_eq!(answer, json!({"categories": {}, "frequency": "normal"}));
+        let deleted = mine(Request::new("DELETE", &profile));
+        assert_eq!(deleted.status, 204, "{shared}");
         // Its session is bound to no device, so it acts for none.
         let own = format!("/v1/devices/{OWN}/profile");
         assert_eq!(mine(Request::get(&own)).status, 403);

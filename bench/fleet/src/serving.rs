@@ -74,7 +74,6 @@ impl Simulation {
             config: None,
             showings: &showings,
             leases: &leases,
-            store: None,
             member: None,
             now,
         };

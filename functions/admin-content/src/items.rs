@@ -49,7 +49,6 @@ pub(crate) const GET: Endpoint = Endpoint::new(
 )
 .caller(Caller::Operator(READ))
 .answers(&[200, 304])
-.headers(&["If-None-Match"])
 .problems(REFUSALS);
 
 pub(crate) const PUT: Endpoint = Endpoint::new(

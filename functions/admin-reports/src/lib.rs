@@ -20,9 +20,7 @@ pub use self::{campaigns::ReportQuery, events::EventReportQuery};
 const NAME: &str = "admin-reports";
 
 const fn report(path: &'static str, operation: &'static str, summary: &'static str) -> Endpoint {
-    Endpoint::new(Method::Get, path, operation, summary)
-        .caller(Caller::Operator("reports:read"))
-        .headers(&["Accept"])
+    Endpoint::new(Method::Get, path, operation, summary).caller(Caller::Operator("reports:read"))
 }
 
 const CAMPAIGNS: Endpoint = report(

@@ -179,7 +179,7 @@ async fn post(
     if explained {
         call.principal.require(EXPLAIN)?;
     }
-    let device = call.device_id()?;
+    let device = call.device_id();
     let store = call.reported("x-app-store");
     let platform = call.reported("x-app-platform");
     let app_version = call.reported::<Version>("x-app-version");
@@ -188,6 +188,7 @@ async fn post(
     let reported = &mut request.device;
     reported.id = reported.id.take().or(device);
     reported.platform = reported.platform.or(platform);
+    reported.store = reported.store.or(store);
     reported.build = reported.build.or(app_build);
     let app_version = app_version.map(|version| version.to_string());
     reported.app_version = reported.app_version.take().or(app_version);
@@ -226,7 +227,6 @@ async fn post(
         config: record.config.as_ref().map(|stored| &stored.config),
         showings: &record.showings,
         leases: &leases,
-        store,
         member: member.id(),
         now,
     };

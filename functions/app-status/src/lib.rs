@@ -89,7 +89,7 @@ async fn get(
 ) -> Result<Reply<Written<StatusAnswer<'static>>>, Problem> {
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let known = state.status.known(now).await?;
     let evaluation = known.evaluate(&visitor, now);
     let keeping = Keeping::from(&evaluation).nobody_if(explained);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::{
-    Country, Fault, FaultCode, Instant, RandomId,
-    identity::{Consents, Provider, SessionDevice, Subject},
+    Country, Fault, FaultCode, Instant, RandomId, ReportedDevice,
+    identity::{Consents, Provider, Subject},
     reported,
 };
 use garde::Validate;
@@ -28,7 +28,7 @@ use crate::{GuestAnswer, SignedInGuest, State, new_secret};
 pub(crate) struct GuestBody {
     /// Where they are.
     #[garde(dive)]
-    device: SessionDevice,
+    device: ReportedDevice,
     /// Who they are.
     guest_id: Option<Subject>,
     /// The secret that they were given.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{
-    Instant, RandomId,
-    identity::{SessionDevice, TransferCode},
-};
+use domain::{Instant, RandomId, ReportedDevice, identity::TransferCode};
 use garde::Validate;
 use kit::{
     Call, Code, Nothing, Problem, Reply,
@@ -35,7 +32,7 @@ pub(crate) struct TransferBody {
     code: String,
     /// The device that the guest moves to.
     #[garde(dive)]
-    device: SessionDevice,
+    device: ReportedDevice,
 }
 
 /// A code that moves a guest to another device.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use aws::Pace;
 use domain::{
-    Country, Instant, RandomId,
-    identity::{Consents, Provider, SessionDevice},
+    Country, Instant, RandomId, ReportedDevice,
+    identity::{Consents, Provider},
     reported,
 };
 use garde::Validate;
@@ -145,7 +145,7 @@ pub struct SignInBody {
     nonce: Option<String>,
     /// Where they are.
     #[garde(dive)]
-    device: SessionDevice,
+    device: ReportedDevice,
     /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
     /// read counts as absent.
     #[serde(default, deserialize_with = "reported::value")]

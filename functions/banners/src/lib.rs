@@ -104,7 +104,7 @@ async fn get(
 ) -> Result<Reply<Written<BannersAnswer<'static>>>, Problem> {
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let asking =
         Asking::new(&visitor, &state.profiles, now).by_token(&*state.authority, &call.headers);
     let known = asking.known(&state.banners).await?;

@@ -40,7 +40,7 @@ const POST: Endpoint = Endpoint::new(
     "Counts what an app tells, each event once, however often it is sent",
 )
 .headers(&["X-Device-Id"])
-.problems(&[Code::InvalidHeader, Code::Unavailable]);
+.problems(&[Code::Unavailable]);
 
 kit::settings! {
     /// What the function needs beside the snapshots.
@@ -128,7 +128,7 @@ async fn post(
     let quota = state.per_address.per_minute("events-address");
     let address = CountedBy::Address(call.facts.address);
     state.limits.check(address, quota, now).await?;
-    let device = call.device_id()?.as_ref().map(DeviceKey::of);
+    let device = call.device_id().as_ref().map(DeviceKey::of);
     let told = &call.body.0.events;
     let published = state.items.published(told, now).await?;
     let (mut taken, mut events) = (Taken::default(), Vec::new());

@@ -117,7 +117,7 @@ async fn get(
     call: Call<Nothing, PlacementQuery, Nothing>,
 ) -> Result<Reply<Written<LaunchAnswer<'static>>>, Problem> {
     let explained = liveops::explained(&call, call.query.explain)?;
-    let visitor = liveops::Visitor::of(&call)?;
+    let visitor = liveops::Visitor::of(&call);
     let asking = liveops::Asking::new(&visitor, &state.profiles, call.now())
         .by_token(&*state.authority, &call.headers);
     // All parts at once take more than a future should have on the stack.

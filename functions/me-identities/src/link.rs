@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    Instant,
-    identity::{MemberId, Provider, SessionDevice, SessionId},
+    Instant, ReportedDevice,
+    identity::{MemberId, Provider, SessionId},
 };
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
@@ -48,7 +48,7 @@ pub(crate) struct LinkBody {
     /// Where they are; the session knows.
     #[serde(rename = "device")]
     #[garde(dive)]
-    _device: Option<SessionDevice>,
+    _device: Option<ReportedDevice>,
 }
 
 pub(crate) async fn post(

@@ -26,7 +26,6 @@ const RATE: Rate = Rate::Address;
 
 const GET: Endpoint = Endpoint::new(Method::Get, "/v1/me", "getMe", "The member who calls")
     .caller(Caller::Member)
-    .headers(&["If-None-Match"])
     .answers(&[200, 304])
     .problems(&[Code::MemberBanned, Code::Unavailable]);
 const PATCH: Endpoint = Endpoint::new(

@@ -42,7 +42,7 @@ pub(crate) async fn get(
         ),
         None => None,
     };
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let seen = state.seen(&asking, &call.principal).await?;
     let (notices, audience) = (&seen.known.snapshot.content, seen.known.audience());

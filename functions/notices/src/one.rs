@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{Link, liveops::Explained};
+use domain::{
+    Id, Link,
+    liveops::{Explained, Notices},
+};
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Written};
-use liveops::{Asking, ExplainQuery, Visitor, explained};
+use liveops::{Asking, ExplainQuery, Known, Visitor, explained};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -33,7 +36,7 @@ pub(crate) async fn get(
 ) -> Result<Reply<Written<NoticeAnswer<'static>>>, Problem> {
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let id = &call.path.id;
     let mut seen = state.seen(&asking, &call.principal).await?;
@@ -49,7 +52,7 @@ pub(crate) async fn get(
             .map(|(notice, explained)| (notice, Some(explained))),
         false => notices.get(id, &audience, now).map(|notice| (notice, None)),
     };
-    let (notice, explain) = found.ok_or_else(|| Problem::new(Code::NotFound))?;
+    let (notice, explain) = found.ok_or_else(|| not_shown(&seen.known, id))?;
     let answer = NoticeAnswer {
         summary: Summary::new(notice, visitor.languages(), seen.read.as_ref()),
         body: notice.body.choose(visitor.languages()),
@@ -61,4 +64,13 @@ pub(crate) async fn get(
     state
         .caching
         .answer(&answer, &visitor, keeping, (now, boundary))
+}
+
+/// Returns the refusal of a notice that is not shown to its reader: 404; 503 where the notice is published
+/// and what is stored of the device or the member, by which it may be theirs, cannot be read now.
+pub(crate) fn not_shown(known: &Known<'_, Notices>, id: &Id) -> Problem {
+    if !known.complete && known.snapshot.content.contains(id) {
+        return Problem::unavailable("whom the notice is for cannot be read now");
+    }
+    Problem::new(Code::NotFound)
 }

@@ -17,7 +17,7 @@ use liveops::{Asking, AudienceQuery, ExplainQuery, Visitor, explained, unread};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{NoticePath, State, keeping};
+use crate::{NoticePath, State, keeping, one::not_shown};
 
 /// Marks a notice as read. Marking it again changes nothing. A notice that `GET /v1/notices/{id}` does
 /// not show to this audience is not found.
@@ -27,7 +27,7 @@ pub(crate) async fn post(
 ) -> Result<Reply<Empty>, Problem> {
     let now = call.now();
     let (member, _) = call.principal.member()?;
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let id = &call.path.id;
     let mut known = asking.known(&state.notices).await?;
@@ -38,7 +38,7 @@ pub(crate) async fn post(
     }
     let notices = &known.snapshot.content;
     let notice = notices.get(id, &known.audience(), now);
-    let notice = notice.ok_or_else(|| Problem::new(Code::NotFound))?;
+    let notice = notice.ok_or_else(|| not_shown(&known, id))?;
     let read = state.members.mark_read(member, &notice.id, now).await?;
     let gone = || Problem::new(Code::TokenInvalid).detail("the member is no more");
     let read = read.ok_or_else(gone)?;
@@ -87,7 +87,7 @@ pub(crate) async fn count(
 ) -> Result<Reply<Written<UnreadAnswer<'static>>>, Problem> {
     let now = call.now();
     let explained = explained(&call, call.query.explain)?;
-    let visitor = Visitor::of(&call)?;
+    let visitor = Visitor::of(&call);
     let asking = Asking::new(&visitor, &state.profiles, now).by_principal(&call.principal);
     let seen = state.seen(&asking, &call.principal).await?;
     let is_member = matches!(call.principal, Principal::Member { .. });

@@ -69,7 +69,6 @@ const KAKAO: Endpoint = Endpoint::new(
     "Receive an account event from Kakao",
 )
 .caller(Caller::Hook)
-.headers(&["Authorization"])
 .answers(&[200, 202])
 .problems(&[
     Code::TokenInvalid,

@@ -3,7 +3,9 @@
 //! Robots are found by a maintained list (`robots.txt`; `scripts/robots` regenerates it) and a few names
 //! of our own. A name must be a whole word of the user agent, because apps have names too:
 //! `SpiderSolitaire` is not `spider`. The agents that the HTTP libraries of phones write are those of
-//! apps, whatever the app is called.
+//! apps, whatever the app is called. In the agent of a phone a listed name counts only if it says that it
+//! is a robot (`Googlebot`) or stands behind `compatible;`, because other names are those of phones and of
+//! apps with a browser in them, too (`Sonic`, `Viber`). The names that a stage adds count everywhere.
 
 use std::collections::HashMap;
 
@@ -14,15 +16,20 @@ use kit::config::Setting;
 const LIST: &str = include_str!("robots.txt");
 
 /// HTTP libraries, tools and Korean fetchers that the list does not have; `$` marks a whole agent.
-const OWN: [&str; 30] = [
+const OWN: [&str; 36] = [
     "ApacheBench/",
+    "BingPreview/",
+    "BrandVerity/",
+    "Chrome-Lighthouse",
     "Deno/",
     "Faraday",
+    "Google Web Preview",
     "GuzzleHttp/",
     "Java-http-client/",
     "Java/",
     "Jmeter",
     "JMeter",
+    "Nitro-Optimizer-Agent",
     "PostmanRuntime/",
     "PycURL/",
     "RestSharp/",
@@ -43,6 +50,7 @@ const OWN: [&str; 30] = [
     "lua-resty-http/",
     "python-urllib3/",
     "reqwest/",
+    "sitebulb.com",
     "undici",
     "vegeta/",
 ];
@@ -57,6 +65,14 @@ const APPS: [&str; 7] = [
     "UnityPlayer",
     "okhttp",
 ];
+
+/// Words that the user agents of phones and tablets have.
+const PHONES: [&str; 7] = [
+    "Android", "Mobile", "Tizen", "iOS", "iPad", "iPhone", "iPod",
+];
+
+/// What a listed name has in it that says that it is a robot's, in lower case.
+const ROLES: [&str; 3] = ["bot", "crawl", "spider"];
 
 /// Names of robots that a stage adds to the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,15 +104,52 @@ struct Name {
     text: Box<str>,
     begins_the_agent: bool,
     ends_the_agent: bool,
+    scope: Scope,
+}
+
+/// In which user agents a name is a robot's.
+#[derive(Debug, Clone, Copy)]
+enum Scope {
+    /// In all.
+    Every,
+    /// In all but those of apps.
+    NoApp,
+    /// In all but those of apps and of phones; in a phone's behind `compatible;`.
+    NoPhone,
+}
+
+impl Scope {
+    fn of_listed(name: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        match ROLES.iter().any(|role| name.contains(role)) {
+            true => Self::NoApp,
+            false => Self::NoPhone,
+        }
+    }
+
+    /// Whether a name in `agent`, behind `before`, is a robot's.
+    fn has(self, agent: &str, before: &str) -> bool {
+        let any = |of: &[&str]| words(agent).any(|(_, word)| of.contains(&word));
+        match self {
+            Self::Every => true,
+            Self::NoApp => !any(&APPS),
+            Self::NoPhone => {
+                let is_declared = before.trim_end().ends_with("compatible;");
+                !any(&APPS) && (is_declared || !any(&PHONES))
+            }
+        }
+    }
 }
 
 impl Robots {
     /// The list, and the names that the stage adds.
     pub(crate) fn new(added: &RobotNames) -> Self {
         let listed = LIST.lines().filter(|line| !line.starts_with('#'));
-        let added = added.0.iter().map(|name| &**name);
+        let listed = listed.map(|name| (name, Scope::of_listed(name)));
+        let own = OWN.map(|name| (name, Scope::NoApp));
+        let added = added.0.iter().map(|name| (&**name, Scope::Every));
         let mut by_word: HashMap<Box<str>, Vec<Name>> = HashMap::new();
-        for name in listed.chain(OWN).chain(added) {
+        for (name, scope) in listed.chain(own).chain(added) {
             let (begins_the_agent, ends_the_agent) = (name.starts_with('^'), name.ends_with('$'));
             let text = name.trim_start_matches('^').trim_end_matches('$');
             if let Some((_, word)) = words(text).next() {
@@ -104,6 +157,7 @@ impl Robots {
                     text: text.into(),
                     begins_the_agent,
                     ends_the_agent,
+                    scope,
                 });
             }
         }
@@ -117,18 +171,21 @@ impl Robots {
     }
 
     fn is_robot(&self, agent: &str) -> bool {
-        if words(agent).any(|(_, word)| APPS.contains(&word)) {
-            return false;
-        }
         words(agent).any(|(at, word)| {
-            let rest = agent.get(at..).unwrap_or_default();
+            let Some((before, rest)) = agent.split_at_checked(at) else {
+                return false;
+            };
             // A version may follow a name directly: `trendictionbot0.5`.
             let without_version = word.trim_end_matches(|c: char| c.is_ascii_digit());
             [word, without_version]
                 .into_iter()
                 .filter_map(|word| self.0.get(word))
                 .flatten()
-                .any(|name| (at == 0 || !name.begins_the_agent) && name.begins(rest))
+                .any(|name| {
+                    (at == 0 || !name.begins_the_agent)
+                        && name.begins(rest)
+                        && name.scope.has(agent, before)
+                })
         })
     }
 }
@@ -243,6 +300,11 @@ mod tests {
             "libwww-perl/6.77",
             "reqwest/0.12",
             "Ruby",
+            "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36 (compatible; GoogleOther)",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 8_3 like Mac OS X) AppleWebKit/600.1.4 (KHTML, like Gecko) Version/8.0 Mobile/12F70 Safari/600.1.4 (compatible; Butterfly/1.0)",
+            "Mozilla/5.0 (Linux; Android 11; moto g power) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Mobile Safari/537.36 Chrome-Lighthouse",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/97.0 Safari/537.36 ThousandEyes",
+            "Viber/9.1.0.6",
         ] {
             assert!(robots.is_robot(agent), "{agent}");
         }
@@ -273,6 +335,14 @@ mod tests {
             "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 KAKAOTALK 10.4.3",
             "Mozilla/5.0 (Linux; Android 14; SM-S928N) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36 NAVER(inapp)",
             "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15",
+            "Mozilla/5.0 (Linux; Android 9; Sonic Build/PPR1.180610.011) AppleWebKit/537.36 Chrome/87.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 12; WIKO Butterfly) AppleWebKit/537.36 Chrome/118.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Viber/22.4",
+            "Mozilla/5.0 (Linux; Android 15; CPH2557 Build/AP3A.240617.008; wv) AppleWebKit/537.36 Version/4.0 Chrome/142.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 16; Pixel 10 Build/CP1A.260305.018; wv) AppleWebKit/537.36 Version/4.0 Chrome/146.0 Mobile Safari/537.36 MetaIAB Facebook",
+            "Sonic Dash/7.2 (iPhone; iOS 17.4; Scale/3.00)",
+            "Fetch/3.98 (iPad; iOS 18.0; Scale/2.00)",
+            "Odin/2.1 (Android 14; Pixel 8)",
             "Mozilla/5.0 (Linux; Android 13; SM-A546B; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/124.0.0.0 Mobile Safari/537.36 Instagram 330.0",
             "",
         ] {
@@ -282,8 +352,16 @@ mod tests {
 
     #[test]
     fn a_stage_adds_names_of_its_own() {
-        let added = RobotNames::parse("acme-monitor, Acme/").unwrap();
+        let added = RobotNames::parse("acme-monitor, Acme/, device farm").unwrap();
         let robots = Robots::new(&added);
+        for agent in [
+            "acme-monitor/2 okhttp/4.12.0",
+            "Acme/7 CFNetwork/1494.0.7 Darwin/23.4.0",
+            "Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/126.0 Mobile Safari/537.36 device farm",
+        ] {
+            assert!(robots.is_robot(agent), "{agent}");
+            assert!(!listed().is_robot(agent), "{agent}");
+        }
         assert!(robots.is_robot("acme-monitor/1"));
         assert!(robots.is_robot("Mozilla/5.0 (compatible; Acme/2)"));
         assert!(!robots.is_robot("acme-monitoring/1"));

@@ -10,6 +10,7 @@ use lambda_runtime::Context;
 use local::functions::Registry;
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 type Outcome = Result<Vec<u8>, InvokeError>;
 
@@ -36,12 +37,13 @@ where
 }
 
 pub(crate) fn registry() -> Registry {
-    let functions: [(&'static str, local::functions::Constructor); 6] = [
+    let functions: [(&'static str, local::functions::Constructor); 7] = [
         ("echo", echo),
         ("fallback", fallback),
         ("fails", fails),
         ("panics", panics),
         ("sleeps", sleeps),
+        ("waits", waits),
         ("worker", worker),
     ];
     functions.into_iter().collect()
@@ -97,6 +99,18 @@ fn sleeps(_: &Vars) -> Result<Function, Faults> {
         Box::pin(async {
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(b"{}".to_vec())
+        })
+    }))
+}
+
+/// What invocations of `waits` wait for: a permit each.
+pub(crate) static PERMITS: Semaphore = Semaphore::const_new(0);
+
+fn waits(_: &Vars) -> Result<Function, Faults> {
+    Ok(does(|_, _| {
+        Box::pin(async {
+            PERMITS.acquire().await.expect("never closed").forget();
+            Ok(br#"{"statusCode": 204}"#.to_vec())
         })
     }))
 }

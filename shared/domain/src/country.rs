@@ -19,7 +19,27 @@ MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW
 RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO \
 TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
+/// The ISO 3166-1 alpha-3 codes of [`CODES`], in the same order.
+const ALPHA_3_CODES: &str = "AND ARE AFG ATG AIA ALB ARM AGO ATA ARG ASM AUT AUS ABW ALA AZE BIH BRB BGD BEL BFA BGR BHR BDI \
+BEN BLM BMU BRN BOL BES BRA BHS BTN BVT BWA BLR BLZ CAN CCK COD CAF COG CHE CIV COK CHL CMR CHN \
+COL CRI CUB CPV CUW CXR CYP CZE DEU DJI DNK DMA DOM DZA ECU EST EGY ESH ERI ESP ETH FIN FJI FLK \
+FSM FRO FRA GAB GBR GRD GEO GUF GGY GHA GIB GRL GMB GIN GLP GNQ GRC SGS GTM GUM GNB GUY HKG HMD \
+HND HRV HTI HUN IDN IRL ISR IMN IND IOT IRQ IRN ISL ITA JEY JAM JOR JPN KEN KGZ KHM KIR COM KNA \
+PRK KOR KWT CYM KAZ LAO LBN LCA LIE LKA LBR LSO LTU LUX LVA LBY MAR MCO MDA MNE MAF MDG MHL MKD \
+MLI MMR MNG MAC MNP MTQ MRT MSR MLT MUS MDV MWI MEX MYS MOZ NAM NCL NER NFK NGA NIC NLD NOR NPL \
+NRU NIU NZL OMN PAN PER PYF PNG PHL PAK POL SPM PCN PRI PSE PRT PLW PRY QAT REU ROU SRB RUS RWA \
+SAU SLB SYC SDN SWE SGP SHN SVN SJM SVK SLE SMR SEN SOM SUR SSD STP SLV SXM SYR SWZ TCA TCD ATF \
+TGO THA TJK TKL TLS TKM TUN TON TUR TTO TUV TWN TZA UKR UGA UMI USA URY UZB VAT VCT VEN VGB VIR \
+VNM VUT WLF WSM XKX YEM MYT ZAF ZMB ZWE";
+
 impl Country {
+    /// Returns the country of an ISO 3166-1 alpha-3 code, in any case.
+    pub(crate) fn from_alpha_3(code: &str) -> Option<Self> {
+        let mut pairs = ALPHA_3_CODES.split(' ').zip(CODES.split(' '));
+        let (_, country) = pairs.find(|(known, _)| known.eq_ignore_ascii_case(code))?;
+        country.parse().ok()
+    }
+
     /// The code, in capitals.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
@@ -97,6 +117,31 @@ mod tests {
             "", "K", "KOR", "ZZ", "EU", "UK", "EA", "XX", "419", "001", "D A", "K ", " K",
         ] {
             assert!(bad.parse::<Country>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_country_has_its_own_code_of_three_letters() {
+        let codes = || ALPHA_3_CODES.split(' ');
+        assert_eq!(codes().count(), CODES.split(' ').count());
+        assert_eq!(
+            codes().collect::<std::collections::BTreeSet<_>>().len(),
+            250
+        );
+        for (alpha_3, alpha_2) in [
+            ("AND", "AD"),
+            ("che", "CH"),
+            ("KOR", "KR"),
+            ("prk", "KP"),
+            ("SRB", "RS"),
+            ("XKX", "XK"),
+            ("ZWE", "ZW"),
+        ] {
+            let country = Country::from_alpha_3(alpha_3);
+            assert_eq!(country.map(|c| c.to_string()).as_deref(), Some(alpha_2));
+        }
+        for bad in ["", "KR", "ROK", "KOR ", "KORE"] {
+            assert_eq!(Country::from_alpha_3(bad), None, "{bad}");
         }
     }
 }

@@ -4,11 +4,10 @@
 //! written into logs, so it is cleaned when it is read: nothing in it can start a new line, hide, or
 //! reorder the text around it.
 
-use serde::{Deserialize, Deserializer};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// The longest text, in characters.
-const LONGEST: usize = 128;
+pub(crate) const LONGEST: usize = 128;
 
 /// Returns `text` on one line, without control and formatting characters (bidirectional overrides
 /// among them), private and unassigned ones, and without space around it, cut off after `most`
@@ -30,12 +29,6 @@ pub fn clean(text: &str, most: usize) -> Option<String> {
     let cut: String = words.join(" ").chars().take(most).collect();
     let cut = cut.trim_end();
     (!cut.is_empty()).then(|| cut.to_owned())
-}
-
-/// Reads an optional text.
-pub(crate) fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(from)?;
-    Ok(text.and_then(|text| clean(&text, LONGEST)))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};
 
-use crate::define::BadText;
+use crate::{define::BadText, reported::ReportedValue};
 
 text_type! {
     /// An id chosen by the author of a thing: a campaign, a creative, a placement, a content item.
@@ -47,18 +47,14 @@ impl DeviceId {
                 .iter()
                 .any(|shared| digits().eq(shared.bytes()))
     }
+}
 
-    /// Reads an id that a client reports. One that many devices share counts as absent, because whatever
-    /// is stored or counted by it would be everybody's.
-    ///
-    /// # Errors
-    /// When it is no device id.
-    pub fn reported(text: &str) -> Result<Option<Self>, BadText> {
-        if text.chars().count() < SHORTEST_OWN_DEVICE_ID {
-            return Ok(None);
-        }
-        let id: Self = text.parse()?;
-        Ok(Some(id).filter(|id| !id.is_shared()))
+impl ReportedValue for DeviceId {
+    /// Reads an id that a client reports about its device. One that many devices share counts as absent,
+    /// because whatever is stored or counted by it would be everybody's.
+    fn reported(text: &str) -> Option<Self> {
+        let id: Self = text.trim().parse().ok()?;
+        (!id.is_shared()).then_some(id)
     }
 }
 
@@ -235,6 +231,7 @@ mod tests {
             "undefined",
             "a b",
             "phone-1",
+            " 123456789012345 ",
             "00000000-0000-0000-0000-000000000000",
             "00000000000000000000000000000000",
             "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
@@ -244,7 +241,7 @@ mod tests {
             "00:00:00:00:00:00",
             "----------------",
         ] {
-            assert_eq!(DeviceId::reported(shared), Ok(None), "{shared}");
+            assert_eq!(DeviceId::reported(shared), None, "{shared}");
         }
         for own in [
             "9774d56d682e549d",
@@ -252,15 +249,26 @@ mod tests {
             "00000000-0000-0000-0000-000000000001",
             "aaaaaaaaaaaaaaaa",
         ] {
-            let read = DeviceId::reported(own).unwrap();
-            assert_eq!(read.as_deref(), Some(own));
+            for sent in [own.to_owned(), format!(" {own}\n")] {
+                let read = DeviceId::reported(&sent);
+                assert_eq!(read.as_deref(), Some(own), "{sent:?}");
+            }
         }
-        for bad in [
+    }
+
+    #[test]
+    fn reported_text_that_is_no_device_id_counts_as_absent() {
+        for unreadable in [
             "a b a b a b a b a b",
             &"x".repeat(129),
             "{3f2504e0-4f89-11d3}",
+            "{00000000-0000-0000-0000-000000000000}",
+            "3f2504e0/4f89/11d3/9a0c",
+            "기기-3f2504e0-4f89-11d3",
+            "휴대전화",
+            "3f2504e0-4f89\u{0}-11d3-9a0c",
         ] {
-            assert!(DeviceId::reported(bad).is_err(), "{bad}");
+            assert_eq!(DeviceId::reported(unreadable), None, "{unreadable}");
         }
     }
 

@@ -13,7 +13,7 @@ use icu_locale::{
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::{define::BadText, reported::ReportedValue};
+use crate::{Country, define::BadText, reported::ReportedValue};
 
 /// A language tag (BCP 47, RFC 5646) in its canonical form and usual case: `ko`, `ko-KR`, `zh-Hant-TW`.
 /// Underscores are read as hyphens. Extensions (`-u-ca-gregory`) are dropped, because no text and no
@@ -171,12 +171,24 @@ fn identifier(text: &str) -> Option<LanguageIdentifier> {
         "zh-min-nan" => "nan",
         _ => text,
     };
-    let mut subtags = text.split(['-', '_']);
+    let mut subtags = text.split_inclusive(['-', '_']);
     let mut id = LanguageIdentifier::UNKNOWN;
-    id.language = language_of(subtags.next()?)?;
+    let first = subtags.next()?;
+    id.language = language_of(first.trim_end_matches(['-', '_']))?;
     let mut variants: Vec<Variant> = Vec::new();
+    let mut is_after_underscore = first.ends_with('_');
     for subtag in subtags {
+        let has_underscore = std::mem::replace(&mut is_after_underscore, subtag.ends_with('_'));
+        let subtag = subtag.trim_end_matches(['-', '_']);
         let subtag = subtag.strip_prefix('#').unwrap_or(subtag);
+        let alpha_3 = (has_underscore && id.region.is_none())
+            .then(|| Country::from_alpha_3(subtag))
+            .flatten();
+        if let Some(country) = alpha_3 {
+            // No standard has regions of three letters, but apps write them (`en_USA`).
+            id.region = Region::try_from_str(country.as_str()).ok();
+            continue;
+        }
         let bare = id.script.is_none() && id.region.is_none() && variants.is_empty();
         match subtag.len() {
             // Java leaves places empty.
@@ -389,6 +401,15 @@ mod tests {
             ("EN-gb-oxendict", "en-GB-oxendict"),
             ("de-AT-1996-x-private", "de-AT-1996"),
             ("en_ZZ", "en"),
+            ("en_USA", "en-US"),
+            ("zh_CHN", "zh-CN"),
+            ("zh_twn", "zh-TW"),
+            ("zh_Hant_HKG", "zh-Hant-HK"),
+            ("pt_BRA.UTF-8", "pt-BR"),
+            ("zh_HKG_#Hant", "zh-Hant-HK"),
+            ("zh-yue-HK", "yue-HK"),
+            ("zh_yue_HK", "yue-HK"),
+            ("de_AUT_DEU", "de-AT"),
         ] {
             let read = Locale::reported(given);
             assert_eq!(

@@ -11,7 +11,7 @@ use crate::{
     Request, Response,
     call::{Call, Facts, Principal},
     endpoint::{Endpoint, Idempotency, Method},
-    extract::{Incoming, Params, Reported, query_pairs},
+    extract::{Incoming, Params, QueryPolicy, query_pairs},
     function::{BoxFuture, Function},
     gateway::Http,
     middleware::{
@@ -323,12 +323,11 @@ impl Parser {
     /// The query's parameters. A public route ignores those that it does not know: links get
     /// decorated on their way, and an app may be newer than the stage that it calls.
     fn query_pairs(&self, facts: &Facts) -> Result<Vec<(String, String)>, Problem> {
-        if facts.endpoint.is_admin() {
-            return query_pairs(&facts.query, Reported::Strict);
-        }
-        let mut pairs = query_pairs(&facts.query, Reported::Lenient)?;
-        pairs.retain(|(name, _)| self.query.knows(name));
-        Ok(pairs)
+        let policy = match facts.endpoint.is_admin() {
+            true => QueryPolicy::Strict,
+            false => QueryPolicy::Public(&self.query),
+        };
+        query_pairs(&facts.query, policy)
     }
 }
 

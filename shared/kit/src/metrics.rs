@@ -68,18 +68,32 @@ pub fn emit(at: Instant, name: &'static str, unit: Unit, value: f64) {
     tracing::info!(_aws = format!("{directive},\"{name}\":{value}"), "metric");
 }
 
-/// Logs one business metric of the function whose span is entered, with one more dimension, whose value
-/// is one of few words.
+/// Logs one business metric of the function whose span is entered, with two more dimensions, whose values
+/// are each one of few words: in sum, by the first, and by both.
 pub fn emit_by(
     at: Instant,
     (name, unit, value): (&'static str, Unit, f64),
-    (dimension, word): (&'static str, &'static str),
+    dimensions: [(&'static str, &'static str); 2],
 ) {
-    let sets: [&[&str]; 2] = [&["stage", "service", dimension], &["stage", "service"]];
+    let members = members_by(at, (name, unit, value), dimensions);
+    tracing::info!(_aws = members, "metric");
+}
+
+fn members_by(
+    at: Instant,
+    (name, unit, value): (&str, Unit, f64),
+    [(first, first_word), (second, second_word)]: [(&str, &str); 2],
+) -> String {
+    let sets: [&[&str]; 3] = [
+        &["stage", "service"],
+        &["stage", "service", first],
+        &["stage", "service", first, second],
+    ];
     let directive = directive(at, &sets, &[(name, unit)]);
     let value = if value.is_finite() { value } else { 0.0 };
-    let members = format!("{directive},\"{name}\":{value},\"{dimension}\":\"{word}\"");
-    tracing::info!(_aws = members, "metric");
+    format!(
+        "{directive},\"{name}\":{value},\"{first}\":\"{first_word}\",\"{second}\":\"{second_word}\""
+    )
 }
 
 #[cfg(test)]
@@ -104,6 +118,26 @@ mod tests {
                 "Dimensions": [["service", "route"], ["service"]],
                 "Metrics": [{"Name": "requests", "Unit": "Count"}, {"Name": "duration_ms", "Unit": "Milliseconds"}]
             }]})
+        );
+    }
+
+    #[test]
+    fn a_metric_by_two_dimensions_is_counted_by_each_set_of_them() {
+        let of = [("platform", "ios"), ("version_of", "app")];
+        let members = members_by(Instant::from_millis(7), ("unread", Unit::Count, 1.0), of);
+        let line: serde_json::Value =
+            serde_json::from_str(&format!("{{\"_aws\":{members}}}")).unwrap();
+        assert_eq!(
+            line["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
+            serde_json::json!([
+                ["stage", "service"],
+                ["stage", "service", "platform"],
+                ["stage", "service", "platform", "version_of"],
+            ])
+        );
+        assert_eq!(
+            (&line["unread"], &line["platform"], &line["version_of"]),
+            (&1.into(), &"ios".into(), &"app".into())
         );
     }
 }

@@ -33,5 +33,4 @@ pub const AUDIENCE_HEADERS: &[&str] = &[
     "X-App-Version",
     "X-App-Build",
     "Accept-Language",
-    "If-None-Match",
 ];

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use domain::{
-    Instant, Platform,
+    Instant,
     app_status::{self, Evaluation, Explanation, Published, Settings},
     content::{AppVersions, Kind, Maintenance, Testers},
 };
-use kit::metrics::Unit;
 use store::{
     edge::{SnapshotSource, Watched},
     published::{Snapshot, SnapshotUnavailable},
@@ -74,18 +73,8 @@ impl StatusReader {
 }
 
 impl KnownStatus {
-    /// Evaluates the visitor's status. Versions that cannot be read open every gate, so they are counted
-    /// for operators (`unreadable_version`, by platform).
+    /// Evaluates the visitor's status.
     pub fn evaluate(&self, visitor: &Visitor, now: Instant) -> Evaluation {
-        let unreadable = visitor.unreadable_versions();
-        if unreadable > 0 {
-            let platform = visitor.platform().map_or("unknown", Platform::as_str);
-            kit::metrics::emit_by(
-                now,
-                ("unreadable_version", Unit::Count, unreadable as f64),
-                ("platform", platform),
-            );
-        }
         app_status::evaluate(self.published(), visitor.caller(), self.settings, now)
     }
 

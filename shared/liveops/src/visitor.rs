@@ -3,10 +3,14 @@
 use std::net::IpAddr;
 
 use domain::{
-    Audience, Country, DeviceId, Locale, Platform, ReportedValue, Store, Version,
+    Audience, Country, DeviceId, Instant, Locale, Platform, ReportedValue, Store, Version,
     allocation::DeviceTargeting, app_status, reported,
 };
-use kit::{Call, Problem, middleware::Passed};
+use kit::{
+    Call,
+    metrics::{self, Unit},
+    middleware::Passed,
+};
 
 /// What a query says of its sender.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,11 +60,9 @@ pub struct Visitor {
 impl Visitor {
     /// Takes what the query says, and else what headers do: `X-App-Platform`, `X-App-Store`,
     /// `X-App-Version`, `X-App-Build`, `Accept-Language`. The device is always that of `X-Device-Id`. What
-    /// cannot be read counts as absent.
-    ///
-    /// # Errors
-    /// 400 `invalid_header` where `X-Device-Id` is no device id.
-    pub fn of<P, Q: Says, B>(call: &Call<P, Q, B>) -> Result<Self, Problem> {
+    /// cannot be read counts as absent, so that a query that cannot be read hides no header. Versions that
+    /// cannot be read are counted (`unreadable_version`).
+    pub fn of<P, Q: Says, B>(call: &Call<P, Q, B>) -> Self {
         let said = call.query.says();
         let mut vary = Vec::with_capacity(6);
         let mut header = |name, is_said: bool| {
@@ -72,18 +74,23 @@ impl Visitor {
         };
         let platform = header("x-app-platform", said.platform.is_some());
         let store = header("x-app-store", said.store.is_some());
-        let version = header("x-app-version", said.version.is_some());
+        let is_readable = |text: &str| Version::parse(text).is_some();
+        let version = header("x-app-version", said.version.is_some_and(is_readable));
         let build = header("x-app-build", said.build.is_some());
         // The middleware has read it.
         let _ = header("accept-language", !said.languages.is_empty());
         let _ = header("x-device-id", false);
-        let version = said.version.or(version);
         let version = version.filter(|version| !version.trim().is_empty());
+        // Of two that cannot be read one is kept, because such versions are counted.
+        let version = match version {
+            Some(header) if is_readable(header) => Some(header),
+            header => said.version.or(header),
+        };
         let languages = match said.languages {
             [] => &call.facts.languages,
             queried => queried,
         };
-        Ok(Self {
+        let visitor = Self {
             platform: said.platform.or_else(|| Platform::reported(platform?)),
             store: said.store.or_else(|| Store::reported(store?)),
             version: version.map(ToOwned::to_owned),
@@ -91,11 +98,13 @@ impl Visitor {
             os_version: said.os_version.map(ToOwned::to_owned),
             languages: languages.to_vec(),
             country: said.country,
-            device_id: call.device_id()?,
+            device_id: call.device_id(),
             address: call.facts.address,
             vary,
             passed: call.passed,
-        })
+        };
+        visitor.count_unreadable_versions(call.now());
+        visitor
     }
 
     /// For targeting, with what is stored of the device.
@@ -134,17 +143,28 @@ impl Visitor {
         &self.languages
     }
 
-    /// How many versions, of the app and of the operating system, were reported and cannot be read.
-    pub(crate) fn unreadable_versions(&self) -> usize {
-        let reported = [&self.version, &self.os_version].into_iter().flatten();
-        reported
-            .filter(|text| Version::parse(text).is_none())
-            .count()
+    /// Counts the versions that were reported and cannot be read, for operators: they open every gate and
+    /// match no rule.
+    fn count_unreadable_versions(&self, now: Instant) {
+        let platform = self.platform.or(self.store.map(Store::platform));
+        let platform = platform.map_or("unknown", Platform::as_str);
+        for version_of in self.unreadable_versions() {
+            metrics::emit_by(
+                now,
+                ("unreadable_version", Unit::Count, 1.0),
+                [("platform", platform), ("version_of", version_of)],
+            );
+        }
     }
 
-    /// The platform that the app reported, or its store's.
-    pub(crate) fn platform(&self) -> Option<Platform> {
-        self.platform.or(self.store.map(Store::platform))
+    /// Of what a version was reported that cannot be read: `app`, `os`.
+    fn unreadable_versions(&self) -> impl Iterator<Item = &'static str> {
+        [("app", &self.version), ("os", &self.os_version)]
+            .into_iter()
+            .filter_map(|(version_of, version)| {
+                let is_unreadable = Version::parse(version.as_deref()?).is_none();
+                is_unreadable.then_some(version_of)
+            })
     }
 
     /// The names of the headers that the answer depends on.

@@ -127,7 +127,6 @@ fn measure(artefact: &Path, campaigns: usize) -> Result<Measured> {
         config: None,
         showings: &showings,
         leases: &leases,
-        store: None,
         member: None,
         now,
     };

@@ -222,7 +222,6 @@ mod tests {
                 config: None,
                 showings: &showings,
                 leases: &leases,
-                store: None,
                 member: None,
                 now,
             };

@@ -44,7 +44,6 @@ fn allocations(count: usize) -> Vec<u64> {
                 config: None,
                 showings: &showings,
                 leases: &leases,
-                store: None,
                 member: None,
                 now,
             };

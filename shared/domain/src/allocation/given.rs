@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{ContentConfig, DeviceSegments, Profile, Request, Snapshot};
 use crate::{
-    Audience, Instant, Label, Store, TimeZoneName,
+    Audience, Instant, Label, TimeZoneName,
     audience::{certain_age, known_segments, words},
     caps::Showings,
     identity::MemberId,
@@ -30,8 +30,6 @@ pub struct Given<'a> {
     pub showings: &'a Showings,
     /// The campaigns, by key, whose leases allow another showing.
     pub leases: &'a HashSet<u64>,
-    /// The store that the app came from (it is not in the request's body).
-    pub store: Option<Store>,
     /// The member who is signed in, where a token proved it.
     pub member: Option<MemberId>,
     /// The time.
@@ -65,7 +63,7 @@ impl<'a> Given<'a> {
             .or_else(|| profile?.birth_year);
         let audience = Audience {
             platform: device.platform,
-            store: self.store,
+            store: device.store,
             version: device.app_version.as_deref(),
             os_version: device.os_version.as_deref(),
             build: device.build,

@@ -31,7 +31,7 @@ pub use lineup::Lineup;
 pub use profile::{
     DeviceSegments, DeviceTargeting, NewProfile, Profile, StoredDeviceSegments, StoredProfile,
 };
-pub use request::{Device, Exclude, MOST_PLACEMENTS, MOST_SLOTS, PlacementRequest, Request, User};
+pub use request::{Exclude, MOST_PLACEMENTS, MOST_SLOTS, PlacementRequest, Request, User};
 pub use snapshot::Snapshot;
 
 #[cfg(test)]

@@ -6,10 +6,7 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Country, DeviceId, Fault, FaultCode, Gender, Id, Label, Locale, Platform, reported,
-    validation::rule,
-};
+use crate::{Fault, FaultCode, Gender, Id, Label, ReportedDevice, validation::rule};
 
 /// At most this many placements in one request.
 pub const MOST_PLACEMENTS: usize = 20;
@@ -28,7 +25,7 @@ pub struct Request {
     pub placements: Vec<PlacementRequest>,
     /// The device.
     #[garde(dive)]
-    pub device: Device,
+    pub device: ReportedDevice,
     /// What the app knows of its user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(dive)]
@@ -64,94 +61,6 @@ pub struct PlacementRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(length(min = 1, max = 20))]
     pub types: Option<Vec<Label>>,
-}
-
-/// A device, as it describes itself. A value that cannot be read counts as absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-#[schemars(rename = "AllocationDevice")]
-pub struct Device {
-    /// The device's id, of at least 16 characters. One that many devices share (`unknown`, an id of
-    /// zeros) counts as absent: nothing is then known of the device, and no cap counts.
-    #[serde(
-        default,
-        deserialize_with = "reported::device_id",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(schema_with = "reported::device_id_schema")]
-    pub id: Option<DeviceId>,
-    /// The platform that the app runs on: `ios`, `android` or `web`, in any case. Where it is absent,
-    /// that of `X-App-Platform` or of the store counts.
-    #[serde(
-        default,
-        deserialize_with = "reported::value",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<String>")]
-    pub platform: Option<Platform>,
-    /// The operating system's version, which begins with a number.
-    #[serde(
-        default,
-        deserialize_with = "reported::version_text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub os_version: Option<String>,
-    /// The app's version, which begins with a number: `1.10`, `v2.0.0-beta.1`, `5.1.0 (2041)`.
-    #[serde(
-        default,
-        deserialize_with = "reported::version_text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub app_version: Option<String>,
-    /// The app's build number, a whole number from 0.
-    #[serde(
-        default,
-        deserialize_with = "reported::build_number",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub build: Option<u64>,
-    /// The model, as it names itself; at most 128 characters.
-    #[serde(
-        default,
-        deserialize_with = "reported::value",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub model: Option<String>,
-    /// The mobile carrier, as the device names it; at most 128 characters.
-    #[serde(
-        default,
-        deserialize_with = "reported::value",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub carrier: Option<String>,
-    /// The user's language as a tag in any spelling (`ko-KR`, `zh_TW_#Hant`), or a list of which the most
-    /// preferred counts.
-    #[serde(
-        default,
-        deserialize_with = "reported::language",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<String>")]
-    pub locale: Option<Locale>,
-    /// The device's time zone by its IANA name, such as `Asia/Seoul`.
-    #[serde(
-        default,
-        deserialize_with = "reported::value",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub tz: Option<String>,
-    /// The country that the device is in: ISO 3166-1 alpha-2 or `XK`, in any case.
-    #[serde(
-        default,
-        deserialize_with = "reported::value",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<String>")]
-    pub country: Option<Country>,
-    /// Whether its owner limits ad tracking; if so, `consent` does not count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lmt: Option<bool>,
 }
 
 /// A user, as the app describes them.

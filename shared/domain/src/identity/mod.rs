@@ -31,7 +31,7 @@ pub use self::{
     provider::{Provider, Subject},
     refresh_token::{RefreshToken, RefreshTokenRefused},
     security_event::{SecurityAction, SecurityEvent},
-    session::{DeviceInfo, Presented, Session, SessionDevice, SessionTerms},
+    session::{DeviceInfo, Presented, Session, SessionTerms},
     transfer_code::{TransferCode, TransferCodeError},
 };
 

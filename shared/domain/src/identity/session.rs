@@ -2,106 +2,15 @@
 
 use std::time::Duration;
 
-use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MemberId, SessionId};
-use crate::{
-    Country, DeviceId, DeviceKey, Instant, Locale, Platform, Store, device_text, reported,
-};
+use crate::{DeviceKey, Instant, Locale, Platform, ReportedDevice, Store, reported};
 
-/// What an app reports about the device that it signs in on. A value that cannot be read counts as absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub struct SessionDevice {
-    /// The id that the app gave the device, of at least 16 characters. One that many devices share
-    /// (`unknown`, an id of zeros) counts as absent: the session is then bound to no device.
-    #[serde(
-        default,
-        deserialize_with = "reported::device_id",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(schema_with = "reported::device_id_schema")]
-    pub id: Option<DeviceId>,
-    /// The platform that the app runs on: `ios`, `android` or `web`, in any case.
-    #[serde(
-        default,
-        deserialize_with = "reported::value",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<String>")]
-    pub platform: Option<Platform>,
-    /// The store that the app was installed from: `app_store`, `google_play`, `onestore`,
-    /// `galaxy_store` or `web`, in any case.
-    #[serde(
-        default,
-        deserialize_with = "reported::value",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<String>")]
-    pub store: Option<Store>,
-    /// The app's version, which begins with a number: `1.10`, `v2.0.0-beta.1`, `5.1.0 (2041)`.
-    #[serde(
-        default,
-        deserialize_with = "reported::version_text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub app_version: Option<String>,
-    /// The app's build number, a whole number from 0.
-    #[serde(
-        default,
-        deserialize_with = "reported::build_number",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub build: Option<u64>,
-    /// The operating system's version, which begins with a number.
-    #[serde(
-        default,
-        deserialize_with = "reported::version_text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub os_version: Option<String>,
-    /// The model, as it names itself. Control and formatting characters are removed, and what follows
-    /// the first 128 characters is cut off.
-    #[serde(
-        default,
-        deserialize_with = "device_text::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub model: Option<String>,
-    /// The language that the user reads as a tag in any spelling (`ko-KR`, `zh_TW_#Hant`), or a list of
-    /// which the most preferred counts.
-    #[serde(
-        default,
-        deserialize_with = "reported::language",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<String>")]
-    pub locale: Option<Locale>,
-    /// The country that the device is in. It is accepted because apps send one description of their
-    /// device to every route, and it is not stored.
-    #[serde(default, deserialize_with = "reported::value", skip_serializing)]
-    #[schemars(with = "Option<String>")]
-    pub country: Option<Country>,
-    /// The time zone of the device. It is accepted like the country, and not stored.
-    #[serde(default, deserialize_with = "reported::value", skip_serializing)]
-    pub tz: Option<String>,
-    /// The mobile carrier of the device. It is accepted like the country, and not stored.
-    #[serde(default, deserialize_with = "device_text::optional", skip_serializing)]
-    pub carrier: Option<String>,
-}
-
-impl SessionDevice {
-    /// The key of the device that a session on it is bound to, if it is bound to one.
-    pub fn key(&self) -> Option<DeviceKey> {
-        self.id.as_ref().map(DeviceKey::of)
-    }
-}
-
-/// What is stored and shown of the device of a session: everything but its id. A stored value that
-/// this version cannot read any more counts as absent.
+/// What is stored of the device of a session, and shown to its member and to operators: no id, nothing
+/// that changes from hour to hour, and nothing that only allocations use. A stored value that this
+/// version cannot read counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceInfo {
     /// The operating system, or `web`.
@@ -139,8 +48,8 @@ pub struct DeviceInfo {
     pub locale: Option<Locale>,
 }
 
-impl From<SessionDevice> for DeviceInfo {
-    fn from(device: SessionDevice) -> Self {
+impl From<ReportedDevice> for DeviceInfo {
+    fn from(device: ReportedDevice) -> Self {
         Self {
             platform: device.platform,
             store: device.store,
@@ -293,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_texts_of_a_device_are_cleaned_and_never_refused() {
-        let device = |texts: serde_json::Value| -> SessionDevice {
+        let device = |texts: serde_json::Value| -> ReportedDevice {
             let mut device = serde_json::json!({"platform": "ios"});
             let all = device.as_object_mut().unwrap();
             all.extend(texts.as_object().unwrap().clone());

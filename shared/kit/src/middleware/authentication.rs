@@ -89,13 +89,7 @@ impl Authentication {
                 Bearer::AccessToken(_) => Err(Problem::new(Code::TokenInvalid)),
             },
             Caller::Service(scope) => match bearer(request.headers())? {
-                Bearer::ServiceKey(key) => {
-                    let key = self.service_for(key, scope).await?;
-                    if let Some(device) = device_in_path(request)? {
-                        key.acts_for(&device)?;
-                    }
-                    Ok(key)
-                }
+                Bearer::ServiceKey(key) => self.service_for(key, scope).await,
                 Bearer::AccessToken(token) => {
                     self.member(token, facts).await?;
                     Err(Problem::new(Code::Forbidden).detail("service keys only"))

@@ -84,13 +84,17 @@ impl fmt::Display for DeviceOwner {
 
 impl Devices {
     /// Returns the profile that an owner put, the last write included. For the app: its own, or else the
-    /// one that was put last; with the segments of the app's own systems.
+    /// one that was put last; with the segments of the app's own systems. Nothing is stored of an id that
+    /// many devices share.
     pub async fn profile(
         &self,
         id: &DeviceId,
         owner: DeviceOwner,
         now: Instant,
     ) -> Result<Option<StoredProfile>, StoreError> {
+        if id.is_shared() {
+            return Ok(None);
+        }
         let device = DeviceKey::of(id);
         let found = self.find(device, keys::PROFILE, owner, now).await?;
         let Some(item) = found else {
@@ -108,7 +112,8 @@ impl Devices {
         Ok(Some(stored))
     }
 
-    /// Puts an owner's profile. Allocations read it from then on.
+    /// Puts an owner's profile. Allocations read it from then on. A profile of an id that many devices
+    /// share would be everybody's, so it is accepted and not stored; content settings and segments too.
     pub async fn put_profile(
         &self,
         id: &DeviceId,
@@ -143,6 +148,9 @@ impl Devices {
         stamp: Stamp,
         now: Instant,
     ) -> Result<(), StoreError> {
+        if id.is_shared() {
+            return Ok(());
+        }
         let device = DeviceKey::of(id);
         let (own, segments) = match owner {
             DeviceOwner::Member(_) => (profile.clone(), None),
@@ -168,6 +176,9 @@ impl Devices {
         owner: DeviceOwner,
         now: Instant,
     ) -> Result<StoredContentConfig, StoreError> {
+        if id.is_shared() {
+            return Ok(StoredContentConfig::default());
+        }
         let device = DeviceKey::of(id);
         let found = self.find(device, keys::CONTENT_CONFIG, owner, now).await?;
         found.map_or_else(
@@ -185,6 +196,9 @@ impl Devices {
         stamp: Stamp,
         now: Instant,
     ) -> Result<(), StoreError> {
+        if id.is_shared() {
+            return Ok(());
+        }
         let (device, sk) = (DeviceKey::of(id), keys::CONTENT_CONFIG);
         let item = self.config_item(device, owner, config, now)?;
         self.put_owned(item, device, sk, owner, PutMode::Replace, stamp, now)

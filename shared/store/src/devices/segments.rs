@@ -35,6 +35,9 @@ impl Devices {
         id: &DeviceId,
         now: Instant,
     ) -> Result<Option<StoredDeviceSegments>, StoreError> {
+        if id.is_shared() {
+            return Ok(None);
+        }
         let key = keys::device_item(DeviceKey::of(id), keys::PROFILE_SERVER);
         let item = self.table.get_item(&key, Read::Consistent).await?;
         let item = item.filter(|item| !is_over(item, now));
@@ -48,6 +51,9 @@ impl Devices {
         segments: &DeviceSegments,
         now: Instant,
     ) -> Result<(), StoreError> {
+        if id.is_shared() {
+            return Ok(());
+        }
         let device = DeviceKey::of(id);
         let about = self.present_owner(device, now).await?;
         let item = self.segments_item(device, segments, false, about, now)?;

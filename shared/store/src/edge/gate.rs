@@ -144,8 +144,7 @@ impl Visitor {
         Self {
             platform: said(facts, headers, "platform", "x-app-platform"),
             store: said(facts, headers, "store", "x-app-store"),
-            device_id: text(headers, "x-device-id")
-                .and_then(|text| DeviceId::reported(text.trim()).ok().flatten()),
+            device_id: text(headers, "x-device-id").and_then(DeviceId::reported),
             address: facts.address,
             now: facts.received_at,
         }
@@ -171,7 +170,7 @@ impl DescribedDevice {
             return Self::default();
         };
         let member = |name: &str| device.get(name)?.as_str();
-        let id = member("id").and_then(|text| DeviceId::reported(text.trim()).ok().flatten());
+        let id = member("id").and_then(DeviceId::reported);
         Self {
             platform: member("platform").and_then(Platform::reported),
             store: member("store").and_then(Store::reported),

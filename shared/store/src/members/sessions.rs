@@ -1,7 +1,7 @@
 //! Sessions: turned, listed and ended.
 
 use domain::{
-    DeviceId, DeviceKey, Instant,
+    DeviceId, DeviceKey, Instant, ReportedValue as _,
     identity::{DeviceInfo, MemberId, Presented, Session, SessionId, SessionTerms, SessionsEnded},
 };
 use futures_util::{StreamExt as _, stream};
@@ -385,10 +385,8 @@ impl Members {
             }
             None => {
                 let plain: PlainDevice = serde_json::from_str(&item.device).map_err(corrupt)?;
-                let reported = plain.id.map(|id| DeviceId::reported(&id));
-                let id = reported.transpose();
-                let id = id.map_err(|e| StoreError::corrupt(self.table.name(), e))?;
-                id.flatten().as_ref().map(DeviceKey::of)
+                let id = plain.id.as_deref().and_then(DeviceId::reported);
+                id.as_ref().map(DeviceKey::of)
             }
         };
         Ok(Session {

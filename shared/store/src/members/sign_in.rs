@@ -1,10 +1,9 @@
 //! Signing in: whoever proved an identity gets a session, and is made a member the first time.
 
 use domain::{
-    Country, DeviceKey, Instant, Locale,
+    Country, DeviceKey, Instant, Locale, ReportedDevice,
     identity::{
-        Ban, Challenge, Consents, DeviceInfo, Member, MemberId, Session, SessionDevice, SessionId,
-        SessionTerms,
+        Ban, Challenge, Consents, DeviceInfo, Member, MemberId, Session, SessionId, SessionTerms,
     },
     targeting::Attributes,
 };
@@ -306,7 +305,7 @@ impl Members {
 
 impl NewSession {
     /// Returns a session to be, on a device as an app reports it.
-    pub fn on(id: SessionId, device: SessionDevice) -> Self {
+    pub fn on(id: SessionId, device: ReportedDevice) -> Self {
         Self {
             id,
             device_key: device.key(),

@@ -41,8 +41,8 @@ async fn a_profile_is_put_read_back_inserted_once_and_erased() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
-    let other: DeviceId = "4F:9b".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
+    let other: DeviceId = "4F:9b:00:17:2c:55".parse().unwrap();
 
     assert_eq!(devices.profile(&phone, APP, NOON).await.unwrap(), None);
     assert_eq!(devices.record(&phone, NOON).await.unwrap().profile, None);
@@ -82,7 +82,7 @@ async fn of_twenty_that_insert_at_once_one_wins() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let tries: Vec<_> = (0..20)
         .map(|n| {
             let (devices, phone, stamp) = (devices.clone(), phone.clone(), stamps.next());
@@ -112,7 +112,7 @@ async fn a_content_config_is_the_defaults_until_it_is_put() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let defaults = devices.content_config(&phone, APP, NOON).await.unwrap();
     assert_eq!(defaults, StoredContentConfig::default());
     assert_eq!(
@@ -141,7 +141,7 @@ async fn what_nobody_has_put_for_long_is_forgotten_though_it_is_still_there() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     devices
         .put_profile(&phone, APP, &profile("travel"), stamps.next(), NOON)
         .await
@@ -173,7 +173,7 @@ async fn an_id_is_kept_nowhere() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
-    let phone: DeviceId = "4F:9a-secret".parse().unwrap();
+    let phone: DeviceId = "4F:9a-secret-17-2c".parse().unwrap();
     devices
         .put_profile(&phone, APP, &profile("travel"), stamps.next(), NOON)
         .await
@@ -187,11 +187,46 @@ async fn an_id_is_kept_nowhere() {
 }
 
 #[tokio::test]
+async fn nothing_is_stored_under_an_id_that_many_devices_share() {
+    let dynamo = Dynamo::start().await;
+    let mut stamps = Stamps::new();
+    let devices = Devices::new(dynamo.table());
+    for shared in [
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        "n.a",
+        "serial-unknown",
+    ] {
+        let shared: DeviceId = shared.parse().unwrap();
+        for whose in [APP, owner(4)] {
+            let profile = profile("travel");
+            let put = devices.put_profile(&shared, whose, &profile, stamps.next(), NOON);
+            put.await.unwrap();
+            for _ in 0..2 {
+                let put = devices.insert_profile(&shared, whose, &profile, stamps.next(), NOON);
+                put.await.unwrap();
+            }
+            let config = config("games");
+            let put = devices.put_content_config(&shared, whose, &config, stamps.next(), NOON);
+            put.await.unwrap();
+            let found = devices.profile(&shared, whose, NOON).await.unwrap();
+            assert_eq!(found, None, "{shared}");
+            let found = devices.content_config(&shared, whose, NOON).await.unwrap();
+            assert_eq!(found, StoredContentConfig::default(), "{shared}");
+        }
+        let vip = segments(&["vip"], json!({"tier": 2}));
+        devices.put_segments(&shared, &vip, NOON).await.unwrap();
+        assert_eq!(devices.segments(&shared, NOON).await.unwrap(), None);
+    }
+    let kept = items(&dynamo).await;
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+#[tokio::test]
 async fn a_device_is_read_in_one_query_and_only_what_belongs_to_its_record() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
     let devices = Devices::new(table_at(&proxy.endpoint, aws::Pace::NORMAL));
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let pk = format!("device#{}", DeviceKey::of(&phone));
     for sk in [
         "aaa",
@@ -232,7 +267,7 @@ async fn a_device_is_erased_whole_however_much_is_kept_of_it() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let pk = format!("device#{}", DeviceKey::of(&phone));
     // More than the megabyte that one answer holds.
     for nth in 0..60 {
@@ -277,7 +312,7 @@ async fn each_owner_finds_their_own_and_allocations_what_was_put_last() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let own = async |whose| {
         let profile = devices.profile(&phone, whose, NOON).await.unwrap();
         let config = devices.content_config(&phone, whose, NOON).await.unwrap();
@@ -325,7 +360,7 @@ async fn an_owner_inserts_once_beside_the_others() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let mut insert = async |whose, interest: &str| {
         let (profile, stamp) = (profile(interest), stamps.next());
         let inserted = devices.insert_profile(&phone, whose, &profile, stamp, NOON);
@@ -351,7 +386,7 @@ async fn owners_who_put_at_once_lose_nothing() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     for round in 0..3 {
         let puts: Vec<_> = (1..=5)
             .map(|number| {
@@ -379,7 +414,7 @@ async fn segments_are_the_apps_whoever_puts_a_profile() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let in_segments = |names: &[&str], interest: &str| -> Profile {
         serde_json::from_value(json!({"segments": names, "interests": [interest]})).unwrap()
     };
@@ -465,7 +500,7 @@ async fn a_profile_of_before_owners_is_the_apps_and_its_segments_count_until_it_
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let old: Profile =
         serde_json::from_value(json!({"segments": ["vip"], "interests": ["old"]})).unwrap();
     put_without_owner(&dynamo, &phone, &old, NOON).await;
@@ -507,7 +542,7 @@ async fn an_export_has_what_a_member_owns_on_a_device_and_no_more() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let key = DeviceKey::of(&phone);
     let export = async |number, alone| {
         let export = devices.export(key, member(number), alone, NOON).await;
@@ -554,7 +589,7 @@ async fn an_export_has_what_a_member_owns_on_a_device_and_no_more() {
 async fn a_member_who_is_forgotten_takes_what_is_theirs_whoever_came_later() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let key = DeviceKey::of(&phone);
     let later = NOON + Duration::from_secs(1);
     let left = async || {

@@ -114,7 +114,6 @@ fn each_campaign_is_told_the_first_reason_in_the_order_of_selection() {
         config: Some(&config),
         showings: &showings,
         leases: &leases,
-        store: None,
         member: None,
         now: now(),
     };
@@ -170,7 +169,6 @@ fn a_device_that_has_seen_enough_and_a_user_who_wants_none_are_reasons() {
             config,
             showings: &showings,
             leases: &HashSet::new(),
-            store: None,
             member: None,
             now: now(),
         };

@@ -87,7 +87,6 @@ fn given<'a>(request: &'a Request, profile: Option<&'a Profile>) -> Given<'a> {
         config: None,
         showings: &NOTHING.0,
         leases: &NOTHING.1,
-        store: None,
         member: None,
         now: now(),
     }

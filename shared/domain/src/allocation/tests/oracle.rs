@@ -638,6 +638,8 @@ impl Case {
             };
             showings.insert(counter, count);
         }
+        let mut request: Request = parsed(&self.request);
+        request.device.store = self.store;
         Ready {
             lineup: Lineup::new(
                 lineup(&campaigns).snapshot.clone(),
@@ -646,7 +648,7 @@ impl Case {
                 now() - self.lineup_age,
             )
             .at(now()),
-            request: parsed(&self.request),
+            request,
             profile: self.profile.as_ref().map(parsed),
             server: self.server.as_ref().map(parsed),
             config: self.config.as_ref().map(parsed),
@@ -662,7 +664,6 @@ impl Case {
             config: ready.config.as_ref(),
             showings: &ready.showings,
             leases: &self.leases,
-            store: self.store,
             member: None,
             now: now(),
         }

@@ -20,10 +20,8 @@ use std::{sync::Mutex, time::Duration};
 
 use aws::Pace;
 use domain::{
-    Instant, RandomId,
-    identity::{
-        Ban, Challenge, Consents, MemberId, Provider, Session, SessionDevice, SessionTerms, Subject,
-    },
+    Instant, RandomId, ReportedDevice,
+    identity::{Ban, Challenge, Consents, MemberId, Provider, Session, SessionTerms, Subject},
 };
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
@@ -188,7 +186,7 @@ fn identity(provider: Provider, subject: &Subject) -> NewIdentity<'_> {
     }
 }
 
-fn phone(id: &str) -> SessionDevice {
+fn phone(id: &str) -> ReportedDevice {
     serde_json::from_value(json!({"id": id, "platform": "ios", "model": "iPhone17,1"})).unwrap()
 }
 

@@ -124,7 +124,29 @@ fn tags(used: &BTreeSet<&str>) -> Vec<Value> {
 
 /// In alphabetical order, so that the document is the same whatever order the functions came in.
 fn definitions(generator: &mut SchemaGenerator) -> BTreeMap<String, Value> {
-    generator.take_definitions(true).into_iter().collect()
+    let mut definitions: BTreeMap<String, Value> =
+        generator.take_definitions(true).into_iter().collect();
+    definitions.values_mut().for_each(drop_null_defaults);
+    definitions
+}
+
+/// Removes `default: null` from the properties of a schema: an optional member that is left out has no
+/// value, and generators set members to such a default that do not take `null`.
+fn drop_null_defaults(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Object(properties)) = object.get_mut("properties") {
+                for property in properties.values_mut().filter_map(Value::as_object_mut) {
+                    if property.get("default") == Some(&Value::Null) {
+                        property.remove("default");
+                    }
+                }
+            }
+            object.values_mut().for_each(drop_null_defaults);
+        }
+        Value::Array(schemas) => schemas.iter_mut().for_each(drop_null_defaults),
+        _ => {}
+    }
 }
 
 fn describe(operation: Operation, problem: &Schema) -> Value {
@@ -146,7 +168,10 @@ fn describe(operation: Operation, problem: &Schema) -> Value {
         let content: Map<String, Value> = body
             .media_types
             .iter()
-            .map(|media_type| ((*media_type).to_owned(), media(body.schema.as_ref())))
+            .map(|media_type| {
+                let described = media(media_type, body.schema.as_ref());
+                ((*media_type).to_owned(), described)
+            })
             .collect();
         let mut request_body = json!({"required": body.required, "content": content});
         if let Some(note) = body.note {
@@ -193,10 +218,14 @@ fn tag(path: &str) -> &str {
     }
 }
 
-fn media(schema: Option<&Schema>) -> Value {
+/// A body's media type. One without a schema is a text or a form: generators stop at a body that has none.
+fn media(media_type: &str, schema: Option<&Schema>) -> Value {
     match schema {
         Some(schema) => json!({"schema": schema}),
-        None => json!({}),
+        None if media_type == "application/x-www-form-urlencoded" => {
+            json!({"schema": {"type": "object"}})
+        }
+        None => json!({"schema": {"type": "string"}}),
     }
 }
 
@@ -217,9 +246,15 @@ fn parameters_of(object: Option<&Schema>, place: &str) -> Vec<Value> {
         .flatten()
         .map(|(name, schema)| {
             let mut schema = without_null(schema.clone());
-            let description = schema
-                .as_object_mut()
-                .and_then(|schema| schema.remove("description"));
+            let object = schema.as_object_mut();
+            let description = object.and_then(|schema| {
+                // `null` and a list are no values that a path or a query has.
+                let default = schema.get("default");
+                if default.is_some_and(|value| value.is_null() || value.is_array()) {
+                    schema.remove("default");
+                }
+                schema.remove("description")
+            });
             let mut parameter = json!({
                 "name": name,
                 "in": place,
@@ -261,7 +296,12 @@ fn without_null(mut schema: Value) -> Value {
     schema
 }
 
-/// What the endpoint declares, and what the stack in front of it reads.
+/// Headers that are no parameters: OpenAPI ignores parameters of these names, and generators warn of
+/// them. Media types and security schemes stand for them.
+const NO_PARAMETERS: [&str; 3] = ["Accept", "Authorization", "Content-Type"];
+
+/// What the endpoint declares, and what the stack in front of it reads. A response that may be 304 depends
+/// on `If-None-Match`.
 fn header_parameters(endpoint: &Endpoint) -> Vec<Value> {
     let key = match endpoint.idempotency {
         Idempotency::Key | Idempotency::KeyInHandler => Some("Idempotency-Key"),
@@ -275,10 +315,14 @@ fn header_parameters(endpoint: &Endpoint) -> Vec<Value> {
         let mut declared = endpoint.headers.iter();
         !declared.any(|header| header.eq_ignore_ascii_case(name))
     });
-    endpoint
-        .headers
-        .iter()
-        .copied()
+    let validator = endpoint.answers.contains(&304).then_some("If-None-Match");
+    let is_parameter = |name: &&str| {
+        let mut others = NO_PARAMETERS.iter();
+        !others.any(|other| other.eq_ignore_ascii_case(name))
+    };
+    let declared = endpoint.headers.iter().copied().filter(is_parameter);
+    declared
+        .chain(validator)
         .chain(of_gate)
         .chain(key)
         .map(|name| {
@@ -299,7 +343,10 @@ fn responses(operation: &Operation, problem: &Schema) -> Map<String, Value> {
             let content: Map<String, Value> = operation
                 .answer
                 .iter()
-                .map(|(media_type, schema)| ((*media_type).to_owned(), media(schema.as_ref())))
+                .map(|(media_type, schema)| {
+                    let described = media(media_type, schema.as_ref());
+                    ((*media_type).to_owned(), described)
+                })
                 .collect();
             set(&mut response, "content", Value::Object(content));
         }
@@ -330,13 +377,6 @@ pub fn refusals_of(operation: &Operation) -> BTreeSet<Code> {
     codes.extend([Code::InvalidQuery, Code::BodyTooLarge, Code::Internal]);
     if operation.path.is_some() {
         codes.insert(Code::InvalidPath);
-    }
-    if endpoint
-        .headers
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case("x-device-id"))
-    {
-        codes.insert(Code::InvalidHeader);
     }
     if operation.body.is_some() {
         codes.extend([
@@ -376,46 +416,12 @@ fn refusals_of_callers(caller: Caller) -> Vec<Code> {
     match caller {
         Caller::Public | Caller::Hook => Vec::new(),
         Caller::Member => [&any[..], &member].concat(),
-        // Nothing is stored under an id that many devices share.
-        Caller::Device(_) | Caller::Service(_) => {
-            [&any[..], &member, &key, &[Code::NotFound]].concat()
+        Caller::Device(_) | Caller::Service(_) | Caller::PublicOrMember(_) => {
+            [&any[..], &member, &key].concat()
         }
-        Caller::PublicOrMember(_) => [&any[..], &member, &key].concat(),
         Caller::PublicOrOperator(_) | Caller::Operator(_) => [&any[..], &key].concat(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(endpoint: Endpoint) -> Vec<String> {
-        let parameters = header_parameters(&endpoint).into_iter();
-        parameters
-            .inspect(|parameter| assert_eq!(parameter["required"], false))
-            .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn what_closes_for_maintenance_lists_the_headers_of_the_gate_once() {
-        const GET: Endpoint = Endpoint::new(Method::Get, "/things", "getThings", "Things");
-        assert_eq!(
-            headers(GET.headers(&["x-device-id", "If-None-Match"]).idempotent()),
-            [
-                "x-device-id",
-                "If-None-Match",
-                "X-App-Platform",
-                "X-App-Store",
-                "Idempotency-Key"
-            ]
-        );
-        assert_eq!(headers(GET), GATE_HEADERS);
-        for open in [
-            GET.during_maintenance(),
-            GET.caller(Caller::Operator("things")),
-        ] {
-            assert_eq!(headers(open), [""; 0]);
-        }
-    }
-}
+mod tests;

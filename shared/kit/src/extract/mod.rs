@@ -7,12 +7,14 @@ use domain::{
     validation::{self, MAX_FAULTS},
 };
 use http::StatusCode;
-use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub(crate) use self::query::{QueryPolicy, query_pairs};
 use crate::problem::{Code, Problem};
+
+mod query;
 
 /// The largest body that a route takes, in bytes.
 pub const BODY_LIMIT_BYTES: usize = 256 * 1024;
@@ -350,77 +352,6 @@ impl From<Rejection> for Problem {
     }
 }
 
-/// The parameters by which a phone describes itself.
-const REPORTED: [&str; 11] = [
-    "platform",
-    "store",
-    "locale",
-    "country",
-    "app_version",
-    "version",
-    "build",
-    "os_version",
-    "model",
-    "carrier",
-    "tz",
-];
-
-/// How parameters are read by which a phone describes itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reported {
-    /// Like all others.
-    Strict,
-    /// What cannot be decoded counts as absent; of repeated ones the first counts.
-    Lenient,
-}
-
-/// Splits and decodes a query string as it was sent.
-///
-/// What a URL parser would have percent-encoded (WHATWG's query set: controls, space, `"`, `<`,
-/// `>`, non-ASCII), a broken escape, and text that is not UTF-8 are refused, not guessed at.
-pub(crate) fn query_pairs(raw: &str, reported: Reported) -> Result<Vec<(String, String)>, Problem> {
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let is_lenient = reported == Reported::Lenient && REPORTED.contains(&name);
-        match decoded_pair(name, value) {
-            Ok(_) if is_lenient && pairs.iter().any(|(before, _)| before == name) => {}
-            Ok(pair) => pairs.push(pair),
-            Err(_) if is_lenient => {}
-            Err(detail) => return Err(Problem::new(Code::InvalidQuery).detail(detail)),
-        }
-    }
-    Ok(pairs)
-}
-
-fn decoded_pair(name: &str, value: &str) -> Result<(String, String), &'static str> {
-    let is_illegal = |b: u8| b <= b' ' || b >= 0x7f || matches!(b, b'"' | b'<' | b'>');
-    if name.bytes().chain(value.bytes()).any(is_illegal) {
-        return Err("the query has a character that must be percent-encoded");
-    }
-    match (decode(name), decode(value)) {
-        (Some(name), Some(value)) => Ok((name, value)),
-        _ => Err(
-            "the query has an invalid percent escape, or the escape of a character that is not accepted",
-        ),
-    }
-}
-
-/// Form decoding: `+` is a space; control characters are refused.
-fn decode(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let escapes = bytes.iter().enumerate().filter(|(_, b)| **b == b'%');
-    for (at, _) in escapes {
-        let digits = bytes.get(at + 1..at + 3)?;
-        if !digits.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-    }
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
-    (!decoded.chars().any(char::is_control)).then(|| decoded.into_owned())
-}
-
 /// Refuses a body of the wrong media type; the type must be there whenever a body is.
 pub(crate) fn check_media_type(
     sent: Option<&str>,
@@ -446,41 +377,6 @@ pub(crate) fn status(number: u16) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_query_is_split_and_decoded() {
-        let pairs = query_pairs("a=1&b=%EB%A7%88+x&c&&d=", Reported::Strict).unwrap();
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(pairs, [("a", "1"), ("b", "마 x"), ("c", ""), ("d", "")]);
-    }
-
-    #[test]
-    fn an_illegal_query_is_refused() {
-        for raw in [
-            "a=<", "a=\"", "a=%", "a=%zz", "a=%ff", "a=%00", "a= b", "a=마", "%0a=1",
-        ] {
-            for reported in [Reported::Strict, Reported::Lenient] {
-                let problem = query_pairs(raw, reported).unwrap_err();
-                assert_eq!(problem.code, Code::InvalidQuery, "{raw}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_phone_reports_in_broken_text_counts_as_absent() {
-        let raw = "locale=%ff&model=%zz&tz=a<b&country=KR&country=US&placement=top";
-        let pairs = query_pairs(raw, Reported::Lenient).unwrap();
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()))
-            .collect();
-        assert_eq!(pairs, [("country", "KR"), ("placement", "top")]);
-        let problem = query_pairs(raw, Reported::Strict).unwrap_err();
-        assert_eq!(problem.code, Code::InvalidQuery);
-    }
 
     #[test]
     fn a_media_type_may_have_parameters_but_must_be_there() {
