@@ -258,13 +258,12 @@ impl State {
         now: Instant,
     ) -> Result<(), StoreError> {
         let ended = SessionsEnded { at, except: None };
-        let change = Change::EndAll(member, ended);
-        let members = &self.members;
-        self.revocations
-            .together_with(&change, now, |revoke| async move {
-                let with = |transaction| members.act_once(revoke.add(transaction)?, seen, now);
-                members.end_sessions(member, ended, stamp, with).await
-            })
+        let revoke = self
+            .revocations
+            .entry(&Change::EndAll(member, ended), now)?;
+        let with = |transaction| self.members.act_once(revoke.add(transaction)?, seen, now);
+        self.members
+            .end_sessions(member, ended, stamp, with)
             .await?;
         Ok(())
     }
