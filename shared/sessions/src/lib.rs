@@ -23,7 +23,10 @@ pub use self::{
     members::{gone, member_for_own_data, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     reauthentication::{ReauthenticationSettings, Window},
-    repeats::{Attempt, GuestCredentials, REPLAYED, Repeats, SignInClaim, SignInOutcome, settle},
+    repeats::{
+        Attempt, BannedSignIn, GuestCredentials, REPLAYED, Repeats, SignInClaim, SignInOutcome,
+        settle,
+    },
     sealed::{Sealed, Unsealed},
     tokens::{SessionSettings, Sessions, TokenPair},
 };
