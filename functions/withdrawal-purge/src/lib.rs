@@ -193,14 +193,14 @@ impl Worker {
         let change = Change::EndAll(due.member, ended);
         self.revocations.change(&change, now).await?;
         let remains = self.members.remains(&purge).await?;
-        if let Some(ban) = remains.ban.as_ref().filter(|ban| ban.holds(now)) {
+        if remains.ban.as_ref().is_some_and(|ban| ban.holds(now)) {
             let keys = self.keys.current(now).await?;
             let hashes = remains.identities.iter().map(|identity| {
                 let secret = identity.secret_sha256.as_deref();
                 IdentityHash::current(&keys, identity.provider, &identity.subject, secret)
             });
             let hashes: Vec<_> = hashes.collect();
-            self.members.retain_ban(&purge, ban, &hashes).await?;
+            self.members.retain_ban(&purge, &hashes, now).await?;
         }
         for identity in &remains.identities {
             let owner = self.members.owner(identity.provider, &identity.subject);
