@@ -53,7 +53,7 @@ pub(crate) async fn delete(
             }
             Ok(Reply::no_content())
         }
-        Unlinking::Banned => Err(Problem::new(Code::MemberBanned)),
+        Unlinking::Banned(ban) => Err(Problem::banned(ban.message, ban.ends_at)),
         Unlinking::LastIdentity => Err(Problem::new(Code::LastIdentity)),
         Unlinking::NotThere => Err(Problem::new(Code::NotFound)),
     }
