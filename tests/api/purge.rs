@@ -20,6 +20,7 @@ use crate::{
     leavers::{Addresses, IS_WORKER, Leaver, stack, tokens, unlinked, worker},
     people::{by, proof, with_environment},
     scenario::Scenario,
+    tracking::aws,
 };
 
 /// What a child does; in the parent, nothing.
@@ -399,6 +400,71 @@ fn a_run_takes_on_nobody_more_once_its_time_is_nearly_over() {
     assert_eq!(forgotten().count(), 2);
 }
 
+#[test]
+fn each_member_of_a_run_is_revoked_at_the_time_of_their_own_purge() {
+    const DELAY: Duration = Duration::from_millis(40);
+    let scenario = stack(0);
+    let leavers = ["first", "second", "third"]
+        .map(|name| Leaver::guest(&scenario, &format!("{name}-phone-example-01")));
+    for leaver in &leavers {
+        leaver.withdraw(&scenario);
+    }
+    let slow = Rule::from(Fault::Delay(DELAY)).of("withdrawal-purge");
+    scenario.courtyard.database.inject(slow).unwrap();
+    Purge::of(&scenario).finish(0);
+    scenario.courtyard.database.heal().unwrap();
+    let items = everything(&scenario).into_iter();
+    let revocations = items.filter(|(_, item)| text(&item["pk"]["S"]).starts_with("revocations#"));
+    let mut made_at: Vec<domain::Instant> = revocations
+        .map(|(_, item)| text(&item["made_at"]["S"]).parse().unwrap())
+        .collect();
+    made_at.sort();
+    assert_eq!(made_at.len(), leavers.len());
+    // A purge makes more than ten calls one after another.
+    for pair in made_at.windows(2) {
+        assert!(pair[1].since(pair[0]) > 10 * DELAY, "{made_at:?}");
+    }
+}
+
+#[test]
+fn an_outbox_entry_that_cannot_be_read_or_called_stands_in_the_way_of_no_other() {
+    let scenario = stack(0);
+    let members = &scenario.courtyard.description().tables["MembersTable"];
+    let broken = json!({"TableName": members, "Item": {
+        "pk": {"S": "unlink-outbox"}, "sk": {"S": "2020-02-02T00:00:00Z#broken"},
+        "created_at": {"S": "2020-02-02T00:00:00Z"},
+    }});
+    let endpoint = &scenario.courtyard.description().dynamodb_endpoint;
+    aws(endpoint, "DynamoDB_20120810.PutItem", &broken);
+    let leaver = Leaver::arrive(&scenario, 3);
+    leaver.withdraw(&scenario);
+    // A run that leaves an entry fails, so that an alarm tells operators.
+    let run = scenario.courtyard.invoke("withdrawal-purge", b"{}");
+    let failure = run.unwrap_err().to_string();
+    assert!(
+        failure.contains("1 entries of the unlink outbox"),
+        "{failure}"
+    );
+    for (provider, sub) in &leaver.subjects {
+        assert!(unlinked(&scenario, provider).contains(sub), "{provider}");
+    }
+    assert_eq!(waiting(&scenario), 1);
+}
+
+#[test]
+fn a_connection_that_only_the_user_can_end_is_counted_as_such() {
+    let scenario = stack(0);
+    // Without an authorization code there is no token that Apple could revoke.
+    let person = by(&scenario, "apple", "apple.without.code");
+    let begun = person.post(&scenario, "/v1/me/withdrawal", &json!({}));
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let run = scenario.courtyard.invoke("withdrawal-purge", b"{}");
+    let summary = run.unwrap().json();
+    assert_eq!(summary["unlinks_not_possible"], 1, "{summary}");
+    assert_eq!(summary["unlinked"], 0, "{summary}");
+    assert_eq!(waiting(&scenario), 0);
+}
+
 /// An address where nobody listens.
 fn nowhere() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -445,6 +511,15 @@ fn what_a_member_put_on_a_device_goes_with_them_whoever_signed_in_there_later() 
     assert_eq!(kept.json()["interests"], json!(["chess"]));
     last.withdraw(&scenario);
     purge.finish(0);
+    assert_eq!(left(), BTreeSet::new());
+    // Their access token is accepted for some seconds more, and brings nothing back.
+    for (what, body) in [
+        ("profile", json!({"interests": ["chess"]})),
+        ("content-config", json!({"frequency": "off"})),
+    ] {
+        let late = last.call(&scenario, "PUT", &of_phone(what), &body);
+        assert_eq!(late.status, 401, "{what}: {}", late.text());
+    }
     assert_eq!(left(), BTreeSet::new());
 
     // One who put nothing takes nothing of another's.

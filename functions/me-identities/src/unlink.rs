@@ -7,7 +7,7 @@ use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Empty};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sessions::{let_go, member_now};
+use sessions::{member_now, unlink};
 use store::{
     Stamp,
     members::{UnlinkEntry, Unlinking},
@@ -63,7 +63,7 @@ impl State {
     /// Ends the connection at the provider, and then deletes the entry that asks for it.
     async fn end_connection(&self, entry: &UnlinkEntry, now: Instant) -> Result<(), Problem> {
         let keys = self.sessions.keys().current(now).await?;
-        let_go(&self.providers, &entry.identity, &keys, now).await?;
+        unlink(&self.providers, &entry.identity, &keys, now).await?;
         Ok(self.members.delete_unlink(entry).await?)
     }
 }
