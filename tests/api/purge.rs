@@ -442,13 +442,39 @@ fn an_outbox_entry_that_cannot_be_read_or_called_stands_in_the_way_of_no_other()
     let run = scenario.courtyard.invoke("withdrawal-purge", b"{}");
     let failure = run.unwrap_err().to_string();
     assert!(
-        failure.contains("1 entries of the unlink outbox"),
+        failure.contains("1 entries of the unlink outbox could not be processed"),
         "{failure}"
     );
     for (provider, sub) in &leaver.subjects {
         assert!(unlinked(&scenario, provider).contains(sub), "{provider}");
     }
     assert_eq!(waiting(&scenario), 1);
+}
+
+#[test]
+fn an_outage_of_our_own_gives_no_connection_up() {
+    let scenario = stack(0);
+    let (purge, mut down, mut without_keys) = (
+        Purge::of(&scenario),
+        Purge::of(&scenario),
+        Purge::of(&scenario),
+    );
+    down.addresses.providers = nowhere();
+    without_keys.addresses.services.secrets = nowhere();
+    let leaver = Leaver::arrive(&scenario, 4);
+    leaver.withdraw(&scenario);
+    down.finish(0);
+    assert_eq!(waiting(&scenario), 3);
+    // Later than the provider is called for, if it is called and fails.
+    let run = without_keys.run(4, None);
+    assert!(!run.status.success(), "{run:?}");
+    assert_eq!(waiting(&scenario), 3);
+    purge.finish(4);
+    purge.finish(4);
+    assert_eq!(waiting(&scenario), 0);
+    for (provider, sub) in &leaver.subjects {
+        assert!(unlinked(&scenario, provider).contains(sub), "{provider}");
+    }
 }
 
 #[test]

@@ -115,7 +115,7 @@ pub struct Summary {
     unlinks_put_off: u32,
     /// Connections that were given up after [`UNLINK_PATIENCE`](store::members::UNLINK_PATIENCE).
     unlinks_given_up: u32,
-    /// Entries of the outbox that could not be read or written; a later run tries again.
+    /// Entries of the outbox that could not be processed for a reason of ours; a later run tries again.
     unlinks_failed: u32,
 }
 
@@ -135,7 +135,7 @@ pub enum Failure {
     #[error("{0} members could not be forgotten")]
     Left(u32),
     /// Some entries of the outbox were left for a later run.
-    #[error("{0} entries of the unlink outbox could not be read or written")]
+    #[error("{0} entries of the unlink outbox could not be processed")]
     Outbox(u32),
 }
 

@@ -56,7 +56,7 @@ impl Worker {
                 }
                 let processed = match entry {
                     Ok(entry) => self.process(&entry, summary).await,
-                    Err(error) => Err(error),
+                    Err(error) => Err(error.into()),
                 };
                 // One that cannot be processed must not stand in the way of the others.
                 if let Err(error) = processed {
@@ -71,7 +71,11 @@ impl Worker {
         }
     }
 
-    async fn process(&self, entry: &UnlinkEntry, summary: &mut Summary) -> Result<(), StoreError> {
+    /// Calls an entry's provider, and deletes the entry or puts it off.
+    ///
+    /// An entry is given up for failures of its provider alone: while our own keys or tables cannot be read
+    /// the provider is not called, and the entry stays as it is.
+    async fn process(&self, entry: &UnlinkEntry, summary: &mut Summary) -> Result<(), Failure> {
         let provider = entry.identity.provider;
         let ended = self.end_connection(entry).await;
         let now = self.clock.now();
@@ -83,18 +87,19 @@ impl Worker {
                     Unlinked::NotPossible => summary.unlinks_not_possible += 1,
                 }
             }
-            Err(error) if entry.is_given_up(now) => {
+            Err(Failure::Provider(error)) if entry.is_given_up(now) => {
                 let reason = Chain(&error).to_string();
                 tracing::error!(%provider, error = reason, "unlink given up");
                 self.members.delete_unlink(entry).await?;
                 summary.unlinks_given_up += 1;
             }
-            Err(error) => {
+            Err(Failure::Provider(error)) => {
                 let reason = Chain(&error).to_string();
                 tracing::warn!(%provider, error = reason, "unlink call failed, put off");
                 self.members.postpone_unlink(entry, now).await?;
                 summary.unlinks_put_off += 1;
             }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

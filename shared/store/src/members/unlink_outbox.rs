@@ -175,7 +175,7 @@ impl Members {
     }
 
     /// Returns when the oldest entry of the outbox was stored, due or not; `None` where it is empty.
-    /// Reads the whole outbox, in which nothing stays for longer than [`UNLINK_PATIENCE`] and a pause.
+    /// Reads the whole outbox, which is small because entries leave it after [`UNLINK_PATIENCE`].
     pub async fn oldest_unlink(&self) -> Result<Option<Instant>, StoreError> {
         let range = Range::all(keys::UNLINK_OUTBOX, Read::Eventual);
         let (items, _) = self.table.query(&range, usize::MAX).await?;

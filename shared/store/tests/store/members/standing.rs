@@ -496,12 +496,12 @@ async fn a_ban_that_is_stored_and_lifted_at_once_is_lifted() {
 async fn who_reads_a_members_two_items_on_either_side_of_a_purge_does_not_revive_them() {
     let town = Town::start().await;
     let (member, purge) = banned_and_closed(&town, "torn").await;
-    let record = harness_item(&town, member, "member").await;
+    let record = stored_item(&town, member, "member").await;
     for step in PurgeStep::ALL {
         town.members.purge_step(&purge, *step).await.unwrap();
     }
     // The member's item of before the purge, with the standing of after it.
-    let tombstone = harness_item(&town, member, "member").await;
+    let tombstone = stored_item(&town, member, "member").await;
     put_item(&town.dynamo, record).await;
     let torn = town.members.member(member).await.unwrap().unwrap();
     assert_eq!(torn.member.status(NOON + DAY), MemberStatus::Withdrawn);
@@ -519,7 +519,7 @@ async fn who_reads_a_members_two_items_on_either_side_of_a_purge_does_not_revive
     assert_eq!((left.member.ban, left.member.withdrawal), (None, None));
 }
 
-async fn harness_item(town: &Town, member: MemberId, sk: &str) -> HashMap<String, Value> {
+async fn stored_item(town: &Town, member: MemberId, sk: &str) -> HashMap<String, Value> {
     let items = crate::harness::items(&town.dynamo).await;
     let key = (
         Value::S(format!("member#{member}")),
