@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use aws::{Aws, Pace};
 use domain::{
     DeviceId, Id, Instant, RandomId,
@@ -17,8 +17,8 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use serde::Deserialize;
 use serde_json::json;
 use store::{
-    Blobs, Database, Devices, Drafts, Publications, Publisher, Stamp,
-    devices::DeviceOwner,
+    Blobs, Database, Devices, Drafts, Members, Publications, Publisher, Stamp,
+    devices::{DeviceOwner, DeviceWriter, PutMode, PutOutcome},
     drafts::Edit,
     published::{Compiler, FrozenItems, Goal, Origin, Request, State},
 };
@@ -148,16 +148,20 @@ impl Backend {
         of: impl IntoIterator<Item = DeviceId>,
     ) -> Result<()> {
         let (aws, vars) = self.aws("device-profiles")?;
-        let devices = Devices::new(
-            Database::connect(&aws, Pace::NORMAL).table(named(&vars, "DEVICES_TABLE")?),
-        );
+        let database = Database::connect(&aws, Pace::NORMAL);
+        let devices = Devices::new(database.table(named(&vars, "DEVICES_TABLE")?));
+        let members = Members::new(database.table(named(&vars, "MEMBERS_TABLE")?));
+        let writer = DeviceWriter::new(devices, members);
         let profile: Profile = serde_json::from_value(bench_selection::profile())?;
         self.runtime.block_on(async {
             for device in of {
                 let (stamp, now) = (Stamp::random(&mut rand::rng()), self.clock.now());
-                devices
-                    .put_profile(&device, owner, &profile, stamp, now)
-                    .await?;
+                let mode = PutMode::Replace;
+                let put = writer.put_profile(&device, owner, &profile, mode, stamp, now);
+                ensure!(
+                    put.await? == PutOutcome::Stored,
+                    "the profile was not stored"
+                );
             }
             Ok(())
         })

@@ -370,6 +370,53 @@ fn no_provider_frees_an_identity_of_a_banned_member() {
 }
 
 #[test]
+fn who_has_everything_deleted_while_banned_is_withdrawn_and_the_ban_stays() {
+    let scenario = stack(0);
+    let delete: [(&str, fn(&Scenario, &Leaver) -> Response); 3] = [
+        ("facebook", |scenario, leaver| {
+            let form = deletion_form(scenario, &leaver.subjects["facebook"], json!({}));
+            let answer = data_deletion(scenario, &form);
+            let page = state_page(scenario, &answer);
+            assert!(page.contains("The data is deleted"), "{page}");
+            answer
+        }),
+        ("kakao", |scenario, leaver| {
+            notice(scenario, &leaver.subjects["kakao"], "UNLINK_FROM_APPS")
+        }),
+        ("apple", |scenario, leaver| {
+            let told = notification(scenario, &leaver.subjects["apple"], "account-delete");
+            scenario.post(APPLE, &told)
+        }),
+    ];
+    for (nth, (provider, delete)) in delete.into_iter().enumerate() {
+        let leaver = Leaver::arrive(&scenario, nth);
+        let ban = json!({"reason": "bots", "message": {"default": "Not you."}});
+        let target = format!("/admin/v1/members/{}/ban", leaver.member);
+        assert_eq!(scenario.service_post(&target, &ban).status, 200);
+        for _ in 0..2 {
+            let answer = delete(&scenario, &leaver);
+            assert_eq!(answer.status, 200, "{provider}: {}", answer.text());
+        }
+        let view = format!("/admin/v1/members/{}", leaver.member);
+        let view = scenario.service_get(&view).json();
+        assert_eq!(view["member"]["status"], "withdrawn", "{provider}: {view}");
+        scenario
+            .courtyard
+            .invoke("withdrawal-purge", b"{}")
+            .unwrap();
+        let sub = &leaver.subjects["kakao"];
+        let body = json!({
+            "provider": "kakao",
+            "access_token": tokens(&scenario, "kakao", sub, None)["access_token"],
+            "device": {"id": "new-phone-example-01", "platform": "ios"},
+        });
+        let refused = scenario.post("/v1/auth/sign-in", &body);
+        assert_code(&refused, 403, "member_banned");
+        assert_eq!(refused.json()["message"], "Not you.", "{provider}");
+    }
+}
+
+#[test]
 fn settings_make_a_reaction_gentler() {
     let scenario = with_environment(&[
         ("KAKAO_ON_UNLINK_FROM_APPS", "unlink"),

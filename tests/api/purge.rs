@@ -20,6 +20,7 @@ use crate::{
     leavers::{Addresses, IS_WORKER, Leaver, stack, tokens, unlinked, worker},
     people::{by, proof, with_environment},
     scenario::Scenario,
+    tracking::aws,
 };
 
 /// What a child does; in the parent, nothing.
@@ -226,11 +227,12 @@ fn of_a_member_who_was_forgotten_a_tombstone_without_a_name_is_left() {
             .any(|item| item.starts_with(&format!("{members} {key}")))
     };
     assert!(kept("member#(member) member "), "{left:#?}");
+    assert!(kept("member#(member) standing "), "{left:#?}");
     assert!(
         kept("revocations"),
         "until their access tokens lapse: {left:#?}"
     );
-    assert_eq!(left.len(), 2, "{left:#?}");
+    assert_eq!(left.len(), 3, "{left:#?}");
     // Their tokens are good for nothing, and what they signed in with makes somebody new.
     assert_eq!(
         leaver.call(&scenario, "GET", "/v1/me", &json!({})).status,
@@ -306,7 +308,7 @@ fn a_provider_that_is_down_stands_in_the_way_of_no_purge_and_is_called_for_three
         .filter(|item| item.contains("member#(member)"));
     assert_eq!(
         tombstone.count(),
-        1,
+        2,
         "nothing waits for a provider: {member:#?}"
     );
     assert_eq!(waiting(&scenario), 3);
@@ -398,6 +400,97 @@ fn a_run_takes_on_nobody_more_once_its_time_is_nearly_over() {
     assert_eq!(forgotten().count(), 2);
 }
 
+#[test]
+fn each_member_of_a_run_is_revoked_at_the_time_of_their_own_purge() {
+    const DELAY: Duration = Duration::from_millis(40);
+    let scenario = stack(0);
+    let leavers = ["first", "second", "third"]
+        .map(|name| Leaver::guest(&scenario, &format!("{name}-phone-example-01")));
+    for leaver in &leavers {
+        leaver.withdraw(&scenario);
+    }
+    let slow = Rule::from(Fault::Delay(DELAY)).of("withdrawal-purge");
+    scenario.courtyard.database.inject(slow).unwrap();
+    Purge::of(&scenario).finish(0);
+    scenario.courtyard.database.heal().unwrap();
+    let items = everything(&scenario).into_iter();
+    let revocations = items.filter(|(_, item)| text(&item["pk"]["S"]).starts_with("revocations#"));
+    let mut made_at: Vec<domain::Instant> = revocations
+        .map(|(_, item)| text(&item["made_at"]["S"]).parse().unwrap())
+        .collect();
+    made_at.sort();
+    assert_eq!(made_at.len(), leavers.len());
+    // A purge makes more than ten calls one after another.
+    for pair in made_at.windows(2) {
+        assert!(pair[1].since(pair[0]) > 10 * DELAY, "{made_at:?}");
+    }
+}
+
+#[test]
+fn an_outbox_entry_that_cannot_be_read_or_called_stands_in_the_way_of_no_other() {
+    let scenario = stack(0);
+    let members = &scenario.courtyard.description().tables["MembersTable"];
+    let broken = json!({"TableName": members, "Item": {
+        "pk": {"S": "unlink-outbox"}, "sk": {"S": "2020-02-02T00:00:00Z#broken"},
+        "created_at": {"S": "2020-02-02T00:00:00Z"},
+    }});
+    let endpoint = &scenario.courtyard.description().dynamodb_endpoint;
+    aws(endpoint, "DynamoDB_20120810.PutItem", &broken);
+    let leaver = Leaver::arrive(&scenario, 3);
+    leaver.withdraw(&scenario);
+    // A run that leaves an entry fails, so that an alarm tells operators.
+    let run = scenario.courtyard.invoke("withdrawal-purge", b"{}");
+    let failure = run.unwrap_err().to_string();
+    assert!(
+        failure.contains("1 entries of the unlink outbox could not be processed"),
+        "{failure}"
+    );
+    for (provider, sub) in &leaver.subjects {
+        assert!(unlinked(&scenario, provider).contains(sub), "{provider}");
+    }
+    assert_eq!(waiting(&scenario), 1);
+}
+
+#[test]
+fn an_outage_of_our_own_gives_no_connection_up() {
+    let scenario = stack(0);
+    let (purge, mut down, mut without_keys) = (
+        Purge::of(&scenario),
+        Purge::of(&scenario),
+        Purge::of(&scenario),
+    );
+    down.addresses.providers = nowhere();
+    without_keys.addresses.services.secrets = nowhere();
+    let leaver = Leaver::arrive(&scenario, 4);
+    leaver.withdraw(&scenario);
+    down.finish(0);
+    assert_eq!(waiting(&scenario), 3);
+    // Later than the provider is called for, if it is called and fails.
+    let run = without_keys.run(4, None);
+    assert!(!run.status.success(), "{run:?}");
+    assert_eq!(waiting(&scenario), 3);
+    purge.finish(4);
+    purge.finish(4);
+    assert_eq!(waiting(&scenario), 0);
+    for (provider, sub) in &leaver.subjects {
+        assert!(unlinked(&scenario, provider).contains(sub), "{provider}");
+    }
+}
+
+#[test]
+fn a_connection_that_only_the_user_can_end_is_counted_as_such() {
+    let scenario = stack(0);
+    // Without an authorization code there is no token that Apple could revoke.
+    let person = by(&scenario, "apple", "apple.without.code");
+    let begun = person.post(&scenario, "/v1/me/withdrawal", &json!({}));
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let run = scenario.courtyard.invoke("withdrawal-purge", b"{}");
+    let summary = run.unwrap().json();
+    assert_eq!(summary["unlinks_not_possible"], 1, "{summary}");
+    assert_eq!(summary["unlinked"], 0, "{summary}");
+    assert_eq!(waiting(&scenario), 0);
+}
+
 /// An address where nobody listens.
 fn nowhere() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -444,6 +537,15 @@ fn what_a_member_put_on_a_device_goes_with_them_whoever_signed_in_there_later() 
     assert_eq!(kept.json()["interests"], json!(["chess"]));
     last.withdraw(&scenario);
     purge.finish(0);
+    assert_eq!(left(), BTreeSet::new());
+    // Their access token is accepted for some seconds more, and brings nothing back.
+    for (what, body) in [
+        ("profile", json!({"interests": ["chess"]})),
+        ("content-config", json!({"frequency": "off"})),
+    ] {
+        let late = last.call(&scenario, "PUT", &of_phone(what), &body);
+        assert_eq!(late.status, 401, "{what}: {}", late.text());
+    }
     assert_eq!(left(), BTreeSet::new());
 
     // One who put nothing takes nothing of another's.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tests::http1::{Request, Response};
 
 use crate::{
-    people::{Person, at_once, phone, proof, refused, told},
+    leavers::stack,
+    people::{Person, at_once, by, phone, proof, refused, told},
     scenario::Scenario,
     tracking::items,
 };
@@ -158,4 +159,68 @@ fn a_request_that_was_refused_gives_its_key_back() {
     assert_eq!(told(&refusal), refused(401, "token_invalid"));
     let entered = under(&scenario, "k-2", SIGN_IN, &body);
     assert_eq!(entered.status, 201, "{}", entered.text());
+}
+
+#[test]
+fn a_banned_member_is_refused_again_as_they_were_refused_first() {
+    let scenario = stack(0);
+    let person = by(&scenario, "google", "4711");
+    let ban = json!({ "reason": "bots", "message": { "default": "Not you." } });
+    let target = format!("/admin/v1/members/{}/ban", person.id);
+    assert_eq!(scenario.service_post(&target, &ban).status, 200);
+    // The member, and then their identity when they are gone.
+    for is_gone in [false, true] {
+        let mut body = proof(&scenario, "google", "4711", json!({}));
+        body["device"] = phone("phone-1-example-0001");
+        let key = format!("refused-{is_gone}");
+        for nth in 0..3 {
+            let answer = under(&scenario, &key, SIGN_IN, &body);
+            let at = format!("gone: {is_gone}, time {nth}: {}", answer.text());
+            assert_eq!(told(&answer), refused(403, "member_banned"), "{at}");
+            assert_eq!(answer.json()["message"], "Not you.", "{at}");
+            let replayed = (nth > 0).then_some("true");
+            assert_eq!(answer.header("idempotent-replayed"), replayed, "{at}");
+            let own_data = answer.json()["own_data"]["access_token"].clone();
+            assert_eq!(own_data.is_string(), !is_gone, "{at}");
+            if let Some(access) = own_data.as_str() {
+                let export = Request::new("POST", "/v1/me/exports").bearer(access);
+                let export = scenario.send(&export.json(&json!({})));
+                assert_eq!(export.status, 202, "{}", export.text());
+            }
+        }
+        let copy = scenario.post(SIGN_IN, &body);
+        assert_eq!(told(&copy), refused(401, "challenge_used"));
+        let stored = json!(items(&scenario, "RequestsTable", "", "")).to_string();
+        assert!(!stored.contains("Not you."), "it is sealed");
+        if !is_gone {
+            let begun = person.post(&scenario, "/v1/me/withdrawal", &json!({}));
+            assert_eq!(begun.status, 202, "{}", begun.text());
+            scenario
+                .courtyard
+                .invoke("withdrawal-purge", b"{}")
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_banned_guest_is_refused_again_as_they_were_refused_first() {
+    let scenario = Scenario::start();
+    let made = scenario.post(GUEST, &json!({ "device": phone("phone-1-example-0001") }));
+    let made = made.json();
+    let ban = json!({ "reason": "bots", "message": { "default": "Not you." } });
+    let member = made["member"]["id"].as_str().unwrap();
+    let target = format!("/admin/v1/members/{member}/ban");
+    assert_eq!(scenario.service_post(&target, &ban).status, 200);
+    let body = json!({
+        "device": phone("phone-2-example-0002"),
+        "guest_id": made["guest_id"], "guest_secret": made["guest_secret"],
+    });
+    for replayed in [None, Some("true")] {
+        let answer = under(&scenario, "k-1", GUEST, &body);
+        assert_eq!(told(&answer), refused(403, "member_banned"));
+        assert_eq!(answer.json()["message"], "Not you.");
+        assert!(answer.json()["own_data"]["access_token"].is_string());
+        assert_eq!(answer.header("idempotent-replayed"), replayed);
+    }
 }

@@ -88,7 +88,7 @@ pub(crate) async fn unban(
     let unbanned = match state.members.unban(member, stamp, now, with).await? {
         Some(unbanned) => Some(unbanned),
         // A ban may outlive its member.
-        None => state.members.lift_retained_ban(member, with).await?,
+        None => state.members.lift_retained_ban(member, stamp, with).await?,
     };
     let unbanned = unbanned.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(Reply::ok(Standing {

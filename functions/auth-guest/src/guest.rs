@@ -55,6 +55,9 @@ pub(crate) async fn post(
     let claim = match state.repeats.begin(&call, &mut rng).await? {
         Attempt::First(claim) => claim,
         Attempt::Repeated(outcome) => return state.again(outcome, now, &mut rng).await,
+        Attempt::Refused(banned) => {
+            return Err(banned.problem(&state.sessions, now, &mut rng).await?);
+        }
     };
     let entered = state
         .enter(&call.facts, call.body.0, claim.as_ref(), now, &mut rng)
@@ -129,10 +132,10 @@ impl State {
         let stamp = Stamp::random(rng);
         let signed_in = self
             .members
-            .sign_in_with(&sign_in, stamp, now, |transaction, entered| match claim {
+            .sign_in_with(&sign_in, stamp, now, |transaction, signed_in| match claim {
                 Some(claim) => {
                     let guest = Some(credentials.clone());
-                    claim.finish(entered, guest, now, rng, transaction)
+                    claim.finish_sign_in(signed_in, guest, now, rng, transaction)
                 }
                 None => Ok(transaction),
             })

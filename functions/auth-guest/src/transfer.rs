@@ -82,6 +82,9 @@ pub(crate) async fn post(
     let claim = match state.repeats.begin(&call, &mut rng).await? {
         Attempt::First(claim) => claim,
         Attempt::Repeated(outcome) => return state.again(outcome, now, &mut rng).await,
+        Attempt::Refused(banned) => {
+            return Err(banned.problem(&state.sessions, now, &mut rng).await?);
+        }
     };
     let moved = state
         .transfer(&call.facts, call.body.0, claim.as_ref(), now, &mut rng)

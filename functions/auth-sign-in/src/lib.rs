@@ -179,6 +179,9 @@ async fn post(
                 .await?
                 .header(name, value));
         }
+        Attempt::Refused(banned) => {
+            return Err(banned.problem(&state.sessions, now, &mut rng).await?);
+        }
     };
     let entered = state
         .enter(&call.facts, call.body.0, claim.as_ref(), now, &mut rng)
@@ -240,8 +243,8 @@ impl State {
         let stamp = Stamp::random(rng);
         let signed_in = self
             .members
-            .sign_in_with(&sign_in, stamp, now, |transaction, entered| match claim {
-                Some(claim) => claim.finish(entered, None, now, rng, transaction),
+            .sign_in_with(&sign_in, stamp, now, |transaction, signed_in| match claim {
+                Some(claim) => claim.finish_sign_in(signed_in, None, now, rng, transaction),
                 None => Ok(transaction),
             })
             .await?;

@@ -22,8 +22,8 @@ use kit::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use store::{
-    Database, Devices, Rates, ServiceKeys, Stamp,
-    devices::DeviceOwner,
+    Database, Devices, Members, Rates, ServiceKeys, Stamp,
+    devices::{DeviceOwner, DeviceWriter},
     edge::{self, SnapshotSettings, TokenSettings},
 };
 
@@ -70,13 +70,23 @@ pub const VARIABLES: &[&[Variable]] = &[
     Settings::VARIABLES,
 ];
 
+struct State {
+    devices: Devices,
+    writer: DeviceWriter,
+}
+
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let (runtime, (tokens, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(TokenSettings::read(vars), Settings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
-    let devices = Arc::new(Devices::new(database.table(&settings.devices_table.0)));
+    let devices = Devices::new(database.table(&settings.devices_table.0));
+    let members = Members::new(database.table(&tokens.members_table.0));
+    let state = Arc::new(State {
+        writer: DeviceWriter::new(devices.clone(), members),
+        devices,
+    });
     let keys = ServiceKeys::new(database.table(&settings.operators_table.0));
     let rates = Rates::new(database.table(&settings.requests_table.0));
     let authority = tokens
@@ -86,8 +96,8 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .gate(gate)
         .authority(Arc::new(authority))
         .counter(Arc::new(rates))
-        .route(GET, &devices, get)
-        .route(PUT, &devices, put)
+        .route(GET, &state, get)
+        .route(PUT, &state, put)
         .build())
 }
 
@@ -101,23 +111,26 @@ pub struct DevicePath {
 }
 
 async fn get(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<reply::Json<StoredContentConfig>>, Problem> {
     let owner = DeviceOwner::of(&call.principal)?;
-    let stored = devices.content_config(&call.path.id, owner, call.now());
+    let stored = state
+        .devices
+        .content_config(&call.path.id, owner, call.now());
     Ok(Reply::ok(stored.await?))
 }
 
 async fn put(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, extract::Json<ContentConfig>>,
 ) -> Result<Reply<reply::Json<StoredContentConfig>>, Problem> {
     let (now, stamp) = (call.now(), Stamp::random(&mut call.rng()));
     let (owner, config) = (DeviceOwner::of(&call.principal)?, call.body.0);
-    devices
-        .put_content_config(&call.path.id, owner, &config, stamp, now)
-        .await?;
+    let put = state
+        .writer
+        .put_content_config(&call.path.id, owner, &config, stamp, now);
+    put.await?.accepted()?;
     Ok(Reply::ok(StoredContentConfig {
         config,
         updated_at: Some(now),

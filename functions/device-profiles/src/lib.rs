@@ -29,8 +29,8 @@ use kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{
-    Database, Stamp, StoreError,
-    devices::{DeviceOwner, Devices},
+    Database, Members, Stamp,
+    devices::{DeviceOwner, DeviceWriter, Devices, PutMode},
     edge::{self, SnapshotSettings, TokenSettings},
     rate::Rates,
     service_keys::ServiceKeys,
@@ -99,13 +99,23 @@ pub const VARIABLES: &[&[Variable]] = &[
     Settings::VARIABLES,
 ];
 
+struct State {
+    devices: Devices,
+    writer: DeviceWriter,
+}
+
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
     let (runtime, (tokens, settings), aws, gate) = edge::start_gated(vars, NAME, |vars| {
         Faults::both(TokenSettings::read(vars), Settings::read(vars))
     })?;
     let database = Database::connect(&aws, Pace::NORMAL);
-    let devices = Arc::new(Devices::new(database.table(&settings.devices_table.0)));
+    let devices = Devices::new(database.table(&settings.devices_table.0));
+    let members = Members::new(database.table(&tokens.members_table.0));
+    let state = Arc::new(State {
+        writer: DeviceWriter::new(devices.clone(), members),
+        devices,
+    });
     let keys = ServiceKeys::new(database.table(&settings.operators_table.0));
     let rates = Rates::new(database.table(&settings.requests_table.0));
     let authority = tokens
@@ -115,13 +125,13 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .gate(gate)
         .authority(Arc::new(authority))
         .counter(Arc::new(rates))
-        .route(PUT, &devices, put)
-        .route(GET, &devices, get)
-        .route(DELETE, &devices, delete)
-        .route(POST, &devices, insert)
-        .route(segments::PUT, &devices, segments::put)
-        .route(segments::GET, &devices, segments::get)
-        .route(segments::DELETE, &devices, segments::delete)
+        .route(PUT, &state, put)
+        .route(GET, &state, get)
+        .route(DELETE, &state, delete)
+        .route(POST, &state, insert)
+        .route(segments::PUT, &state, segments::put)
+        .route(segments::GET, &state, segments::get)
+        .route(segments::DELETE, &state, segments::delete)
         .build())
 }
 
@@ -135,14 +145,16 @@ pub struct DevicePath {
 }
 
 async fn put(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, extract::Json<Profile>>,
 ) -> Result<Reply<reply::Json<StoredProfile>>, Problem> {
     let (updated_at, stamp) = (call.now(), Stamp::random(&mut call.rng()));
     let (owner, profile) = (DeviceOwner::of(&call.principal)?, call.body.0);
-    devices
-        .put_profile(&call.path.id, owner, &profile, stamp, updated_at)
-        .await?;
+    let (id, mode) = (&call.path.id, PutMode::Replace);
+    let put = state
+        .writer
+        .put_profile(id, owner, &profile, mode, stamp, updated_at);
+    put.await?.accepted()?;
     Ok(Reply::ok(StoredProfile {
         profile,
         updated_at,
@@ -150,11 +162,11 @@ async fn put(
 }
 
 async fn get(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<reply::Json<StoredProfile>>, Problem> {
     let owner = DeviceOwner::of(&call.principal)?;
-    let stored = devices.profile(&call.path.id, owner, call.now());
+    let stored = state.devices.profile(&call.path.id, owner, call.now());
     stored
         .await?
         .map(Reply::ok)
@@ -162,16 +174,16 @@ async fn get(
 }
 
 async fn delete(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<reply::Empty>, Problem> {
     match DeviceOwner::of(&call.principal)? {
         DeviceOwner::Member(member) => {
             let device = DeviceKey::of(&call.path.id);
-            devices.erase_own(device, member).await?;
+            state.devices.erase_own(device, member).await?;
         }
         DeviceOwner::App => {
-            devices.erase(&call.path.id).await?;
+            state.devices.erase(&call.path.id).await?;
         }
     }
     Ok(Reply::no_content())
@@ -188,25 +200,21 @@ pub struct Inserted {
 }
 
 async fn insert(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<Nothing, Nothing, extract::Json<NewProfile>>,
 ) -> Result<Reply<reply::Json<Inserted>>, Problem> {
     let (updated_at, stamp) = (call.now(), Stamp::random(&mut call.rng()));
     let (device_id, profile) = call.body.0.into_parts();
     call.principal.acts_for(&device_id)?;
     let owner = DeviceOwner::of(&call.principal)?;
-    match devices
-        .insert_profile(&device_id, owner, &profile, stamp, updated_at)
-        .await
-    {
-        Ok(()) => {
-            let stored = StoredProfile {
-                profile,
-                updated_at,
-            };
-            Ok(Reply::created(Inserted { device_id, stored }))
-        }
-        Err(StoreError::Conflict { .. }) => Err(Problem::new(Code::ProfileExists)),
-        Err(error) => Err(error.into()),
-    }
+    let mode = PutMode::Insert;
+    let put = state
+        .writer
+        .put_profile(&device_id, owner, &profile, mode, stamp, updated_at);
+    put.await?.accepted()?;
+    let stored = StoredProfile {
+        profile,
+        updated_at,
+    };
+    Ok(Reply::created(Inserted { device_id, stored }))
 }

@@ -7,9 +7,8 @@ use kit::{
     Call, Caller, Code, Endpoint, Method, Nothing, Problem, Reply, extract,
     reply::{Empty, Json},
 };
-use store::devices::Devices;
 
-use crate::{DevicePath, RATE, SCOPE};
+use crate::{DevicePath, RATE, SCOPE, State};
 
 const PATH: &str = "/v1/devices/{id}/segments";
 
@@ -42,11 +41,12 @@ pub(crate) const DELETE: Endpoint = Endpoint::new(
 .problems(&[Code::Unavailable]);
 
 pub(crate) async fn put(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, extract::Json<DeviceSegments>>,
 ) -> Result<Reply<Json<StoredDeviceSegments>>, Problem> {
     let (updated_at, segments) = (call.now(), call.body.0);
-    devices
+    state
+        .devices
         .put_segments(&call.path.id, &segments, updated_at)
         .await?;
     Ok(Reply::ok(StoredDeviceSegments {
@@ -56,19 +56,19 @@ pub(crate) async fn put(
 }
 
 pub(crate) async fn get(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<Json<StoredDeviceSegments>>, Problem> {
-    let stored = devices.segments(&call.path.id, call.now()).await?;
+    let stored = state.devices.segments(&call.path.id, call.now()).await?;
     stored
         .map(Reply::ok)
         .ok_or_else(|| Problem::new(Code::NotFound))
 }
 
 pub(crate) async fn delete(
-    devices: Arc<Devices>,
+    state: Arc<State>,
     call: Call<DevicePath, Nothing, Nothing>,
 ) -> Result<Reply<Empty>, Problem> {
-    devices.delete_segments(&call.path.id).await?;
+    state.devices.delete_segments(&call.path.id).await?;
     Ok(Reply::no_content())
 }

@@ -7,7 +7,7 @@ use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Empty};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sessions::{let_go, member_now};
+use sessions::{member_now, unlink};
 use store::{
     Stamp,
     members::{UnlinkEntry, Unlinking},
@@ -53,7 +53,7 @@ pub(crate) async fn delete(
             }
             Ok(Reply::no_content())
         }
-        Unlinking::Banned => Err(Problem::new(Code::MemberBanned)),
+        Unlinking::Banned(ban) => Err(Problem::banned(ban.message, ban.ends_at)),
         Unlinking::LastIdentity => Err(Problem::new(Code::LastIdentity)),
         Unlinking::NotThere => Err(Problem::new(Code::NotFound)),
     }
@@ -63,7 +63,7 @@ impl State {
     /// Ends the connection at the provider, and then deletes the entry that asks for it.
     async fn end_connection(&self, entry: &UnlinkEntry, now: Instant) -> Result<(), Problem> {
         let keys = self.sessions.keys().current(now).await?;
-        let_go(&self.providers, &entry.identity, &keys, now).await?;
+        unlink(&self.providers, &entry.identity, &keys, now).await?;
         Ok(self.members.delete_unlink(entry).await?)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A user who took back their consent is signed out; an account that was deleted, or whose user wants
 //! everything deleted, is unlinked from a member who has another identity, and withdraws one who has
-//! not. Events about users we do not know are answered as others are, as providers want it, and a
+//! not, or who is banned. Events about users we do not know are answered as others are, as providers want it, and a
 //! replay changes nothing.
 #![forbid(unsafe_code)]
 
@@ -235,14 +235,16 @@ impl State {
             .unlink_ended(member, identity, stamp, now, with);
         match (unlinking.await?, reaction) {
             (Unlinking::Unlinked { .. } | Unlinking::NotThere, _) => Ok(()),
-            (Unlinking::Banned, _) => self.members.dismiss_event(seen, now).await,
-            (Unlinking::LastIdentity, Reaction::Withdraw) => {
+            // A banned member's identity is not freed by itself, because it could sign in without the ban.
+            // A withdrawal deletes all of them, and the ban stays under their hashes.
+            (Unlinking::LastIdentity | Unlinking::Banned(_), Reaction::Withdraw) => {
                 let withdrawing = self.members.withdraw(member, self.grace, stamp, now, with);
                 match withdrawing.await? {
                     Some(Withdrawing::Pending(_)) => self.members.dismiss_event(seen, now).await,
                     Some(Withdrawing::Begun(_)) | None => Ok(()),
                 }
             }
+            (Unlinking::Banned(_), _) => self.members.dismiss_event(seen, now).await,
             // Without it the member could never sign in again: the same user may come back to it.
             (Unlinking::LastIdentity, _) => self.sign_out(member, seen, at, stamp, now).await,
         }
@@ -257,13 +259,12 @@ impl State {
         now: Instant,
     ) -> Result<(), StoreError> {
         let ended = SessionsEnded { at, except: None };
-        let change = Change::EndAll(member, ended);
-        let members = &self.members;
-        self.revocations
-            .together_with(&change, now, |revoke| async move {
-                let with = |transaction| members.act_once(revoke.add(transaction)?, seen, now);
-                members.end_sessions(member, ended, stamp, with).await
-            })
+        let revoke = self
+            .revocations
+            .entry(&Change::EndAll(member, ended), now)?;
+        let with = |transaction| self.members.act_once(revoke.add(transaction)?, seen, now);
+        self.members
+            .end_sessions(member, ended, stamp, with)
             .await?;
         Ok(())
     }

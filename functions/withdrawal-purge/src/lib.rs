@@ -3,11 +3,13 @@
 //!
 //! Whatever it is doing when it is killed, the next run finds the member due still and does it all
 //! again with the same end. Before an identity is deleted an entry is stored in the unlink outbox, so that
-//! no provider stands in the way of a purge. Entries are called after the members; one whose call fails
-//! is put off with growing pauses, for [`UNLINK_PATIENCE`](store::members::UNLINK_PATIENCE) and no longer.
+//! no provider stands in the way of a purge. Entries are called after the members, in a part of the run that
+//! members leave free ([`Schedule`]); one whose call fails is put off with growing pauses, for
+//! [`UNLINK_PATIENCE`](store::members::UNLINK_PATIENCE) and no longer.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+mod outbox;
+mod schedule;
 
 use aws::Pace;
 use domain::{
@@ -17,16 +19,15 @@ use domain::{
 use kit::{
     Clock, Faults, Function, Job, Vars,
     config::{ResourceName, Variable},
-    metrics::{self, Unit},
     problem::Chain,
 };
 use serde::{Serialize, de::IgnoredAny};
-use sessions::{AuthKeys, SessionSettings, let_go};
+use sessions::{AuthKeys, SessionSettings};
 use store::{
     Database, Stamp, StoreError,
     devices::Devices,
     edge::TokenSettings,
-    members::{Due, Members, PurgeStep, UnlinkEntry},
+    members::{Due, Members, PurgeStep},
     revocations::{Change, Revocations},
 };
 use upstream::{
@@ -34,18 +35,12 @@ use upstream::{
     providers::{ProviderError, ProviderSettings, Providers},
 };
 
+use self::schedule::Schedule;
+
 const NAME: &str = "withdrawal-purge";
 
 /// The most members, or entries of the outbox, that are looked for at once.
 const AT_ONCE: usize = 100;
-
-/// Metrics of the outbox: connections that were given up in a run, which an alarm asks for, and the age
-/// of the oldest that waits.
-const UNLINKS_GIVEN_UP: &str = "unlinks_given_up";
-const UNLINK_AGE: &str = "unlink_outbox_age_s";
-
-/// A run stops to take on members this long before it would be ended.
-const RESERVE: Duration = Duration::from_secs(15);
 
 kit::settings! {
     /// What the worker needs beside.
@@ -113,10 +108,15 @@ pub struct Summary {
     left: u32,
     /// Connections that were ended at their providers, or need not be.
     unlinked: u32,
+    /// Connections that only the user can end, because the provider takes no call or we lack what it asks
+    /// for.
+    unlinks_not_possible: u32,
     /// Connections whose provider could not be called; a later run tries again.
     unlinks_put_off: u32,
     /// Connections that were given up after [`UNLINK_PATIENCE`](store::members::UNLINK_PATIENCE).
     unlinks_given_up: u32,
+    /// Entries of the outbox that could not be processed for a reason of ours; a later run tries again.
+    unlinks_failed: u32,
 }
 
 /// Why a member is not forgotten yet.
@@ -134,25 +134,47 @@ pub enum Failure {
     /// Some members were left for a later run.
     #[error("{0} members could not be forgotten")]
     Left(u32),
+    /// Some entries of the outbox were left for a later run.
+    #[error("{0} entries of the unlink outbox could not be processed")]
+    Outbox(u32),
 }
 
 impl Worker {
     async fn run(&self, job: Job<IgnoredAny>) -> Result<Summary, Failure> {
-        let mut rng = job.random.rng();
+        let schedule = Schedule::of(job.now, job.deadline);
         let mut summary = Summary::default();
+        let purged = self.purge_members(&job, &schedule, &mut summary).await;
+        // A failure of one part does not stand in the way of the other.
+        let drained = self.drain_outbox(job.now, &schedule, &mut summary).await;
+        purged?;
+        drained?;
+        match (summary.left, summary.unlinks_failed) {
+            (0, 0) => Ok(summary),
+            (0, failed) => Err(Failure::Outbox(failed)),
+            (left, _) => Err(Failure::Left(left)),
+        }
+    }
+
+    async fn purge_members(
+        &self,
+        job: &Job<IgnoredAny>,
+        schedule: &Schedule,
+        summary: &mut Summary,
+    ) -> Result<(), Failure> {
+        let mut rng = job.random.rng();
         let mut last: Option<Due> = None;
         // One who cannot be forgotten now must not stand before those who can.
-        'pages: loop {
+        loop {
             let page = self.members.due(job.now, last.as_ref(), AT_ONCE).await?;
             let is_last = page.len() < AT_ONCE;
             for due in page {
-                if job.deadline.since(self.clock.now()) < RESERVE {
+                if self.clock.now() > schedule.members_until {
                     tracing::info!("the rest is for the next run");
-                    break 'pages;
+                    return Ok(());
                 }
                 let pseudonym = RandomId::new(job.now, &mut rng);
                 let stamp = Stamp::random(&mut rng);
-                match self.forget(&due, pseudonym, stamp, job.now).await {
+                match self.forget(&due, pseudonym, stamp).await {
                     Ok(true) => summary.forgotten += 1,
                     Ok(false) => summary.stayed += 1,
                     Err(error) => {
@@ -164,28 +186,21 @@ impl Worker {
                 last = Some(due);
             }
             if is_last {
-                break;
+                return Ok(());
             }
-        }
-        self.drain_outbox(&job, &mut summary).await?;
-        match summary.left {
-            0 => Ok(summary),
-            left => Err(Failure::Left(left)),
         }
     }
 
     /// `false`: they came back.
-    async fn forget(
-        &self,
-        due: &Due,
-        pseudonym: RandomId,
-        stamp: Stamp,
-        now: Instant,
-    ) -> Result<bool, Failure> {
+    async fn forget(&self, due: &Due, pseudonym: RandomId, stamp: Stamp) -> Result<bool, Failure> {
+        let now = self.clock.now();
         let begun = self.members.begin_purge(due, pseudonym, stamp, now).await?;
         let Some(purge) = begun else {
             return Ok(false);
         };
+        // A run lasts for longer than verifiers of tokens look back in the log, so that an entry must have
+        // the time of its own write.
+        let now = self.clock.now();
         let ended = SessionsEnded {
             at: now,
             except: None,
@@ -193,14 +208,14 @@ impl Worker {
         let change = Change::EndAll(due.member, ended);
         self.revocations.change(&change, now).await?;
         let remains = self.members.remains(&purge).await?;
-        if let Some(ban) = remains.ban.as_ref().filter(|ban| ban.holds(now)) {
+        if remains.ban.as_ref().is_some_and(|ban| ban.holds(now)) {
             let keys = self.keys.current(now).await?;
             let hashes = remains.identities.iter().map(|identity| {
                 let secret = identity.secret_sha256.as_deref();
                 IdentityHash::current(&keys, identity.provider, &identity.subject, secret)
             });
             let hashes: Vec<_> = hashes.collect();
-            self.members.retain_ban(&purge, ban, &hashes).await?;
+            self.members.retain_ban(&purge, &hashes, now).await?;
         }
         for identity in &remains.identities {
             let owner = self.members.owner(identity.provider, &identity.subject);
@@ -217,60 +232,6 @@ impl Worker {
             self.members.purge_step(&purge, *step).await?;
         }
         Ok(true)
-    }
-
-    /// Calls the providers of all entries that are due, as far as the run's time goes.
-    async fn drain_outbox(
-        &self,
-        job: &Job<IgnoredAny>,
-        summary: &mut Summary,
-    ) -> Result<(), StoreError> {
-        let now = job.now;
-        let mut oldest = Duration::ZERO;
-        'entries: loop {
-            let entries = self.members.due_unlinks(now, AT_ONCE).await?;
-            let is_last = entries.len() < AT_ONCE;
-            for entry in entries {
-                if job.deadline.since(self.clock.now()) < RESERVE {
-                    break 'entries;
-                }
-                let provider = entry.identity.provider;
-                match self.end_connection(&entry, now).await {
-                    Ok(()) => {
-                        self.members.delete_unlink(&entry).await?;
-                        summary.unlinked += 1;
-                    }
-                    Err(error) if entry.is_given_up(now) => {
-                        let reason = Chain(&error).to_string();
-                        tracing::error!(%provider, error = reason, "unlink given up");
-                        self.members.delete_unlink(&entry).await?;
-                        summary.unlinks_given_up += 1;
-                    }
-                    Err(error) => {
-                        let reason = Chain(&error).to_string();
-                        tracing::warn!(%provider, error = reason, "unlink call failed, put off");
-                        self.members.postpone_unlink(&entry, now).await?;
-                        summary.unlinks_put_off += 1;
-                        oldest = oldest.max(now.since(entry.created_at));
-                    }
-                }
-            }
-            if is_last {
-                break;
-            }
-        }
-        let given_up = f64::from(summary.unlinks_given_up);
-        metrics::emit(now, UNLINKS_GIVEN_UP, Unit::Count, given_up);
-        metrics::emit(now, UNLINK_AGE, Unit::Seconds, oldest.as_secs_f64());
-        Ok(())
-    }
-
-    async fn end_connection(&self, entry: &UnlinkEntry, now: Instant) -> Result<(), Failure> {
-        if self.members.is_connected_again(entry).await? {
-            return Ok(());
-        }
-        let keys = self.keys.current(now).await?;
-        Ok(let_go(&self.providers, &entry.identity, &keys, now).await?)
     }
 
     /// Erases what a member put on a device, and what belongs to the device while it is theirs.

@@ -6,24 +6,27 @@ mod answer;
 mod grace;
 mod guests;
 mod keys;
-mod letting_go;
 mod members;
 mod proof;
 mod reauthentication;
 mod repeats;
 mod sealed;
 mod tokens;
+mod unlink;
 
 pub use self::{
     answer::{MemberAnswer, SignedInAnswer, WithdrawalAnswer},
     grace::{GraceDays, WithdrawalSettings},
     guests::GuestSecretSettings,
     keys::AuthKeys,
-    letting_go::let_go,
     members::{gone, member_for_own_data, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     reauthentication::{ReauthenticationSettings, Window},
-    repeats::{Attempt, GuestCredentials, REPLAYED, Repeats, SignInClaim, SignInOutcome, settle},
+    repeats::{
+        Attempt, BannedSignIn, GuestCredentials, REPLAYED, Repeats, SignInClaim, SignInOutcome,
+        settle,
+    },
     sealed::{Sealed, Unsealed},
     tokens::{SessionSettings, Sessions, TokenPair},
+    unlink::unlink,
 };

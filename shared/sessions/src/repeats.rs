@@ -1,7 +1,7 @@
 //! Sign-ins under an `Idempotency-Key`: a repeated request gets the same session and member.
 //!
-//! The record of a request is completed in the transaction of its sign-in, so that there is no moment
-//! at which one is stored without the other. Tokens are not stored: a repeated request gets the live
+//! The record of a request is completed in the transaction of its sign-in, or of the refusal that uses up
+//! its challenge, so that there is no moment at which one is stored without the other. Tokens are not stored: a repeated request gets the live
 //! pair of the session. What cannot be made again, a guest's secret, is sealed under `auth-keys` and
 //! bound to the key, so that neither the table nor another key opens it.
 //!
@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use domain::{
     Instant,
-    identity::{MemberId, Session, SessionId, Subject},
+    identity::{Ban, MemberId, Session, SessionId, Subject},
     keyring::Keys,
 };
 use http::{HeaderName, HeaderValue};
@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
 use store::{
     Requests, Stamp, StoreError, Transaction,
     idempotency::{Answer, Begun, InFlight, Scope},
-    members::{Entered, MemberRecord, Members},
+    members::{Entered, MemberRecord, Members, SignedIn},
 };
 
-use crate::{AuthKeys, Sealed, gone, refusal};
+use crate::{AuthKeys, Sealed, Sessions, gone, refusal};
 
 /// How long a repeated sign-in gets the same session.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -48,8 +48,10 @@ pub struct Repeats {
 pub enum Attempt {
     /// It comes for the first time, or has no key.
     First(Option<SignInClaim>),
-    /// It was answered before.
+    /// It was answered with a session before.
     Repeated(SignInOutcome),
+    /// It was refused before, because of a ban.
+    Refused(BannedSignIn),
 }
 
 /// The right to answer a request that has a key.
@@ -72,6 +74,25 @@ pub struct SignInOutcome {
     /// A guest's id, and the secret if a new one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guest: Option<GuestCredentials>,
+}
+
+/// A refusal of a banned member, or of an identity that has the ban of a member who is gone: enough to
+/// refuse the request again as it was refused first, although its challenge is used.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct BannedSignIn {
+    /// The banned member; absent where they are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    member: Option<MemberId>,
+    /// The ban as it was then.
+    ban: Ban,
+}
+
+/// What is stored of a request, sealed.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Remembered {
+    SignedIn(SignInOutcome),
+    Banned(BannedSignIn),
 }
 
 /// What a guest signs in with.
@@ -124,12 +145,14 @@ impl Repeats {
                 place,
             }))),
             Begun::Replay(answer) => {
-                let outcome = SignInOutcome::unseal(&answer.body, &keys, &place);
                 // The key that sealed it is gone; the next ten minutes are too short to matter.
-                let outcome = outcome.ok_or_else(|| {
-                    Problem::unavailable("the first response cannot be given again now")
-                })?;
-                Ok(Attempt::Repeated(outcome))
+                match Remembered::unseal(&answer.body, &keys, &place) {
+                    Some(Remembered::SignedIn(outcome)) => Ok(Attempt::Repeated(outcome)),
+                    Some(Remembered::Banned(banned)) => Ok(Attempt::Refused(banned)),
+                    None => Err(Problem::unavailable(
+                        "the first response cannot be given again now",
+                    )),
+                }
             }
             Begun::Busy => Err(Problem::in_flight()),
             Begun::Reused => Err(Problem::new(Code::IdempotencyKeyReused)),
@@ -138,7 +161,33 @@ impl Repeats {
 }
 
 impl SignInClaim {
-    /// Adds the outcome of the request to the transaction of its sign-in.
+    /// Adds the outcome of a sign-in to its transaction: the session that begins, with `guest`, or the
+    /// ban that refuses it. Other outcomes have no transaction, and may be tried again.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn finish_sign_in<'t>(
+        &self,
+        signed_in: &SignedIn,
+        guest: Option<GuestCredentials>,
+        now: Instant,
+        rng: &mut impl Rng,
+        transaction: Transaction<'t>,
+    ) -> Result<Transaction<'t>, StoreError> {
+        match signed_in {
+            SignedIn::Entered(entered) => self.finish(entered, guest, now, rng, transaction),
+            SignedIn::Banned { ban, member } => {
+                let banned = Remembered::Banned(BannedSignIn {
+                    member: *member,
+                    ban: Ban::clone(ban),
+                });
+                self.remember(403, &banned, now, rng, transaction)
+            }
+            SignedIn::ChallengeUsed | SignedIn::Unknown => Ok(transaction),
+        }
+    }
+
+    /// Adds the session that begins to its transaction.
     ///
     /// # Errors
     /// The record cannot be written.
@@ -150,14 +199,26 @@ impl SignInClaim {
         rng: &mut impl Rng,
         transaction: Transaction<'t>,
     ) -> Result<Transaction<'t>, StoreError> {
-        let outcome = SignInOutcome {
+        let outcome = Remembered::SignedIn(SignInOutcome {
             member: entered.member.member.id,
             session: entered.session.id,
             created: entered.created,
             guest,
-        };
+        });
+        let status = if entered.created { 201 } else { 200 };
+        self.remember(status, &outcome, now, rng, transaction)
+    }
+
+    fn remember<'t>(
+        &self,
+        status: u16,
+        outcome: &Remembered,
+        now: Instant,
+        rng: &mut impl Rng,
+        transaction: Transaction<'t>,
+    ) -> Result<Transaction<'t>, StoreError> {
         let answer = Answer {
-            status: if entered.created { 201 } else { 200 },
+            status,
             headers: Vec::new(),
             body: outcome.seal(&self.keys, &self.place, rng)?,
         };
@@ -207,7 +268,26 @@ impl SignInOutcome {
         let session = session.ok_or_else(|| Problem::new(Code::TokenInvalid).detail(over))?;
         Ok((record, session))
     }
+}
 
+impl BannedSignIn {
+    /// Returns the refusal that was given first, with another token for the member's own data.
+    ///
+    /// # Errors
+    /// The keys that sign access tokens cannot be read.
+    pub async fn problem(
+        &self,
+        sessions: &Sessions,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Result<Problem, Problem> {
+        let (name, value) = REPLAYED;
+        let problem = sessions.banned(self.member, &self.ban, now, rng).await?;
+        Ok(problem.header(name, value))
+    }
+}
+
+impl Remembered {
     fn seal(&self, keys: &Keys, place: &str, rng: &mut impl Rng) -> Result<String, StoreError> {
         let broken = || StoreError::Encryption;
         let plain = serde_json::to_vec(self).map_err(|_| broken())?;
@@ -242,16 +322,44 @@ mod tests {
             }),
         };
         let mut rng = StdRng::seed_from_u64(1);
-        let sealed = outcome.seal(&keys, "signIn/k-1", &mut rng).unwrap();
-        let opened = SignInOutcome::unseal(&sealed, &keys, "signIn/k-1").unwrap();
+        let sealed = Remembered::SignedIn(outcome.clone());
+        let sealed = sealed.seal(&keys, "signIn/k-1", &mut rng).unwrap();
+        let opened = Remembered::unseal(&sealed, &keys, "signIn/k-1").unwrap();
+        let Remembered::SignedIn(opened) = opened else {
+            panic!("it is of a session");
+        };
         assert_eq!(
             (opened.member, opened.session),
             (outcome.member, outcome.session)
         );
         let secret = opened.guest.and_then(|guest| guest.secret);
         assert_eq!(secret.as_deref(), Some("the-secret"));
-        assert!(SignInOutcome::unseal(&sealed, &keys, "signIn/k-2").is_none());
+        assert!(Remembered::unseal(&sealed, &keys, "signIn/k-2").is_none());
         let bytes = BASE64_STANDARD.decode(&sealed).unwrap();
         assert!(!bytes.windows(10).any(|part| part == b"the-secret"));
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_as_one_and_a_session_of_an_earlier_version_as_a_session() {
+        let ban: Ban = serde_json::from_value(serde_json::json!({
+            "reason": "bots", "message": { "default": "Out" }, "since": "2026-03-01T12:00:00Z",
+        }))
+        .unwrap();
+        for member in [None, Some(MemberId::from_bytes([3; 16]))] {
+            let banned = Remembered::Banned(BannedSignIn {
+                member,
+                ban: ban.clone(),
+            });
+            let text = serde_json::to_string(&banned).unwrap();
+            let Remembered::Banned(read) = serde_json::from_str(&text).unwrap() else {
+                panic!("{text}");
+            };
+            assert_eq!((read.member, read.ban), (member, ban.clone()));
+        }
+        let member = MemberId::from_bytes([1; 16]);
+        let session = SessionId::from_bytes([2; 16]);
+        let earlier = serde_json::json!({ "member": member, "session": session, "created": false });
+        let read: Remembered = serde_json::from_value(earlier).unwrap();
+        assert!(matches!(read, Remembered::SignedIn(outcome) if outcome.session == session));
     }
 }

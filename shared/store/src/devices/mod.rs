@@ -16,11 +16,13 @@
 //! to the app. Segments in such a profile count until it is replaced.
 //!
 //! Actions on the Devices table: reading GetItem, Query; putting GetItem, PutItem, DeleteItem, and for
-//! segments Query, UpdateItem; erasing Query, DeleteItem, BatchWriteItem.
+//! segments Query, UpdateItem; erasing Query, DeleteItem, BatchWriteItem. Putting needs ConditionCheckItem
+//! on the Members table.
 
 mod of_member;
 mod owned;
 mod segments;
+mod writer;
 
 use std::time::Duration;
 
@@ -34,7 +36,11 @@ use domain::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use self::{of_member::DeviceExport, owned::DeviceOwner};
+pub use self::{
+    of_member::DeviceExport,
+    owned::DeviceOwner,
+    writer::{DeviceWriter, PutMode, PutOutcome},
+};
 use crate::{
     StoreError, Table, keys,
     query::{Range, Read},

@@ -91,32 +91,9 @@ impl Tries {
 }
 
 impl Members {
-    /// Changes what a member writes by `plan`, which is given the member as they are and a copy to
+    /// Changes a part of a member by `plan`, which is given the member as they are and a copy to
     /// change, and adds whatever else is to be written. `None`: there is no such member, or no more.
     pub(super) async fn change<'t, R>(
-        &'t self,
-        id: MemberId,
-        stamp: Stamp,
-        plan: impl FnMut(&Kept, &mut Kept, Transaction<'t>) -> Result<Plan<'t, R>, StoreError>,
-        with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
-    ) -> Result<Option<R>, StoreError> {
-        let changed = self.change_part(id, Part::Profile, stamp, plan, with);
-        changed.await
-    }
-
-    /// The same for a member's standing, whose item is small whatever the member's own is.
-    pub(super) async fn change_standing<'t, R>(
-        &'t self,
-        id: MemberId,
-        stamp: Stamp,
-        plan: impl FnMut(&Kept, &mut Kept, Transaction<'t>) -> Result<Plan<'t, R>, StoreError>,
-        with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
-    ) -> Result<Option<R>, StoreError> {
-        let changed = self.change_part(id, Part::Standing, stamp, plan, with);
-        changed.await
-    }
-
-    async fn change_part<'t, R>(
         &'t self,
         id: MemberId,
         part: Part,
@@ -217,6 +194,19 @@ impl Members {
         self.check_standing(transaction, kept)
     }
 
+    /// Writes nothing of a member, and everything else only while they exist and their purge has not
+    /// begun. Writes that follow are to the Members table.
+    pub(crate) fn check_open<'t>(
+        &'t self,
+        transaction: Transaction<'t>,
+        id: MemberId,
+    ) -> Result<Transaction<'t>, StoreError> {
+        transaction
+            .on(&self.table)
+            .check(&keys::member_record(id), NOT_PURGED, [])?
+            .check(&keys::member_standing(id), NOT_CLOSED, [])
+    }
+
     /// A new member's item.
     pub(super) fn put_newcomer<'t>(
         &'t self,
@@ -229,8 +219,10 @@ impl Members {
 
 /// Which of a member's items a change writes.
 #[derive(Debug, Clone, Copy)]
-enum Part {
+pub(super) enum Part {
+    /// The member's own item.
     Profile,
+    /// The standing's item, which is small whatever the member's own is.
     Standing,
 }
 
@@ -238,7 +230,7 @@ enum Part {
 pub(super) const UNCHANGED: &str = "version = :version";
 
 /// Holds of the item of a member who is there and of whom more than a tombstone is left.
-pub(super) const NOT_PURGED: &str = "attribute_exists(pk) AND attribute_not_exists(withdrawn_at)";
+const NOT_PURGED: &str = "attribute_exists(pk) AND attribute_not_exists(withdrawn_at)";
 
 /// Holds of the standing of a member whose purge has not begun, or who has none yet.
-pub(super) const NOT_CLOSED: &str = "attribute_not_exists(withdrawn_at)";
+const NOT_CLOSED: &str = "attribute_not_exists(withdrawn_at)";

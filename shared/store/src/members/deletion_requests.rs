@@ -9,7 +9,11 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 use super::Members;
-use crate::{StoreError, keys, query::Read, table::is_over};
+use crate::{
+    StoreError, keys,
+    query::Read,
+    table::{ABSENT, is_over},
+};
 
 /// How long a request can be looked up.
 const RETENTION: Duration = Duration::from_secs(400 * 86_400);
@@ -52,15 +56,12 @@ impl Members {
         let key = keys::deletion_request(code);
         let until = request.requested_at + RETENTION;
         let item = self.table.encode_until(&key, &request, until)?;
-        match self
-            .table
-            .put_if(item, "attribute_not_exists(pk)", [])
-            .await
-        {
+        match self.table.put_if(item, ABSENT, []).await {
             Ok(()) => Ok(request),
             Err(error) if error.is_conflict() => {
                 let stored = self.table.get(&key, Read::Consistent).await?;
-                Ok(stored.unwrap_or(request))
+                // Expired between the two calls: the provider sends its request again.
+                stored.ok_or(error)
             }
             Err(error) => Err(error),
         }
@@ -84,11 +85,8 @@ impl Members {
         let Some(record) = self.member(member).await? else {
             return Ok(Some(DeletionState::Deleted));
         };
-        let withdrawal = record.member.withdrawal;
-        let is_gone = record.member.withdrawn_at.is_some()
-            || withdrawal.is_some_and(|withdrawal| withdrawal.purge_at <= now);
-        Ok(Some(match withdrawal {
-            _ if is_gone => DeletionState::Deleted,
+        Ok(Some(match record.member.withdrawal {
+            _ if record.member.is_gone(now) => DeletionState::Deleted,
             Some(withdrawal) => DeletionState::Scheduled(withdrawal.purge_at),
             None if self.identity(member, request.provider).await?.is_some() => {
                 DeletionState::Cancelled

@@ -6,10 +6,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    LinkedIdentity, MemberRecord, Members,
-    change::{NOT_CLOSED, NOT_PURGED},
-};
+use super::{LinkedIdentity, MemberRecord, Members};
 use crate::{
     StoreError, keys,
     query::{Range, Read},
@@ -55,9 +52,8 @@ impl Members {
     ) -> Result<bool, StoreError> {
         let key = keys::export(member, id);
         let item = self.table.encode_until(&key, &export, export.good_until)?;
-        let written = Transaction::new(&self.table)
-            .check(&keys::member_record(member), NOT_PURGED, [])?
-            .check(&keys::member_standing(member), NOT_CLOSED, [])?
+        let written = self
+            .check_open(Transaction::new(&self.table), member)?
             .put(item)?
             .commit()
             .await;

@@ -82,8 +82,8 @@ pub enum Unlinking {
     },
     /// It is the last that they could sign in with.
     LastIdentity,
-    /// The member is banned: an identity that were free could sign in without the ban.
-    Banned,
+    /// The member has this ban: an identity that were free could sign in without it.
+    Banned(Box<Ban>),
     /// They have none of that provider, or there is no such member.
     NotThere,
 }
@@ -258,8 +258,8 @@ impl Members {
             if before.record.identities <= 1 {
                 return Ok(Unlinking::LastIdentity);
             }
-            if before.record.member.held_ban(now).is_some() {
-                return Ok(Unlinking::Banned);
+            if let Some(ban) = before.record.member.held_ban(now) {
+                return Ok(Unlinking::Banned(Box::new(ban.clone())));
             }
             tries.proceed()?;
             let mut after = before.next(stamp);

@@ -179,11 +179,14 @@ impl Kept {
         });
     }
 
-    /// What is left of a member who was forgotten: one item, in which the standing lies too.
+    /// Returns what is left of a member who was purged: both items, without anything personal.
+    ///
+    /// The standing's item stays because the two items are read at different moments. If it were
+    /// deleted, a read of the member's item before the purge and of the standing after it would find a
+    /// member who is neither closed nor banned, and the next write of the standing would revive them.
     pub(super) fn tombstone(&self) -> Self {
-        let version = self.version() + 1;
         let left = Member {
-            version,
+            version: self.profile.version + 1,
             locale: None,
             country: None,
             consents: Consents::default(),
@@ -199,9 +202,12 @@ impl Kept {
             pseudonym: self.pseudonym,
             ..Standing::default()
         };
-        let mut tombstone = Self::new(left, self.profile.stamp);
+        let stamp = self.profile.stamp;
+        let mut tombstone = Self::new(left, stamp);
         tombstone.record.identities = 0;
         tombstone.pseudonym = self.pseudonym;
+        tombstone.standing = self.standing;
+        tombstone.change_standing(stamp);
         tombstone.legacy = Some(legacy);
         tombstone
     }

@@ -55,7 +55,7 @@ pub use self::{
     sign_in::{Entered, NewSession, Newcomer, SignIn, SignedIn},
     tickets::{Choice, Entrance, Resolution, TICKET_LIFETIME, Ticket},
     transfer::{NewTransferCode, Transfer, Transferring},
-    unlink_outbox::{UNLINK_PATIENCE, UnlinkEntry},
+    unlink_outbox::{DueUnlinks, UNLINK_PATIENCE, UnlinkCursor, UnlinkEntry},
     withdrawal::{Cancelling, Withdrawing},
 };
 use crate::{StoreError, Table, keys, query::Read};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     MemberRecord, Members,
-    change::{Plan, Tries},
+    change::{Part, Plan, Tries},
     item::{Kept, Released},
 };
 use crate::{
@@ -175,7 +175,7 @@ impl Members {
             let transaction = self.record_consents(transaction, consents, now)?;
             Ok(Plan::Write(transaction, after.record.clone()))
         };
-        self.change(member, stamp, plan, Ok).await
+        self.change(member, Part::Profile, stamp, plan, Ok).await
     }
 
     /// Adds that a member takes a nickname and gives up the one they had.

@@ -72,7 +72,7 @@ pub enum PurgeStep {
     TransferCode,
     /// What they are called, and were lately.
     Nicknames,
-    /// Everything else, but a tombstone without a name.
+    /// Everything else, except a tombstone without anything personal.
     Profile,
     /// That they are due.
     Due,
@@ -265,11 +265,13 @@ impl Members {
         let Some(kept) = self.kept(member).await? else {
             return Ok(());
         };
-        Transaction::new(&self.table)
-            .put(kept.tombstone().write(&self.table)?)?
-            .delete(&keys::member_standing(member))?
-            .commit()
-            .await
+        let tombstone = kept.tombstone();
+        let transaction = Transaction::new(&self.table).put(tombstone.write(&self.table)?)?;
+        let transaction = match tombstone.standing {
+            Some(revision) => transaction.put(tombstone.write_standing(&self.table, revision)?)?,
+            None => transaction,
+        };
+        transaction.commit().await
     }
 
     /// Deletes an item that is the member's, and leaves another's alone.

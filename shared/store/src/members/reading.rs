@@ -9,10 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Id, Instant, ReadState, identity::MemberId, read_state::Compaction};
 
-use super::{
-    Members,
-    change::{NOT_CLOSED, NOT_PURGED},
-};
+use super::Members;
 use crate::{
     StoreError, keys,
     query::Read,
@@ -72,9 +69,8 @@ impl Members {
                 Err(error) if !error.is_conflict() => return Err(error),
                 Err(_) => {}
             }
-            let first = Transaction::new(&self.table)
-                .check(&keys::member_record(member), NOT_PURGED, [])?
-                .check(&keys::member_standing(member), NOT_CLOSED, [])?
+            let first = self
+                .check_open(Transaction::new(&self.table), member)?
                 .update(&key, MARK, values())?
                 .commit()
                 .await;

@@ -105,18 +105,4 @@ impl Members {
             next_cursor,
         })
     }
-
-    /// Who signed in on a device, in as far as a session of theirs there could still live.
-    pub async fn by_device(
-        &self,
-        device: DeviceKey,
-        now: Instant,
-    ) -> Result<Vec<MemberId>, StoreError> {
-        let range = Range::all(keys::device(device), Read::Consistent);
-        let (items, _) = self.table.query(&range, usize::MAX).await?;
-        let live = items.iter().filter(|item| !is_over(item, now));
-        Ok(live
-            .filter_map(|item| keys::member_of(sort_key(item)?))
-            .collect())
-    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Members,
-    change::{Plan, Tries},
+    change::{Part, Plan, Tries},
 };
 use crate::{
     Page, Stamp, StoreError, keys, page,
@@ -274,8 +274,9 @@ impl Members {
             Some(session) => self.session(member, session).await?,
             None => None,
         };
-        let changed = self.change_standing(
+        let changed = self.change(
             member,
+            Part::Standing,
             stamp,
             |before, after, transaction| {
                 let spared = spared

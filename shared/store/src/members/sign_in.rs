@@ -14,7 +14,7 @@ use super::{MemberRecord, Members, NewIdentity, change::Tries, item::Kept};
 use crate::{
     Stamp, StoreError, keys,
     query::Read,
-    table::{ABSENT, Put},
+    table::{ABSENT, Item, Put, has_stamp, set_stamp},
     transaction::Transaction,
 };
 
@@ -105,14 +105,14 @@ impl Members {
             .await
     }
 
-    /// Signs in as [`sign_in`](Self::sign_in) does. `with` adds writes about the outcome to the
-    /// transaction; it is called for each try.
+    /// Signs in as [`sign_in`](Self::sign_in) does. `with` adds writes about the outcome, which is
+    /// [`SignedIn::Entered`] or [`SignedIn::Banned`], to its transaction; it is called for each try.
     pub async fn sign_in_with<'t>(
         &'t self,
         sign_in: &SignIn<'_>,
         stamp: Stamp,
         now: Instant,
-        with: impl FnMut(Transaction<'t>, &Entered) -> Result<Transaction<'t>, StoreError>,
+        with: impl FnMut(Transaction<'t>, &SignedIn) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<SignedIn, StoreError> {
         let signed_in = self.try_sign_in(sign_in, stamp, now, with).await?;
         if let SignedIn::Entered(entered) = &signed_in {
@@ -134,7 +134,7 @@ impl Members {
         sign_in: &SignIn<'_>,
         stamp: Stamp,
         now: Instant,
-        mut with: impl FnMut(Transaction<'t>, &Entered) -> Result<Transaction<'t>, StoreError>,
+        mut with: impl FnMut(Transaction<'t>, &SignedIn) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<SignedIn, StoreError> {
         let NewIdentity {
             provider, subject, ..
@@ -168,9 +168,12 @@ impl Members {
             let (kept, transaction) = match known {
                 Some(kept) => {
                     if let Some(ban) = kept.record.member.held_ban(now) {
-                        let member = Some(kept.id());
+                        let banned = SignedIn::Banned {
+                            ban: Box::new(ban.clone()),
+                            member: Some(kept.id()),
+                        };
                         return self
-                            .refuse_banned(sign_in, ban.clone(), member, stamp)
+                            .refuse_banned(sign_in.challenge, banned, stamp, with)
                             .await;
                     }
                     let transaction = self.returns(&kept, sign_in)?;
@@ -179,7 +182,13 @@ impl Members {
                 None => {
                     let identity = sign_in.identity;
                     if let Some(ban) = self.ban_of_gone(gone.as_ref(), identity, now).await? {
-                        return self.refuse_banned(sign_in, ban, None, stamp).await;
+                        let banned = SignedIn::Banned {
+                            ban: Box::new(ban),
+                            member: None,
+                        };
+                        return self
+                            .refuse_banned(sign_in.challenge, banned, stamp, with)
+                            .await;
                     }
                     let Some(newcomer) = sign_in.newcomer else {
                         return Ok(SignedIn::Unknown);
@@ -191,27 +200,43 @@ impl Members {
             let transaction = self.put_session(transaction, &session, sign_in.terms)?;
             let transaction = self.use_challenge(transaction, sign_in.challenge)?;
             let own = transaction.len();
-            let outcome = entered(kept, session, sign_in);
+            let outcome = SignedIn::Entered(Box::new(entered(kept, session, sign_in)));
             let transaction = with(transaction, &outcome)?;
             if tries.commit(&self.table, transaction, own).await {
-                return Ok(SignedIn::Entered(Box::new(outcome)));
+                return Ok(outcome);
             }
         }
     }
 
-    /// Refuses a banned member or identity; the challenge is used up all the same.
-    async fn refuse_banned(
-        &self,
-        sign_in: &SignIn<'_>,
-        ban: Ban,
-        member: Option<MemberId>,
+    /// Refuses a banned member or identity: the outcome is `banned`. The challenge is used up all the
+    /// same, in one transaction with what `with` adds.
+    async fn refuse_banned<'t>(
+        &'t self,
+        challenge: Option<&Challenge>,
+        banned: SignedIn,
         stamp: Stamp,
+        mut with: impl FnMut(Transaction<'t>, &SignedIn) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<SignedIn, StoreError> {
-        let ban = Box::new(ban);
-        Ok(match self.spend(sign_in.challenge, stamp).await? {
-            true => SignedIn::Banned { ban, member },
-            false => SignedIn::ChallengeUsed,
-        })
+        let mut tries = Tries::default();
+        loop {
+            if let Some(challenge) = challenge
+                && tries.any()
+                && let Some(used) = self.use_of(challenge).await?
+            {
+                return Ok(match has_stamp(&used, stamp) {
+                    true => banned,
+                    false => SignedIn::ChallengeUsed,
+                });
+            }
+            tries.proceed()?;
+            let transaction = Transaction::new(&self.table);
+            let transaction = self.use_challenge_once(transaction, challenge, Some(stamp))?;
+            let own = transaction.len();
+            let transaction = with(transaction, &banned)?;
+            if transaction.len() == 0 || tries.commit(&self.table, transaction, own).await {
+                return Ok(banned);
+            }
+        }
     }
 
     /// Whose identity that is.
@@ -227,10 +252,23 @@ impl Members {
         transaction: Transaction<'t>,
         challenge: Option<&Challenge>,
     ) -> Result<Transaction<'t>, StoreError> {
+        self.use_challenge_once(transaction, challenge, None)
+    }
+
+    /// Adds the same. With a stamp, the write that used the challenge can be told by it.
+    fn use_challenge_once<'t>(
+        &'t self,
+        transaction: Transaction<'t>,
+        challenge: Option<&Challenge>,
+        stamp: Option<Stamp>,
+    ) -> Result<Transaction<'t>, StoreError> {
         let mut uses = challenge.into_iter().flat_map(Challenge::uses);
         uses.try_fold(transaction, |transaction, (serial, until)| {
             let key = keys::challenge(serial);
-            let item = self.table.encode_until(&key, &Used {}, until)?;
+            let mut item = self.table.encode_until(&key, &Used {}, until)?;
+            if let Some(stamp) = stamp {
+                set_stamp(&mut item, stamp);
+            }
             transaction.put_if(item, ABSENT, [])
         })
     }
@@ -256,13 +294,18 @@ impl Members {
 
     /// Whether a challenge was used.
     pub async fn is_used(&self, challenge: &Challenge) -> Result<bool, StoreError> {
+        Ok(self.use_of(challenge).await?.is_some())
+    }
+
+    /// Returns the item that a use of the challenge has stored, if it was used.
+    async fn use_of(&self, challenge: &Challenge) -> Result<Option<Item>, StoreError> {
         for (serial, _) in challenge.uses() {
             let key = keys::challenge(serial);
-            if self.table.get_item(&key, Read::Consistent).await?.is_some() {
-                return Ok(true);
+            if let Some(used) = self.table.get_item(&key, Read::Consistent).await? {
+                return Ok(Some(used));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// What is written of a member who comes back: nothing of theirs, as long as they are there and

@@ -7,7 +7,11 @@ use domain::{
     identity::{Ban, MemberId},
 };
 
-use super::{MemberRecord, Members, change::Plan, item::Kept};
+use super::{
+    MemberRecord, Members,
+    change::{Part, Plan},
+    item::Kept,
+};
 use crate::{
     Stamp, StoreError,
     revocations::{Change, log},
@@ -33,7 +37,7 @@ impl Members {
             let transaction = self.revoke(transaction, after, &change, ban.since)?;
             Ok(Plan::Write(transaction, after.record.clone()))
         };
-        self.change_standing(member, stamp, plan, with).await
+        self.change(member, Part::Standing, stamp, plan, with).await
     }
 
     /// Lifts a member's ban; where no ban holds, nothing is written. `None`: there is no such member.
@@ -52,7 +56,7 @@ impl Members {
             let transaction = self.revoke(transaction, after, &Change::Lift(member), now)?;
             Ok(Plan::Write(transaction, after.record.clone()))
         };
-        self.change_standing(member, stamp, plan, with).await
+        self.change(member, Part::Standing, stamp, plan, with).await
     }
 
     /// Adds an entry to the revocation log, ordered by the standing's version: of two operators who

@@ -19,7 +19,7 @@ use crate::{
     Stamp, StoreError, keys,
     keys::Key,
     query::{Range, Read},
-    table::{Item, number},
+    table::{Item, number, sort_key},
     transaction::Transaction,
 };
 
@@ -42,6 +42,20 @@ pub struct UnlinkEntry {
     /// The member from whom the identity is still to be taken; absent where it was taken before.
     former_owner: Option<MemberId>,
 }
+
+/// A page of due entries, the longest due first.
+#[derive(Debug)]
+pub struct DueUnlinks {
+    /// The entries. One that cannot be decoded is an error of its own, so that it does not stand in the
+    /// way of the others.
+    pub entries: Vec<Result<UnlinkEntry, StoreError>>,
+    /// Where the next page begins; absent on the last page.
+    pub next: Option<UnlinkCursor>,
+}
+
+/// A place in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnlinkCursor(String);
 
 /// Holds where an entry is as it was read.
 const UNMOVED: &str = "attempts = :attempts";
@@ -139,19 +153,34 @@ impl Members {
         transaction.put(self.unlink_item(entry)?)
     }
 
-    /// Returns entries that are due at `now`, the longest due first.
+    /// Returns entries that are due at `now`, from behind `after` on.
     pub async fn due_unlinks(
         &self,
         now: Instant,
+        after: Option<&UnlinkCursor>,
         limit: usize,
-    ) -> Result<Vec<UnlinkEntry>, StoreError> {
+    ) -> Result<DueUnlinks, StoreError> {
         let range = Range {
+            after: after.map(|UnlinkCursor(sk)| sk.clone()),
             between: Some(("0".to_owned(), format!("{now}$"))),
             ..Range::all(keys::UNLINK_OUTBOX, Read::Consistent)
         };
-        let (items, _) = self.table.query(&range, limit).await?;
+        let (items, more) = self.table.query(&range, limit).await?;
+        let last = items.last().and_then(sort_key).map(str::to_owned);
         let entry = |item| self.unlink_entry(self.table.decode(item)?);
-        items.into_iter().map(entry).collect()
+        Ok(DueUnlinks {
+            next: last.filter(|_| more).map(UnlinkCursor),
+            entries: items.into_iter().map(entry).collect(),
+        })
+    }
+
+    /// Returns when the oldest entry of the outbox was stored, due or not; `None` where it is empty.
+    /// Reads the whole outbox, which is small because entries leave it after [`UNLINK_PATIENCE`].
+    pub async fn oldest_unlink(&self) -> Result<Option<Instant>, StoreError> {
+        let range = Range::all(keys::UNLINK_OUTBOX, Read::Eventual);
+        let (items, _) = self.table.query(&range, usize::MAX).await?;
+        let created_at = |item: &Item| item.get("created_at")?.as_s().ok()?.parse().ok();
+        Ok(items.iter().filter_map(created_at).min())
     }
 
     /// Whether the user has connected again since, so that the new connection must not be ended.

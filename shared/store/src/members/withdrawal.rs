@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     MemberRecord, Members,
-    change::{Plan, UNCHANGED},
+    change::{Part, Plan, UNCHANGED},
     item::Kept,
 };
 use crate::{Stamp, StoreError, keys, table::number, transaction::Transaction};
@@ -68,7 +68,7 @@ impl Members {
             let begun = Withdrawing::Begun(after.record.clone());
             Ok(Plan::Write(transaction, begun))
         };
-        self.change_standing(member, stamp, plan, with).await
+        self.change(member, Part::Standing, stamp, plan, with).await
     }
 
     /// A member stays, if their grace is not over. `None`: there is no such member, or no more.
@@ -102,7 +102,7 @@ impl Members {
             let cancelled = Cancelling::Cancelled(after.record.clone());
             Ok(Plan::Write(transaction, cancelled))
         };
-        self.change_standing(member, stamp, plan, with).await
+        self.change(member, Part::Standing, stamp, plan, with).await
     }
 
     /// Adds that a member is to be forgotten to their standing, which is still to be written, and for

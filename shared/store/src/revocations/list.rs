@@ -21,8 +21,6 @@ pub const LONGEST_TOKEN: Duration = Duration::from_secs(900);
 /// What changes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// One session is over.
-    End(SessionId),
     /// Sessions of a member are over.
     EndAll(MemberId, SessionsEnded),
     /// A member is banned.

@@ -43,6 +43,7 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum About {
+    /// Of an earlier version's list only.
     Session {
         session: SessionId,
     },
@@ -78,9 +79,8 @@ impl Entry {
 }
 
 impl About {
-    pub(super) fn of(change: &Change) -> Self {
-        match change {
-            Change::End(session) => Self::Session { session: *session },
+    fn of(change: &Change) -> Result<Self, serde_json::Error> {
+        Ok(match change {
             Change::EndAll(member, ended) => Self::Sessions {
                 member: *member,
                 ended: *ended,
@@ -91,11 +91,11 @@ impl About {
                 ends_at,
             } => Self::Ban {
                 member: *member,
-                message: short(message),
+                message: short(message)?,
                 ends_at: *ends_at,
             },
             Change::Lift(member) => Self::Lift { member: *member },
-        }
+        })
     }
 }
 
@@ -107,8 +107,8 @@ pub(crate) fn entry(
     order: u64,
     now: Instant,
 ) -> Result<Item, StoreError> {
-    let about = serde_json::to_string(&About::of(change))
-        .map_err(|e| StoreError::corrupt(table.name(), e))?;
+    let about = About::of(change).and_then(|about| serde_json::to_string(&about));
+    let about = about.map_err(|e| StoreError::corrupt(table.name(), e))?;
     let mut hash = sha256(format!("{order}#{about}").as_bytes());
     hash.truncate(16);
     let key = keys::revocation(minute_of(now), now, &hash);
@@ -134,7 +134,9 @@ pub(super) async fn entries(
     items
         .into_iter()
         .map(|item| {
-            let key = sort_key(&item).unwrap_or_default().to_owned();
+            let key = sort_key(&item).map(str::to_owned);
+            let key =
+                key.ok_or_else(|| StoreError::corrupt(table.name(), "an entry without a key"))?;
             let EntryItem {
                 made_at,
                 order,
@@ -158,10 +160,10 @@ pub(super) fn minute_of(instant: Instant) -> i64 {
 }
 
 /// The message, or its default alone where all its languages together are too long.
-fn short(message: &Localized) -> Localized {
-    let bytes = serde_json::to_vec(message).map_or(0, |bytes| bytes.len());
-    match bytes <= MESSAGE_BYTES {
+fn short(message: &Localized) -> Result<Localized, serde_json::Error> {
+    let bytes = serde_json::to_vec(message)?.len();
+    Ok(match bytes <= MESSAGE_BYTES {
         true => message.clone(),
         false => message.default_only(),
-    }
+    })
 }

@@ -5,6 +5,10 @@ use domain::Instant;
 use super::{Change, log};
 use crate::{StoreError, Table, Transaction, table::Item};
 
+/// The order of an entry that has none: entries about bans are ordered by their members' standings, and
+/// those of one order by their time.
+const UNORDERED: u64 = 0;
+
 /// The log, for whoever adds to it.
 #[derive(Debug, Clone)]
 pub struct Revocations {
@@ -24,31 +28,17 @@ impl Revocations {
         Self { table: members }
     }
 
-    /// Returns the entry of a change at `now`.
+    /// Returns the entry of a change at `now`, which must be the time of its write: verifiers do not
+    /// look for entries whose time is more than a minute past.
     pub fn entry(&self, change: &Change, now: Instant) -> Result<RevocationWrite, StoreError> {
-        // Bans are ordered by their members' standings; nothing else needs an order.
-        let order = u64::try_from(now.as_millis()).unwrap_or_default();
         Ok(RevocationWrite {
             table: self.table.clone(),
-            item: log::entry(&self.table, change, order, now)?,
+            item: log::entry(&self.table, change, UNORDERED, now)?,
         })
     }
 
-    /// Makes a change together with whatever `write` writes: it adds the [`RevocationWrite`] to its
-    /// transaction.
-    pub async fn together_with<T, F>(
-        &self,
-        change: &Change,
-        now: Instant,
-        write: impl FnOnce(RevocationWrite) -> F,
-    ) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        write(self.entry(change, now)?).await
-    }
-
-    /// Makes a change of its own. Making it again changes nothing.
+    /// Makes a change of its own at `now`, as [`entry`](Self::entry) does. Making it again changes
+    /// nothing.
     pub async fn change(&self, change: &Change, now: Instant) -> Result<(), StoreError> {
         self.table.put(self.entry(change, now)?.item).await?;
         Ok(())

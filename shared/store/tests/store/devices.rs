@@ -11,23 +11,62 @@ use domain::{
 };
 use serde_json::json;
 use store::{
-    Devices,
-    devices::{DEVICE_RETENTION, DeviceExport, DeviceOwner, DeviceRecord},
+    Devices, Members,
+    devices::{
+        DEVICE_RETENTION, DeviceExport, DeviceOwner, DeviceRecord, DeviceWriter, PutMode,
+        PutOutcome,
+    },
 };
 
-use crate::harness::{Dynamo, NOON, Proxy, Stamps, items, put_item, table_at};
+use crate::harness::{self, Dynamo, NOON, Proxy, Stamps, put_item, table_at};
 
 const APP: DeviceOwner = DeviceOwner::App;
 
-fn member(number: u8) -> MemberId {
+pub(crate) fn member(number: u8) -> MemberId {
     MemberId::from_bytes([number; 16])
 }
 
-fn owner(number: u8) -> DeviceOwner {
+pub(crate) fn owner(number: u8) -> DeviceOwner {
     DeviceOwner::Member(member(number))
 }
 
-fn profile(interest: &str) -> Profile {
+pub(crate) fn of_member(
+    number: u8,
+    sk: &str,
+    more: &[(&str, &str)],
+) -> HashMap<String, AttributeValue> {
+    let key = [
+        ("pk", format!("member#{}", member(number))),
+        ("sk", sk.to_owned()),
+    ];
+    let more = more.iter().map(|(name, text)| (*name, (*text).to_owned()));
+    let pairs = key.into_iter().chain(more);
+    pairs
+        .map(|(name, text)| (name.to_owned(), AttributeValue::S(text)))
+        .collect()
+}
+
+/// A writer for members who are there.
+pub(crate) async fn writer(dynamo: &Dynamo) -> DeviceWriter {
+    for number in 1..=5 {
+        put_item(dynamo, of_member(number, "member", &[])).await;
+    }
+    let table = dynamo.table();
+    DeviceWriter::new(Devices::new(table.clone()), Members::new(table))
+}
+
+pub(crate) fn assert_stored(put: Result<PutOutcome, store::StoreError>) {
+    assert_eq!(put.unwrap(), PutOutcome::Stored);
+}
+
+/// Everything in the partitions of devices.
+pub(crate) async fn items(dynamo: &Dynamo) -> Vec<HashMap<String, AttributeValue>> {
+    let mut items = harness::items(dynamo).await;
+    items.retain(|item| item["pk"].as_s().unwrap().starts_with("device#"));
+    items
+}
+
+pub(crate) fn profile(interest: &str) -> Profile {
     serde_json::from_value(json!({
         "country": "KR",
         "interests": [interest],
@@ -40,6 +79,7 @@ fn profile(interest: &str) -> Profile {
 async fn a_profile_is_put_read_back_inserted_once_and_erased() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let other: DeviceId = "4F:9b:00:17:2c:55".parse().unwrap();
@@ -48,18 +88,41 @@ async fn a_profile_is_put_read_back_inserted_once_and_erased() {
     assert_eq!(devices.record(&phone, NOON).await.unwrap().profile, None);
     assert!(!devices.erase(&phone).await.unwrap());
 
-    devices
-        .put_profile(&phone, APP, &profile("travel"), stamps.next(), NOON)
-        .await
-        .unwrap();
-    devices
-        .insert_profile(&other, APP, &profile("food"), stamps.next(), NOON)
-        .await
-        .unwrap();
-    let taken = devices
-        .insert_profile(&phone, APP, &profile("food"), stamps.next(), NOON)
+    assert_stored(
+        writer
+            .put_profile(
+                &phone,
+                APP,
+                &profile("travel"),
+                PutMode::Replace,
+                stamps.next(),
+                NOON,
+            )
+            .await,
+    );
+    assert_stored(
+        writer
+            .put_profile(
+                &other,
+                APP,
+                &profile("food"),
+                PutMode::Insert,
+                stamps.next(),
+                NOON,
+            )
+            .await,
+    );
+    let taken = writer
+        .put_profile(
+            &phone,
+            APP,
+            &profile("food"),
+            PutMode::Insert,
+            stamps.next(),
+            NOON,
+        )
         .await;
-    assert!(taken.unwrap_err().is_conflict());
+    assert_eq!(taken.unwrap(), PutOutcome::Exists);
 
     let stored = devices.profile(&phone, APP, NOON).await.unwrap().unwrap();
     assert_eq!(stored.profile, profile("travel"));
@@ -80,30 +143,37 @@ async fn a_profile_is_put_read_back_inserted_once_and_erased() {
 #[tokio::test]
 async fn of_twenty_that_insert_at_once_one_wins() {
     let dynamo = Dynamo::start().await;
-    let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let tries: Vec<_> = (0..20)
         .map(|n| {
-            let (devices, phone, stamp) = (devices.clone(), phone.clone(), stamps.next());
+            let (writer, phone, stamp) = (writer.clone(), phone.clone(), stamps.next());
             tokio::spawn(async move {
-                devices
-                    .insert_profile(&phone, APP, &profile(&format!("i{n}")), stamp, NOON)
+                writer
+                    .put_profile(
+                        &phone,
+                        APP,
+                        &profile(&format!("i{n}")),
+                        PutMode::Insert,
+                        stamp,
+                        NOON,
+                    )
                     .await
             })
         })
         .collect();
     let mut won = 0;
     for tried in tries {
-        match tried.await.unwrap() {
-            Ok(()) => won += 1,
-            Err(error) => assert!(error.is_conflict(), "{error}"),
+        match tried.await.unwrap().unwrap() {
+            PutOutcome::Stored => won += 1,
+            other => assert_eq!(other, PutOutcome::Exists),
         }
     }
     assert_eq!(won, 1);
 }
 
-fn config(category: &str) -> ContentConfig {
+pub(crate) fn config(category: &str) -> ContentConfig {
     serde_json::from_value(json!({"categories": {category: false}, "frequency": "less"})).unwrap()
 }
 
@@ -112,6 +182,7 @@ async fn a_content_config_is_the_defaults_until_it_is_put() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let defaults = devices.content_config(&phone, APP, NOON).await.unwrap();
     assert_eq!(defaults, StoredContentConfig::default());
@@ -119,10 +190,11 @@ async fn a_content_config_is_the_defaults_until_it_is_put() {
         serde_json::to_value(&defaults).unwrap(),
         json!({"categories": {}, "frequency": "normal"})
     );
-    devices
-        .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
-        .await
-        .unwrap();
+    assert_stored(
+        writer
+            .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
+            .await,
+    );
     let stored = devices.content_config(&phone, APP, NOON).await.unwrap();
     assert_eq!(
         (&stored.config, stored.updated_at),
@@ -141,15 +213,25 @@ async fn what_nobody_has_put_for_long_is_forgotten_though_it_is_still_there() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
-    devices
-        .put_profile(&phone, APP, &profile("travel"), stamps.next(), NOON)
-        .await
-        .unwrap();
-    devices
-        .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
-        .await
-        .unwrap();
+    assert_stored(
+        writer
+            .put_profile(
+                &phone,
+                APP,
+                &profile("travel"),
+                PutMode::Replace,
+                stamps.next(),
+                NOON,
+            )
+            .await,
+    );
+    assert_stored(
+        writer
+            .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
+            .await,
+    );
     let last = NOON + DEVICE_RETENTION - Duration::from_secs(1);
     assert!(devices.profile(&phone, APP, last).await.unwrap().is_some());
     let over = NOON + DEVICE_RETENTION;
@@ -162,26 +244,43 @@ async fn what_nobody_has_put_for_long_is_forgotten_though_it_is_still_there() {
     let record = devices.record(&phone, over).await.unwrap();
     assert_eq!(record, DeviceRecord::default());
     assert_eq!(items(&dynamo).await.len(), 2);
-    devices
-        .insert_profile(&phone, APP, &profile("food"), stamps.next(), over)
-        .await
-        .unwrap();
+    assert_stored(
+        writer
+            .put_profile(
+                &phone,
+                APP,
+                &profile("food"),
+                PutMode::Insert,
+                stamps.next(),
+                over,
+            )
+            .await,
+    );
 }
 
 #[tokio::test]
 async fn an_id_is_kept_nowhere() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
-    let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let phone: DeviceId = "4F:9a-secret-17-2c".parse().unwrap();
-    devices
-        .put_profile(&phone, APP, &profile("travel"), stamps.next(), NOON)
-        .await
-        .unwrap();
-    devices
-        .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
-        .await
-        .unwrap();
+    assert_stored(
+        writer
+            .put_profile(
+                &phone,
+                APP,
+                &profile("travel"),
+                PutMode::Replace,
+                stamps.next(),
+                NOON,
+            )
+            .await,
+    );
+    assert_stored(
+        writer
+            .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
+            .await,
+    );
     let kept = format!("{:?}", items(&dynamo).await);
     assert!(!kept.contains("4F:9a"), "{kept}");
 }
@@ -191,6 +290,7 @@ async fn nothing_is_stored_under_an_id_that_many_devices_share() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     for shared in [
         "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
         "n.a",
@@ -199,15 +299,20 @@ async fn nothing_is_stored_under_an_id_that_many_devices_share() {
         let shared: DeviceId = shared.parse().unwrap();
         for whose in [APP, owner(4)] {
             let profile = profile("travel");
-            let put = devices.put_profile(&shared, whose, &profile, stamps.next(), NOON);
-            put.await.unwrap();
-            for _ in 0..2 {
-                let put = devices.insert_profile(&shared, whose, &profile, stamps.next(), NOON);
-                put.await.unwrap();
+            for mode in [PutMode::Replace, PutMode::Insert, PutMode::Insert] {
+                let stamp = stamps.next();
+                assert_stored(
+                    writer
+                        .put_profile(&shared, whose, &profile, mode, stamp, NOON)
+                        .await,
+                );
             }
-            let config = config("games");
-            let put = devices.put_content_config(&shared, whose, &config, stamps.next(), NOON);
-            put.await.unwrap();
+            let (config, stamp) = (config("games"), stamps.next());
+            assert_stored(
+                writer
+                    .put_content_config(&shared, whose, &config, stamp, NOON)
+                    .await,
+            );
             let found = devices.profile(&shared, whose, NOON).await.unwrap();
             assert_eq!(found, None, "{shared}");
             let found = devices.content_config(&shared, whose, NOON).await.unwrap();
@@ -267,6 +372,7 @@ async fn a_device_is_erased_whole_however_much_is_kept_of_it() {
     let dynamo = Dynamo::start().await;
     let mut stamps = Stamps::new();
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let pk = format!("device#{}", DeviceKey::of(&phone));
     // More than the megabyte that one answer holds.
@@ -279,10 +385,18 @@ async fn a_device_is_erased_whole_however_much_is_kept_of_it() {
         ]);
         put_item(&dynamo, item).await;
     }
-    devices
-        .put_profile(&phone, APP, &profile("travel"), stamps.next(), NOON)
-        .await
-        .unwrap();
+    assert_stored(
+        writer
+            .put_profile(
+                &phone,
+                APP,
+                &profile("travel"),
+                PutMode::Replace,
+                stamps.next(),
+                NOON,
+            )
+            .await,
+    );
     assert!(devices.erase(&phone).await.unwrap());
     assert!(items(&dynamo).await.is_empty());
     assert!(!devices.erase(&phone).await.unwrap());
@@ -311,6 +425,7 @@ async fn read(devices: &Devices, phone: &DeviceId) -> (Option<String>, Vec<Strin
 async fn each_owner_finds_their_own_and_allocations_what_was_put_last() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let own = async |whose| {
@@ -321,11 +436,11 @@ async fn each_owner_finds_their_own_and_allocations_what_was_put_last() {
     let put = async |whose, interest: &str, stamps: &mut Stamps| {
         let (one, other) = (stamps.next(), stamps.next());
         let profile = profile(interest);
-        let put = devices.put_profile(&phone, whose, &profile, one, NOON);
-        put.await.unwrap();
+        let put = writer.put_profile(&phone, whose, &profile, PutMode::Replace, one, NOON);
+        assert_stored(put.await);
         let config = config("games");
-        let put = devices.put_content_config(&phone, whose, &config, other, NOON);
-        put.await.unwrap();
+        let put = writer.put_content_config(&phone, whose, &config, other, NOON);
+        assert_stored(put.await);
     };
     let found = |interest: &str| (Some(interest.to_owned()), true);
     put(owner(1), "first", &mut stamps).await;
@@ -359,24 +474,26 @@ async fn each_owner_finds_their_own_and_allocations_what_was_put_last() {
 async fn an_owner_inserts_once_beside_the_others() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let mut insert = async |whose, interest: &str| {
         let (profile, stamp) = (profile(interest), stamps.next());
-        let inserted = devices.insert_profile(&phone, whose, &profile, stamp, NOON);
-        inserted.await.map_err(|error| error.is_conflict())
+        let inserted = writer.put_profile(&phone, whose, &profile, PutMode::Insert, stamp, NOON);
+        inserted.await.unwrap()
     };
-    assert_eq!(insert(APP, "app").await, Ok(()));
-    assert_eq!(insert(owner(1), "first").await, Ok(()));
-    assert_eq!(insert(owner(2), "second").await, Ok(()));
+    assert_eq!(insert(APP, "app").await, PutOutcome::Stored);
+    assert_eq!(insert(owner(1), "first").await, PutOutcome::Stored);
+    assert_eq!(insert(owner(2), "second").await, PutOutcome::Stored);
     for whose in [APP, owner(1), owner(2)] {
-        assert_eq!(insert(whose, "again").await, Err(true), "{whose}");
+        let again = insert(whose, "again").await;
+        assert_eq!(again, PutOutcome::Exists, "{whose}");
     }
     devices.erase(&phone).await.unwrap();
-    assert_eq!(insert(owner(1), "first").await, Ok(()));
+    assert_eq!(insert(owner(1), "first").await, PutOutcome::Stored);
     assert_eq!(
         insert(APP, "app").await,
-        Err(true),
+        PutOutcome::Exists,
         "the app finds a member's"
     );
 }
@@ -385,21 +502,29 @@ async fn an_owner_inserts_once_beside_the_others() {
 async fn owners_who_put_at_once_lose_nothing() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     for round in 0..3 {
         let puts: Vec<_> = (1..=5)
             .map(|number| {
-                let (devices, phone, stamp) = (devices.clone(), phone.clone(), stamps.next());
+                let (writer, phone, stamp) = (writer.clone(), phone.clone(), stamps.next());
                 let profile = profile(&format!("r{round}-m{number}"));
                 tokio::spawn(async move {
-                    let put = devices.put_profile(&phone, owner(number), &profile, stamp, NOON);
+                    let put = writer.put_profile(
+                        &phone,
+                        owner(number),
+                        &profile,
+                        PutMode::Replace,
+                        stamp,
+                        NOON,
+                    );
                     put.await
                 })
             })
             .collect();
         for put in puts {
-            put.await.unwrap().unwrap();
+            assert_stored(put.await.unwrap());
         }
         for number in 1..=5 {
             let found = devices.profile(&phone, owner(number), NOON).await.unwrap();
@@ -413,6 +538,7 @@ async fn owners_who_put_at_once_lose_nothing() {
 async fn segments_are_the_apps_whoever_puts_a_profile() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let in_segments = |names: &[&str], interest: &str| -> Profile {
@@ -420,8 +546,8 @@ async fn segments_are_the_apps_whoever_puts_a_profile() {
     };
     let mut put = async |whose, profile: Profile| {
         let stamp = stamps.next();
-        let put = devices.put_profile(&phone, whose, &profile, stamp, NOON);
-        put.await.unwrap();
+        let put = writer.put_profile(&phone, whose, &profile, PutMode::Replace, stamp, NOON);
+        assert_stored(put.await);
     };
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     put(owner(1), in_segments(&["whale"], "a")).await;
@@ -465,8 +591,8 @@ async fn segments_are_the_apps_whoever_puts_a_profile() {
         .unwrap();
     assert_eq!(devices.segments(&phone, over).await.unwrap(), None);
     let (profile, stamp) = (in_segments(&["x"], "g"), Stamps::new().next());
-    let put = devices.put_profile(&phone, APP, &profile, stamp, over);
-    put.await.unwrap();
+    let put = writer.put_profile(&phone, APP, &profile, PutMode::Replace, stamp, over);
+    assert_stored(put.await);
     let stored = devices.segments(&phone, over).await.unwrap().unwrap();
     assert_eq!(
         stored.segments,
@@ -499,6 +625,7 @@ async fn put_without_owner(dynamo: &Dynamo, phone: &DeviceId, profile: &Profile,
 async fn a_profile_of_before_owners_is_the_apps_and_its_segments_count_until_it_is_replaced() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let old: Profile =
@@ -516,8 +643,8 @@ async fn a_profile_of_before_owners_is_the_apps_and_its_segments_count_until_it_
     assert_eq!(seen.profile, old);
 
     let (new, stamp) = (profile("new"), stamps.next());
-    let put = devices.put_profile(&phone, owner(1), &new, stamp, NOON);
-    put.await.unwrap();
+    let put = writer.put_profile(&phone, owner(1), &new, PutMode::Replace, stamp, NOON);
+    assert_stored(put.await);
     let (interest, names, _) = read(&devices, &phone).await;
     assert_eq!((interest.unwrap(), names), ("new".to_owned(), vec![]));
     let seen = devices.profile(&phone, APP, NOON).await.unwrap().unwrap();
@@ -541,6 +668,7 @@ async fn put_counter(dynamo: &Dynamo, phone: &DeviceId) {
 async fn an_export_has_what_a_member_owns_on_a_device_and_no_more() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let key = DeviceKey::of(&phone);
@@ -568,16 +696,23 @@ async fn an_export_has_what_a_member_owns_on_a_device_and_no_more() {
     assert_eq!(export(1, false).await, (None, false, false, 0));
 
     let (profile, config) = (profile("first"), config("games"));
-    let put = devices.put_profile(&phone, owner(1), &profile, stamps.next(), NOON);
-    put.await.unwrap();
+    let put = writer.put_profile(
+        &phone,
+        owner(1),
+        &profile,
+        PutMode::Replace,
+        stamps.next(),
+        NOON,
+    );
+    assert_stored(put.await);
     let first = |is_present, counters| (Some("first".to_owned()), false, is_present, counters);
     assert_eq!(export(1, false).await, first(true, 1));
     assert_eq!(export(2, false).await, (None, false, false, 0));
 
     // Once another puts theirs, segments of before are nobody's, and those of since are that member's.
     let later = NOON + Duration::from_secs(1);
-    let put = devices.put_content_config(&phone, owner(2), &config, stamps.next(), later);
-    put.await.unwrap();
+    let put = writer.put_content_config(&phone, owner(2), &config, stamps.next(), later);
+    assert_stored(put.await);
     assert_eq!(export(1, false).await, first(false, 0));
     assert_eq!(export(2, false).await, (None, true, false, 1));
     devices.put_segments(&phone, &server, later).await.unwrap();
@@ -589,6 +724,7 @@ async fn an_export_has_what_a_member_owns_on_a_device_and_no_more() {
 async fn a_member_who_is_forgotten_takes_what_is_theirs_whoever_came_later() {
     let dynamo = Dynamo::start().await;
     let devices = Devices::new(dynamo.table());
+    let writer = writer(&dynamo).await;
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let key = DeviceKey::of(&phone);
     let later = NOON + Duration::from_secs(1);
@@ -615,18 +751,35 @@ async fn a_member_who_is_forgotten_takes_what_is_theirs_whoever_came_later() {
         let mut stamps = Stamps::new();
         put_counter(&dynamo, &phone).await;
         let (one, two, three) = (stamps.next(), stamps.next(), stamps.next());
-        devices
-            .put_profile(&phone, owner(1), &profile("first"), one, NOON)
-            .await
-            .unwrap();
-        devices
-            .put_content_config(&phone, owner(1), &config("games"), two, NOON)
-            .await
-            .unwrap();
-        devices
-            .put_profile(&phone, owner(2), &profile("second"), three, later)
-            .await
-            .unwrap();
+        assert_stored(
+            writer
+                .put_profile(
+                    &phone,
+                    owner(1),
+                    &profile("first"),
+                    PutMode::Replace,
+                    one,
+                    NOON,
+                )
+                .await,
+        );
+        assert_stored(
+            writer
+                .put_content_config(&phone, owner(1), &config("games"), two, NOON)
+                .await,
+        );
+        assert_stored(
+            writer
+                .put_profile(
+                    &phone,
+                    owner(2),
+                    &profile("second"),
+                    PutMode::Replace,
+                    three,
+                    later,
+                )
+                .await,
+        );
         let server = segments(&["gold"], json!({}));
         devices.put_segments(&phone, &server, later).await.unwrap();
         for _ in 0..2 {

@@ -12,6 +12,7 @@ mod blobs;
 mod budgets;
 mod charging;
 mod delivery;
+mod device_writer;
 mod devices;
 mod drafts;
 mod events;

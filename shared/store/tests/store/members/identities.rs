@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::identity::Provider;
 use store::members::{Linking, NewIdentity, Unlinking};
 
-use super::{Town, identity, subject};
+use super::{DAY, Town, ban, identity, subject};
 use crate::harness::NOON;
 
 #[tokio::test]
@@ -78,6 +78,24 @@ async fn of_many_members_that_link_one_identity_at_once_one_gets_it() {
             assert_eq!(outcome, Linking::TakenBy(owner));
         }
     }
+}
+
+#[tokio::test]
+async fn a_banned_members_identity_is_not_freed_and_the_ban_is_told() {
+    let town = Town::start().await;
+    let member = town.sign_in(Provider::Google, "7").await.member.member.id;
+    town.link(member, Provider::Line, "U7").await;
+    let held = ban(Some(NOON + DAY));
+    let done = town.members.ban(member, &held, town.stamp(), Ok).await;
+    done.unwrap().unwrap();
+    let unlink = async |at| {
+        let stamp = town.stamp();
+        let unlinked = town.members.unlink(member, Provider::Line, stamp, at, Ok);
+        unlinked.await.unwrap()
+    };
+    assert_eq!(unlink(NOON).await, Unlinking::Banned(Box::new(held)));
+    let after = unlink(NOON + DAY).await;
+    assert!(matches!(after, Unlinking::Unlinked { .. }), "{after:?}");
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@ use domain::identity::{Provider, SessionsEnded};
 use store::{
     StoreError,
     members::{
-        Choice, Linking, ProfileChange, Resolution, Ticket, Unlinking, Updating, Withdrawing,
+        Choice, Linking, ProfileChange, Resolution, SignIn, SignedIn, Ticket, Unlinking, Updating,
+        Withdrawing,
     },
 };
 
-use super::{DAY, Town, ban, identity, subject};
+use super::{DAY, TERMS, Town, ban, identity, subject};
 use crate::harness::{Fault, NOON, Request};
 
 /// A town where a call is tried once, and where the next transaction's answer is lost.
@@ -138,4 +139,33 @@ async fn a_ticket_whose_making_and_use_were_not_answered_was_made_and_used() {
     let resolved = resolve().await.unwrap();
     assert!(matches!(resolved, Resolution::Moved { .. }), "{resolved:?}");
     assert_eq!(resolve().await.unwrap(), Resolution::NoTicket);
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_banned_member_whose_answer_was_lost_is_the_same_refusal() {
+    let town = town().await;
+    let member = town.sign_in(Provider::Google, "1").await.member.member.id;
+    let held = ban(None);
+    let done = town.members.ban(member, &held, town.stamp(), Ok).await;
+    done.unwrap().unwrap();
+    let who = subject("1");
+    let google = identity(Provider::Google, &who);
+    let challenge = town.challenge();
+    let (session, stamp) = (town.new_session("phone-0-example-0000"), town.stamp());
+    let sign_in = SignIn {
+        identity: &google,
+        newcomer: None,
+        session: &session,
+        terms: &TERMS,
+        challenge: Some(&challenge),
+    };
+    lose_next(&town, Fault::LoseAnswer);
+    let refused = town.members.sign_in(&sign_in, stamp, NOON).await;
+    let expected = SignedIn::Banned {
+        ban: Box::new(held),
+        member: Some(member),
+    };
+    assert_eq!(refused.unwrap(), expected);
+    let copy = town.members.sign_in(&sign_in, town.stamp(), NOON).await;
+    assert_eq!(copy.unwrap(), SignedIn::ChallengeUsed);
 }

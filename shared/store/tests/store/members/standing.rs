@@ -64,7 +64,7 @@ async fn purge(town: &Town, member: MemberId, now: Instant) {
     // Twice: what was stored by a run that was killed stays as it is.
     for left in [true, false] {
         let remains = town.members.remains(&purge).await.unwrap();
-        if let Some(ban) = remains.ban.filter(|ban| ban.holds(now)) {
+        if remains.ban.is_some_and(|ban| ban.holds(now)) {
             let hashes: Vec<_> = remains
                 .identities
                 .iter()
@@ -73,7 +73,7 @@ async fn purge(town: &Town, member: MemberId, now: Instant) {
                     IdentityHash::current(&keys(), of.provider, &of.subject, secret)
                 })
                 .collect();
-            let retained = town.members.retain_ban(&purge, &ban, &hashes).await;
+            let retained = town.members.retain_ban(&purge, &hashes, now).await;
             retained.unwrap();
         }
         if left {
@@ -129,7 +129,7 @@ async fn a_member_whose_item_is_full_is_banned_signed_out_and_purged_all_the_sam
     purge(&town, member, NOON + DAY).await;
     let left = town.members.member(member).await.unwrap().unwrap();
     assert_eq!(left.member.status(NOON), MemberStatus::Withdrawn);
-    assert_eq!(town.count(&format!("member#{member}")).await, 1);
+    assert_eq!(town.count(&format!("member#{member}")).await, 2);
     assert!(!town.everything().await.contains("yyyy"));
 }
 
@@ -214,7 +214,7 @@ async fn a_member_who_was_closed_by_an_earlier_version_is_purged() {
     let banned = town.members.ban(member, &ban(None), stamp, Ok).await;
     assert_eq!(banned.unwrap(), None);
     purge(&town, member, NOON).await;
-    assert_eq!(town.count(&format!("member#{member}")).await, 1);
+    assert_eq!(town.count(&format!("member#{member}")).await, 2);
 }
 
 #[tokio::test]
@@ -260,7 +260,8 @@ async fn a_ban_outlives_its_member_for_every_identity_and_lapses_at_its_end() {
             None => {
                 let refused = try_as(&town, Provider::Google, who, later).await;
                 assert_eq!(refused, banned(&ban));
-                let lifted = town.members.lift_retained_ban(member, Ok).await;
+                let stamp = town.stamp();
+                let lifted = town.members.lift_retained_ban(member, stamp, Ok).await;
                 assert!(lifted.unwrap().is_some());
                 for provider in [Provider::Google, Provider::Kakao] {
                     let signed_in = try_as(&town, provider, who, later).await;
@@ -324,7 +325,7 @@ async fn after_the_grace_a_sign_in_makes_a_new_member_whether_or_not_the_purge_h
     purge(&town, member, over).await;
     let again = entered(try_as(&town, Provider::Google, "1", over).await);
     assert_eq!((again.created, again.member.member.id), (false, new));
-    assert_eq!(town.count(&format!("member#{member}")).await, 1);
+    assert_eq!(town.count(&format!("member#{member}")).await, 2);
     let identities = town.members.identities(new).await.unwrap();
     assert_eq!(identities.len(), 1);
 }
@@ -420,4 +421,112 @@ async fn sixty_four_bans_at_once_all_succeed_and_verifiers_know_all_of_them() {
         assert!(list.check(&claims, NOON).is_err());
         assert_eq!(list.check_session(&claims), Ok(()));
     }
+}
+
+/// A banned member of Google and Kakao whose purge has begun.
+async fn banned_and_closed(town: &Town, who: &str) -> (MemberId, store::members::Purge) {
+    let member = town.sign_in(Provider::Google, who).await.member.member.id;
+    town.link(member, Provider::Kakao, who).await;
+    let done = town.members.ban(member, &ban(None), town.stamp(), Ok).await;
+    done.unwrap().unwrap();
+    town.withdraw(member, DAY).await;
+    let due = Due {
+        member,
+        purge_at: NOON + DAY,
+    };
+    let begun = town
+        .members
+        .begin_purge(&due, town.id(), town.stamp(), NOON + DAY);
+    (member, begun.await.unwrap().unwrap())
+}
+
+fn hashes_of(who: &str) -> Vec<IdentityHash> {
+    let who = subject(who);
+    let of = |provider| IdentityHash::current(&keys(), provider, &who, None);
+    vec![of(Provider::Google), of(Provider::Kakao)]
+}
+
+#[tokio::test]
+async fn a_ban_that_is_lifted_while_its_member_is_being_purged_stays_lifted() {
+    let town = Town::start().await;
+    let over = NOON + DAY;
+    for (who, is_stored) in [("before-it-is-stored", false), ("after-it-is-stored", true)] {
+        let (member, purge) = banned_and_closed(&town, who).await;
+        let hashes = hashes_of(who);
+        if is_stored {
+            let stored = town.members.retain_ban(&purge, &hashes, over).await;
+            stored.unwrap();
+        }
+        let unbanned = town.members.unban(member, town.stamp(), over, Ok).await;
+        assert_eq!(unbanned.unwrap(), None, "they are closed");
+        let lifted = town.members.lift_retained_ban(member, town.stamp(), Ok);
+        let lifted = lifted.await.unwrap().unwrap();
+        assert_eq!(lifted.member.ban, None);
+        // What the run has read before does not bring it back.
+        let stored = town.members.retain_ban(&purge, &hashes, over).await;
+        stored.unwrap();
+        for step in PurgeStep::ALL {
+            town.members.purge_step(&purge, *step).await.unwrap();
+        }
+        for provider in [Provider::Google, Provider::Kakao] {
+            let signed_in = try_as(&town, provider, who, over).await;
+            assert!(entered(signed_in).created, "{provider} {who}");
+        }
+    }
+    assert_eq!(town.count("banned-identit").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ban_that_is_stored_and_lifted_at_once_is_lifted() {
+    for round in 0..10 {
+        let town = Town::start().await;
+        let who = format!("race-{round}");
+        let (member, purge) = banned_and_closed(&town, &who).await;
+        let hashes = hashes_of(&who);
+        let stored = town.members.retain_ban(&purge, &hashes, NOON + DAY);
+        let lifted = town.members.lift_retained_ban(member, town.stamp(), Ok);
+        let (stored, lifted) = futures_util::future::join(stored, lifted).await;
+        stored.unwrap();
+        assert!(lifted.unwrap().is_some());
+        assert_eq!(town.count("banned-identit").await, 0, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn who_reads_a_members_two_items_on_either_side_of_a_purge_does_not_revive_them() {
+    let town = Town::start().await;
+    let (member, purge) = banned_and_closed(&town, "torn").await;
+    let record = stored_item(&town, member, "member").await;
+    for step in PurgeStep::ALL {
+        town.members.purge_step(&purge, *step).await.unwrap();
+    }
+    // The member's item of before the purge, with the standing of after it.
+    let tombstone = stored_item(&town, member, "member").await;
+    put_item(&town.dynamo, record).await;
+    let torn = town.members.member(member).await.unwrap().unwrap();
+    assert_eq!(torn.member.status(NOON + DAY), MemberStatus::Withdrawn);
+    let again = town.members.ban(member, &ban(None), town.stamp(), Ok).await;
+    assert_eq!(again.unwrap(), None);
+    let ended = SessionsEnded {
+        at: NOON,
+        except: None,
+    };
+    let ended = town.members.end_sessions(member, ended, town.stamp(), Ok);
+    assert!(!ended.await.unwrap());
+    put_item(&town.dynamo, tombstone).await;
+    let left = town.members.member(member).await.unwrap().unwrap();
+    assert_eq!(left.member.status(NOON), MemberStatus::Withdrawn);
+    assert_eq!((left.member.ban, left.member.withdrawal), (None, None));
+}
+
+async fn stored_item(town: &Town, member: MemberId, sk: &str) -> HashMap<String, Value> {
+    let items = crate::harness::items(&town.dynamo).await;
+    let key = (
+        Value::S(format!("member#{member}")),
+        Value::S(sk.to_owned()),
+    );
+    let found = items
+        .into_iter()
+        .find(|item| (&item["pk"], &item["sk"]) == (&key.0, &key.1));
+    found.expect("the item")
 }

@@ -4,7 +4,7 @@ use domain::identity::Provider;
 use store::members::{UNLINK_PATIENCE, UnlinkEntry, Unlinking};
 
 use super::{DAY, Town, subject};
-use crate::harness::NOON;
+use crate::harness::{NOON, put_item, raw::Value};
 
 /// The entry of an identity that its member gave up.
 async fn unlinked(town: &Town, provider: Provider) -> Option<UnlinkEntry> {
@@ -21,10 +21,10 @@ async fn unlinked(town: &Town, provider: Provider) -> Option<UnlinkEntry> {
 }
 
 async fn due(town: &Town, days: u32) -> Vec<UnlinkEntry> {
-    town.members
-        .due_unlinks(NOON + days * DAY, 10)
-        .await
-        .unwrap()
+    let page = town.members.due_unlinks(NOON + days * DAY, None, 10).await;
+    let page = page.unwrap();
+    assert_eq!(page.next, None);
+    page.entries.into_iter().map(Result::unwrap).collect()
 }
 
 #[tokio::test]
@@ -100,4 +100,53 @@ async fn a_connection_that_the_provider_ended_leaves_no_entry_and_spares_another
     ));
     assert_eq!(ended("42").await, Unlinking::NotThere);
     assert_eq!(town.count("unlink-outbox").await, 0);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_stands_in_the_way_of_no_other() {
+    let town = Town::start().await;
+    let good = unlinked(&town, Provider::Facebook).await.unwrap();
+    for (sk, of) in [
+        ("2020-02-02T00:00:00Z#a", "due"),
+        ("2020-02-02T00:00:00Z#b", "also due"),
+    ] {
+        let item = [
+            ("pk", "unlink-outbox"),
+            ("sk", sk),
+            ("id", of),
+            ("created_at", "soon"),
+        ];
+        let item = item.map(|(name, text)| (name.to_owned(), Value::S(text.to_owned())));
+        put_item(&town.dynamo, item.into()).await;
+    }
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = town.members.due_unlinks(NOON + DAY, after.as_ref(), 1);
+        let page = page.await.unwrap();
+        found.extend(page.entries.into_iter().map(Result::ok));
+        match page.next {
+            None => break,
+            next => after = next,
+        }
+    }
+    assert_eq!(found, [None, None, Some(good)]);
+}
+
+#[tokio::test]
+async fn the_age_of_the_outbox_is_that_of_its_oldest_entry_due_or_not() {
+    let town = Town::start().await;
+    assert_eq!(town.members.oldest_unlink().await.unwrap(), None);
+    let old = unlinked(&town, Provider::Apple).await.unwrap();
+    let member = town.sign_in(Provider::Google, "1").await.member.member.id;
+    town.link(member, Provider::Kakao, "43").await;
+    let later = NOON + 2 * DAY;
+    let younger = town
+        .members
+        .unlink(member, Provider::Kakao, town.stamp(), later, Ok);
+    younger.await.unwrap();
+    // It becomes due later than the younger one.
+    town.members.postpone_unlink(&old, later).await.unwrap();
+    let oldest = town.members.oldest_unlink().await.unwrap();
+    assert_eq!(oldest, Some(NOON));
 }

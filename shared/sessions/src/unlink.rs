@@ -2,21 +2,21 @@
 
 use domain::{Instant, keyring::Keys};
 use store::members::LinkedIdentity;
-use upstream::providers::{Grant, ProviderError, Providers, Unlink};
+use upstream::providers::{Grant, ProviderError, Providers, Unlink, Unlinked};
 
 use crate::Sealed;
 
-/// Tells the provider of an identity that we let go of it, where that can be done from here. Doing it
-/// again changes nothing.
+/// Ends the connection of an identity at its provider, where that is possible. Doing it again changes
+/// nothing.
 ///
 /// # Errors
-/// The provider cannot be asked now.
-pub async fn let_go(
+/// The provider cannot be called now.
+pub async fn unlink(
     providers: &Providers,
     identity: &LinkedIdentity,
     keys: &Keys,
     now: Instant,
-) -> Result<(), ProviderError> {
+) -> Result<Unlinked, ProviderError> {
     let grant = identity.provider_token.clone().and_then(|sealed| {
         let place = Sealed::place(identity.provider, &identity.subject);
         let plain = Sealed(sealed).open(keys, &place)?;
@@ -29,6 +29,11 @@ pub async fn let_go(
         subject: &identity.subject,
         grant: grant.as_ref(),
     };
-    providers.unlink(identity.provider, &unlink, now).await?;
-    Ok(())
+    let unlinked = providers.unlink(identity.provider, &unlink, now).await?;
+    if unlinked == Unlinked::NotPossible {
+        // Without Apple's token of the sign-in, or without our own credentials at the provider.
+        let provider = identity.provider;
+        tracing::warn!(%provider, "unlink not possible, the user has to end the connection");
+    }
+    Ok(unlinked)
 }
