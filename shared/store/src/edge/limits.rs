@@ -121,7 +121,7 @@ impl Limits {
                 let decision = Decision {
                     allowed: false,
                     remaining: hit.remaining,
-                    reset_s: hit.reset.as_secs() + 1,
+                    reset_s: hit.reset_s(),
                 };
                 Err(rate_limited(decision, quota))
             }
