@@ -103,6 +103,20 @@ impl Members {
         let key = keys::identity(provider, subject);
         let owner: Option<Owner> = self.table.get(&key, Read::Consistent).await?;
         Ok(owner.map(|owner| owner.member_id))
+    /// Whose identity that is, if it has been theirs since `at` or longer.
+    pub async fn owner_since(
+        &self,
+        (provider, subject): (Provider, &Subject),
+        at: Instant,
+    ) -> Result<Option<MemberId>, StoreError> {
+        let Some(member) = self.owner(provider, subject).await? else {
+            return Ok(None);
+        };
+        let item = self.identity(member, provider).await?;
+        let linked = item.filter(|item| item.subject == *subject && item.linked_at <= at);
+        Ok(linked.map(|_| member))
+    }
+
     }
 
     /// A member's identities.
@@ -218,17 +232,18 @@ impl Members {
             .await
     }
 
-    /// Takes an identity from a member because its provider has ended the connection, so that it needs
-    /// no call. [`Unlinking::NotThere`] where the member has another identity of that provider by now.
+    /// Takes an identity from a member because its provider ended the connection at `ended_at`, so that
+    /// it needs no call. [`Unlinking::NotThere`] where the member has another identity of that provider
+    /// by now, or linked this one again since.
     pub async fn unlink_ended<'t>(
         &'t self,
         member: MemberId,
-        (provider, subject): (Provider, &Subject),
+        (provider, subject, ended_at): (Provider, &Subject, Instant),
         stamp: Stamp,
         now: Instant,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<Unlinking, StoreError> {
-        let this_one = |item: &IdentityItem| item.subject == *subject;
+        let this_one = |item: &IdentityItem| item.subject == *subject && item.linked_at <= ended_at;
         self.unlink_where((member, provider), this_one, |_| None, stamp, now, with)
             .await
     }

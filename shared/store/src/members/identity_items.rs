@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct IdentityItem {
     provider: Provider,
     pub(super) subject: Subject,
-    linked_at: Instant,
+    pub(super) linked_at: Instant,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) secret_sha256: Option<String>,
     /// In base64.
