@@ -20,14 +20,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sessions::{
     Attempt, Claimed, MemberAnswer, Prover, REPLAYED, Repeats, SessionSettings, Sessions,
-    SignInClaim, SignedInAnswer, settle,
+    SignInClaim, SignInLimitSettings, SignedInAnswer, settle,
 };
 use store::{
-    Database, Requests, Stamp,
-    edge::{
-        self, Calls, CountedBy, IssuerSettings, LimitSettings, Limits, SnapshotSettings,
-        TokenSettings,
-    },
+    Database, Stamp,
+    edge::{self, IssuerSettings, LimitSettings, Limits, SnapshotSettings, TokenSettings},
     members::{Entered, Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
 };
 use upstream::{SecretSettings, providers::ProviderSettings};
@@ -66,18 +63,8 @@ pub const VARIABLES: &[&[Variable]] = &[
     IssuerSettings::VARIABLES,
     ProviderSettings::VARIABLES,
     LimitSettings::VARIABLES,
-    Settings::VARIABLES,
+    SignInLimitSettings::VARIABLES,
 ];
-
-kit::settings! {
-    /// How often members sign in.
-    pub struct Settings {
-        /// Sign-ins a minute from one address (IPv6: from one /64).
-        per_address: Calls = "SIGN_IN_LIMIT_ADDRESS_PER_MIN", default "60";
-        /// Sign-ins an hour on one device.
-        per_device: Calls = "SIGN_IN_LIMIT_DEVICE_PER_HOUR", default "60";
-    }
-}
 
 struct State {
     members: Members,
@@ -85,32 +72,33 @@ struct State {
     prover: Prover,
     repeats: Repeats,
     limits: Limits,
-    settings: Settings,
+    per_address: SignInLimitSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (((secrets, session), ((token, issuer), provider)), (limits, own)), aws, gate) =
-        edge::start_gated(vars, NAME, |vars| {
-            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            let providers = ProviderSettings::read(vars);
-            let limits = Faults::both(LimitSettings::read(vars), Settings::read(vars));
-            let sign_in = Faults::both(sessions, Faults::both(tokens, providers));
-            Faults::both(sign_in, limits)
-        })?;
+    let (
+        runtime,
+        (((secrets, session), ((token, issuer), provider)), (limits, per_address)),
+        aws,
+        gate,
+    ) = edge::start_gated(vars, NAME, |vars| {
+        let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+        let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+        let providers = ProviderSettings::read(vars);
+        let limits = Faults::both(LimitSettings::read(vars), SignInLimitSettings::read(vars));
+        let sign_in = Faults::both(sessions, Faults::both(tokens, providers));
+        Faults::both(sign_in, limits)
+    })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let sessions = Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
         prover: Prover::new(providers, sessions.keys().clone()),
-        repeats: Repeats::new(
-            Requests::new(database.table(&limits.requests_table.0)),
-            sessions.keys().clone(),
-        ),
+        repeats: Repeats::new(&limits, &database, sessions.keys()),
         limits: limits.limits(&database),
-        settings: own,
+        per_address,
         sessions,
     });
     Ok(kit::Api::new(NAME, runtime)
@@ -196,12 +184,9 @@ impl State {
         now: Instant,
         rng: &mut impl Rng,
     ) -> Result<Entered, Problem> {
-        let by_address = self.settings.per_address.per_minute("sign-ins-address");
-        let by_device = self.settings.per_device.per_hour("sign-ins-device");
-        let address = CountedBy::Address(facts.address);
-        let device = CountedBy::Device(body.device.key());
-        self.limits.check(address, by_address, now).await?;
-        self.limits.check(device, by_device, now).await?;
+        self.per_address
+            .count(&self.limits, facts.address, now)
+            .await?;
         let claimed = Claimed {
             provider: body.provider,
             id_token: body.id_token,
@@ -227,7 +212,6 @@ impl State {
             provider: proven.provider,
             subject: &proven.subject,
             guest_secret: None,
-            provider_token: None,
             hashes: &proven.hashes,
         };
         let sign_in = SignIn {

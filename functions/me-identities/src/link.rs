@@ -76,7 +76,6 @@ pub(crate) async fn post(
         provider: proven.provider,
         subject: &proven.subject,
         guest_secret: None,
-        provider_token: None,
         hashes: &proven.hashes,
     };
     // One's own identity may be proved at any time: that is how a member signs in again.

@@ -7,6 +7,7 @@ mod grace;
 mod guests;
 mod keys;
 mod letting_go;
+mod limits;
 mod members;
 mod proof;
 mod reauthentication;
@@ -21,6 +22,7 @@ pub use self::{
     keys::AuthKeys,
     letting_go::let_go,
     members::{gone, member_for_own_data, member_now, refusal},
+    limits::SignInLimitSettings,
     proof::{Claimed, Proven, Prover},
     reauthentication::{ReauthenticationSettings, Window},
     repeats::{Attempt, GuestCredentials, REPLAYED, Repeats, SignInClaim, SignInOutcome, settle},

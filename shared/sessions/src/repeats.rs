@@ -21,7 +21,8 @@ use kit::{Call, Code, Problem, problem::Chain};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use store::{
-    Requests, Stamp, StoreError, Transaction,
+    Database, Requests, Stamp, StoreError, Transaction,
+    edge::LimitSettings,
     idempotency::{Answer, Begun, InFlight, Scope},
     members::{Entered, MemberRecord, Members},
 };
@@ -85,9 +86,12 @@ pub struct GuestCredentials {
 }
 
 impl Repeats {
-    /// Takes the Requests table, and the keys that outcomes are sealed under.
-    pub fn new(requests: Requests, keys: AuthKeys) -> Self {
-        Self { requests, keys }
+    /// Stores records in the configured Requests table, and seals outcomes under these keys.
+    pub fn new(settings: &LimitSettings, database: &Database, keys: &AuthKeys) -> Self {
+        Self {
+            requests: Requests::new(database.table(&settings.requests_table.0)),
+            keys: keys.clone(),
+        }
     }
 
     /// Looks whether the request was answered before, and claims its key if not.

@@ -28,10 +28,8 @@ pub struct NewIdentity<'a> {
     pub provider: Provider,
     /// Whom they vouch for.
     pub subject: &'a Subject,
-    /// A guest's secret, of which the hash is kept.
+    /// A guest's secret. Its hash is stored with a new guest; a guest who is known must have it.
     pub guest_secret: Option<&'a str>,
-    /// The provider's refresh token, encrypted by whoever has the key.
-    pub provider_token: Option<&'a [u8]>,
     /// Keyed hashes of the identity, by which a ban that outlived a member is found.
     pub hashes: &'a [IdentityHash],
 }
@@ -103,6 +101,8 @@ impl Members {
         let key = keys::identity(provider, subject);
         let owner: Option<Owner> = self.table.get(&key, Read::Consistent).await?;
         Ok(owner.map(|owner| owner.member_id))
+    }
+
     /// Whose identity that is, if it has been theirs since `at` or longer.
     pub async fn owner_since(
         &self,
@@ -115,8 +115,6 @@ impl Members {
         let item = self.identity(member, provider).await?;
         let linked = item.filter(|item| item.subject == *subject && item.linked_at <= at);
         Ok(linked.map(|_| member))
-    }
-
     }
 
     /// A member's identities.
@@ -140,10 +138,27 @@ impl Members {
         let known = item
             .filter(|item| item.subject == *guest)
             .and_then(|item| item.secret_sha256);
-        let same = |known: String| {
-            bool::from(known.as_bytes().ct_eq(sha256(secret.as_bytes()).as_bytes()))
-        };
+        let same =
+            |known: String| bool::from(known.as_bytes().ct_eq(secret_sha256(secret).as_bytes()));
         Ok(known.is_some_and(same))
+    }
+
+    /// Adds that this is still the secret of the guest that a member is: a transfer replaces it.
+    pub fn check_guest_secret<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        member: MemberId,
+        guest: &Subject,
+        secret: &str,
+    ) -> Result<Transaction<'t>, StoreError> {
+        transaction.check(
+            &keys::member_identity(member, Provider::Guest),
+            "subject = :guest AND secret_sha256 = :secret",
+            [
+                (":guest", string(guest)),
+                (":secret", string(secret_sha256(secret))),
+            ],
+        )
     }
 
     /// Gives a member an identity that they proved to have.
