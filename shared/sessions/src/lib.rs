@@ -16,7 +16,7 @@ mod sealed;
 mod tokens;
 
 pub use self::{
-    answer::{MemberAnswer, SignedInAnswer, WithdrawalAnswer},
+    answer::{MemberAnswer, SignedInAnswer, TransferCodeAnswer, WithdrawalAnswer},
     grace::{GraceDays, WithdrawalSettings},
     guests::GuestSecretSettings,
     keys::AuthKeys,
