@@ -7,20 +7,17 @@ use std::sync::Arc;
 use aws::Pace;
 use domain::{
     Country, Instant, RandomId,
-    identity::{Consents, Provider, SessionDevice},
+    identity::{Consents, SessionDevice},
     reported,
 };
-use garde::Validate;
 use kit::{
     Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars, call::Facts,
     config::Variable, extract, reply,
 };
 use rand::Rng;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use sessions::{
-    Attempt, Claimed, MemberAnswer, Prover, REPLAYED, Repeats, SessionSettings, Sessions,
-    SignInClaim, SignInLimitSettings, SignedInAnswer, settle,
+    Attempt, MemberAnswer, Prover, REPLAYED, Repeats, SessionSettings, Sessions, SignInClaim,
+    SignInLimitSettings, SignedInAnswer, settle,
 };
 use store::{
     Database, Stamp,
@@ -107,44 +104,28 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .build())
 }
 
-/// A proof of who somebody is, and where they are. Which of the tokens a provider vouches by, the
-/// documentation of each says.
-#[derive(Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub struct SignInBody {
-    /// Who is to vouch for them.
-    provider: Provider,
-    /// A token that the provider signed.
-    // More than any verifier takes: one that is merely too large is a bad token, not a bad body.
-    #[garde(inner(length(bytes, max = 65536)))]
-    id_token: Option<String>,
-    /// A token that the provider's API takes.
-    #[garde(inner(length(bytes, max = 4096)))]
-    access_token: Option<String>,
-    /// Apple's authorization code, by which the connection can be ended at withdrawal.
-    #[garde(inner(length(bytes, max = 4096)))]
-    authorization_code: Option<String>,
-    /// The challenge that the id token answers: needed wherever the provider puts a nonce into it.
-    #[garde(inner(length(bytes, max = 256)))]
-    challenge_id: Option<String>,
-    /// The challenge's nonce, or its SHA-256 in hexadecimal.
-    #[garde(inner(length(bytes, max = 256)))]
-    nonce: Option<String>,
-    /// Where they are.
-    #[garde(dive)]
-    device: SessionDevice,
-    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
-    /// read counts as absent.
-    #[serde(default, deserialize_with = "reported::value")]
-    #[schemars(with = "Option<String>")]
-    country: Option<Country>,
-    /// Whether they are under 14, in which case a guardian has to agree before they become a member.
-    #[serde(default)]
-    under_14: bool,
-    /// That a guardian agreed.
-    #[serde(default)]
-    guardian_consent: bool,
+sessions::proof_body! {
+    /// A proof of who somebody is, and where they are. Which of the tokens a provider vouches by, the
+    /// documentation of each says.
+    pub struct SignInBody {
+        /// Apple's authorization code, by which the connection can be ended at withdrawal.
+        #[garde(inner(length(bytes, max = 4096)))]
+        authorization_code: Option<String>,
+        /// Where they are.
+        #[garde(dive)]
+        device: SessionDevice,
+        /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+        /// read counts as absent.
+        #[serde(default, deserialize_with = "reported::value")]
+        #[schemars(with = "Option<String>")]
+        country: Option<Country>,
+        /// Whether they are under 14, in which case a guardian has to agree before they become a member.
+        #[serde(default)]
+        under_14: bool,
+        /// That a guardian agreed.
+        #[serde(default)]
+        guardian_consent: bool,
+    }
 }
 
 async fn post(
@@ -179,7 +160,7 @@ impl State {
     async fn enter(
         &self,
         facts: &Facts,
-        body: SignInBody,
+        mut body: SignInBody,
         claim: Option<&SignInClaim>,
         now: Instant,
         rng: &mut impl Rng,
@@ -187,14 +168,8 @@ impl State {
         self.per_address
             .count(&self.limits, facts.address, now)
             .await?;
-        let claimed = Claimed {
-            provider: body.provider,
-            id_token: body.id_token,
-            access_token: body.access_token,
-            authorization_code: body.authorization_code,
-            challenge_id: body.challenge_id,
-            nonce: body.nonce,
-        };
+        let authorization_code = body.authorization_code.take();
+        let claimed = body.take_claimed(authorization_code);
         let proven = self.prover.prove(&claimed, now).await?;
         let may_join = !body.under_14 || body.guardian_consent;
         let newcomer = may_join.then(|| Newcomer {

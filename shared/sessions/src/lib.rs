@@ -10,6 +10,7 @@ mod letting_go;
 mod limits;
 mod members;
 mod proof;
+mod proof_body;
 mod reauthentication;
 mod repeats;
 mod sealed;
@@ -21,8 +22,8 @@ pub use self::{
     guests::GuestSecretSettings,
     keys::AuthKeys,
     letting_go::let_go,
-    members::{gone, member_for_own_data, member_now, refusal},
     limits::SignInLimitSettings,
+    members::{gone, member_for_own_data, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     reauthentication::{ReauthenticationSettings, Window},
     repeats::{Attempt, GuestCredentials, REPLAYED, Repeats, SignInClaim, SignInOutcome, settle},
