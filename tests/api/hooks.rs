@@ -299,15 +299,82 @@ fn who_has_kakao_delete_everything_is_withdrawn_if_kakao_is_all_they_have() {
         .into_iter()
         .enumerate()
     {
-        let leaver = Leaver::arrive(&scenario, nth);
-        assert_eq!(
-            notice(&scenario, &leaver.subjects["kakao"], why).status,
-            200
-        );
-        let member = me(&scenario, &leaver.token).json();
-        assert_eq!(member["status"], "active", "{why}");
-        assert_eq!(linked(&member), ["apple", "facebook", "guest"], "{why}");
+        unlinks_one_of_many(&scenario, nth, why);
     }
+}
+
+/// A notice about a member with other identities takes Kakao from them, and nothing else.
+fn unlinks_one_of_many(scenario: &Scenario, nth: usize, why: &str) {
+    let leaver = Leaver::arrive(scenario, nth);
+    let sent = notice(scenario, &leaver.subjects["kakao"], why);
+    assert_eq!(sent.status, 200, "{why}");
+    let member = me(scenario, &leaver.token).json();
+    assert_eq!(member["status"], "active", "{why}");
+    assert_eq!(linked(&member), ["apple", "facebook", "guest"], "{why}");
+}
+
+#[test]
+fn a_notice_that_kakao_sends_again_leaves_what_was_linked_since() {
+    let scenario = stack(30);
+    let again = |leaver: &Leaver| {
+        let token = tokens(&scenario, "kakao", &leaver.subjects["kakao"], None);
+        let proof = json!({"provider": "kakao", "access_token": token["access_token"]});
+        let linked = leaver.call(&scenario, "POST", "/v1/me/identities", &proof);
+        assert_eq!(linked.status, 201, "{}", linked.text());
+    };
+    let all = ["apple", "facebook", "guest", "kakao"];
+    for (nth, by_the_member) in [false, true].into_iter().enumerate() {
+        let leaver = Leaver::arrive(&scenario, nth);
+        let sub = &leaver.subjects["kakao"];
+        if by_the_member {
+            let gone = leaver.call(&scenario, "DELETE", "/v1/me/identities/kakao", &Value::Null);
+            assert_eq!(gone.status, 204, "{}", gone.text());
+        }
+        assert_eq!(notice(&scenario, sub, "UNLINK_FROM_APPS").status, 200);
+        let member = me(&scenario, &leaver.token).json();
+        assert_eq!(linked(&member), ["apple", "facebook", "guest"]);
+        again(&leaver);
+        assert_eq!(notice(&scenario, sub, "UNLINK_FROM_APPS").status, 200);
+        let member = me(&scenario, &leaver.token).json();
+        assert_eq!(linked(&member), all, "by the member: {by_the_member}");
+    }
+}
+
+#[test]
+fn an_event_from_before_a_link_neither_unlinks_nor_signs_out() {
+    const PURGED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-purged";
+    const REVOKED: &str = "https://schemas.openid.net/secevent/risc/event-type/tokens-revoked";
+    const UNLINKED: &str = "https://schemas.kakao.com/events/oauth/user-unlinked";
+    let scenario = stack(30);
+    let leaver = Leaver::arrive(&scenario, 1);
+    let alone = by(&scenario, "kakao", "471147");
+    let early = kit::Clock::system().now().as_seconds() - 1_200;
+    for uri in [PURGED, REVOKED, UNLINKED] {
+        for (sub, times) in [
+            (&*leaver.subjects["kakao"], json!({"toe": early})),
+            ("471147", json!({"toe": early})),
+            ("471147", json!({"toe": null, "iat": early})),
+        ] {
+            let mut claims = times;
+            claims["jti"] = format!("late-{uri}-{sub}-{claims}").into();
+            let token = event_about(&scenario, sub, uri, claims);
+            assert_eq!(security_event(&scenario, &token).status, 202, "{uri}");
+        }
+        let member = me(&scenario, &leaver.token).json();
+        assert_eq!(
+            linked(&member),
+            ["apple", "facebook", "guest", "kakao"],
+            "{uri}"
+        );
+        let member = alone.get(&scenario, "/v1/me");
+        assert_eq!(member.status, 200, "{uri}: {}", member.text());
+        assert_eq!(member.json()["status"], "active", "{uri}");
+    }
+    // One of now does.
+    let token = event_about(&scenario, "471147", PURGED, json!({}));
+    assert_eq!(security_event(&scenario, &token).status, 202);
+    let member = alone.get(&scenario, "/v1/me").json();
+    assert_eq!(member["status"], "withdrawal_pending");
 }
 
 #[test]
@@ -317,15 +384,7 @@ fn what_kakao_unlinks_itself_never_deletes_a_member() {
         .into_iter()
         .enumerate()
     {
-        let leaver = Leaver::arrive(&scenario, nth);
-        assert_eq!(
-            notice(&scenario, &leaver.subjects["kakao"], why).status,
-            200
-        );
-        let member = me(&scenario, &leaver.token).json();
-        assert_eq!(member["status"], "active", "{why}");
-        assert_eq!(linked(&member), ["apple", "facebook", "guest"], "{why}");
-
+        unlinks_one_of_many(&scenario, nth, why);
         // The only identity stays, and must be proved anew.
         let sub = format!("8{nth}");
         let person = by(&scenario, "kakao", &sub);

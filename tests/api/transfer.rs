@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tests::http1::{Request, Response};
 
 use crate::{
+    identities::link,
     people::{Guest, NOBODY, Person, audited, by, phone, refresh, refused, told},
     scenario::Scenario,
     tracking::items,
@@ -82,6 +83,45 @@ fn a_transfer_whose_response_was_lost_is_answered_again_under_its_key() {
         assert!(first.json()[name].is_string(), "{name}");
     }
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
+}
+
+#[test]
+fn a_transfer_whose_response_was_lost_is_answered_again_by_its_code_on_the_same_phone_only() {
+    let scenario = Scenario::start();
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
+    let first = present(&scenario, &code, "phone-2-example-0002");
+    assert_eq!(first.status, 200, "{}", first.text());
+    let stored = json!(items(&scenario, "RequestsTable", "", "")).to_string();
+    let secret = first.json()["guest_secret"].clone();
+    for hidden in [&*code, &code.replace('-', ""), secret.as_str().unwrap()] {
+        assert!(!stored.contains(hidden), "{stored}");
+    }
+    let again = present(&scenario, &code, "phone-2-example-0002");
+    assert_eq!(again.status, 200, "{}", again.text());
+    for name in ["session_id", "guest_id", "guest_secret", "refresh_token"] {
+        assert_eq!(first.json()[name], again.json()[name], "{name}");
+    }
+    let elsewhere = present(&scenario, &code, "phone-1-example-0001");
+    assert_eq!(told(&elsewhere), refused(401, "transfer_code_invalid"));
+    let sessions = Person::of(&again.json()).get(&scenario, "/v1/me/sessions");
+    assert_eq!(
+        sessions.json()["sessions"].as_array().map(Vec::len),
+        Some(1)
+    );
+}
+
+#[test]
+fn a_code_is_worth_nothing_once_its_guest_has_linked_a_provider() {
+    let scenario = Scenario::start();
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
+    let linked = link(&scenario, &owner.person, "google", "g-77");
+    assert_eq!(linked.status, 201, "{}", linked.text());
+    let answer = present(&scenario, &code, "phone-2-example-0002");
+    assert_eq!(told(&answer), refused(401, "transfer_code_invalid"));
+    assert_eq!(owner.person.get(&scenario, "/v1/me").status, 200);
+    owner.on(&scenario, "phone-1-example-0001");
 }
 
 #[test]

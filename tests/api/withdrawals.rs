@@ -5,7 +5,7 @@ use tests::http1::{Request, Response};
 
 use crate::{
     leavers::{Leaver, apple_proof, sandbox, stack, tokens},
-    people::with_environment,
+    people::{by, with_environment},
     scenario::Scenario,
 };
 
@@ -118,6 +118,28 @@ fn who_proves_who_they_are_is_withdrawn_without_signing_in() {
         (401, "challenge_used".into())
     );
     assert_eq!(status(&scenario, &leaver), "active", "who came back stays");
+}
+
+#[test]
+fn an_id_token_that_is_too_large_is_a_bad_token_on_every_route_that_takes_one() {
+    let scenario = stack(30);
+    let person = by(&scenario, "google", "g-501");
+    for length in [16_385, 40_000] {
+        let proof = || {
+            let mut proof = apple_proof(&scenario, "apple-501");
+            proof["id_token"] = "x".repeat(length).into();
+            proof
+        };
+        let mut sign_in = proof();
+        sign_in["device"] = json!({"id": "phone-1-example-0501", "platform": "ios"});
+        for answer in [
+            scenario.post(PATH, &proof()),
+            scenario.post("/v1/auth/sign-in", &sign_in),
+            person.post(&scenario, "/v1/me/identities", &proof()),
+        ] {
+            assert_eq!(code(&answer), (401, "token_invalid".into()), "{length}");
+        }
+    }
 }
 
 #[test]

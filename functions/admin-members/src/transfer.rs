@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::{Instant, identity::TransferCode};
+use domain::identity::TransferCode;
 use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
+use sessions::TransferCodeAnswer;
 use store::{Stamp, members::NewTransferCode};
 
 use crate::{MemberPath, State, record};
@@ -21,19 +22,10 @@ pub(crate) struct IssueBody {
     reason: String,
 }
 
-/// A code that moves a guest to another device.
-#[derive(Serialize, JsonSchema)]
-pub(crate) struct IssuedTransferCode {
-    /// The code: 20 letters and digits in groups of five. It is shown once and works once.
-    code: String,
-    /// When the code expires, 7 days after it was issued.
-    expires_at: Instant,
-}
-
 pub(crate) async fn issue(
     state: Arc<State>,
     call: Call<MemberPath, Nothing, extract::Json<IssueBody>>,
-) -> Result<Reply<Json<IssuedTransferCode>>, Problem> {
+) -> Result<Reply<Json<TransferCodeAnswer>>, Problem> {
     let (now, mut rng, member) = (call.now(), call.rng(), call.path.id);
     let (code, stamp) = (TransferCode::new(&mut rng), Stamp::random(&mut rng));
     let after = json!({
@@ -51,10 +43,7 @@ pub(crate) async fn issue(
         .await?;
     match made {
         NewTransferCode::Made(expires_at) => {
-            let answer = IssuedTransferCode {
-                code: code.to_string(),
-                expires_at,
-            };
+            let answer = TransferCodeAnswer::new(&code, expires_at);
             Ok(Reply::created(answer).cache_control("no-store"))
         }
         NewTransferCode::NotGuest => Err(Problem::new(Code::GuestOnly)),

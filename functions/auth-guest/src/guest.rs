@@ -75,32 +75,29 @@ impl State {
         now: Instant,
         rng: &mut impl Rng,
     ) -> Result<SignedInGuest, Problem> {
-        let address = CountedBy::Address(facts.address);
-        let (guest_id, new_secret) = match (body.guest_id, &body.guest_secret) {
+        let (guest_id, secret, is_new) = match (body.guest_id, body.guest_secret) {
             (None, None) => {
                 if body.under_14 && !body.guardian_consent {
                     return Err(Problem::new(Code::GuardianConsentRequired));
                 }
                 let per_address = self.settings.guests_per_address.per_hour("guests-address");
-                let per_device = self.settings.guests_per_device.per_hour("guests-device");
-                let device = CountedBy::Device(body.device.key());
+                let address = CountedBy::Address(facts.address);
                 self.limits.check(address, per_address, now).await?;
-                self.limits.check(device, per_device, now).await?;
-                (new_guest(now, rng)?, Some(new_secret(rng)))
+                (new_guest(now, rng)?, new_secret(rng), true)
             }
             (Some(guest), Some(secret)) => {
-                let sign_ins = self.settings.sign_ins_per_address;
-                let quota = sign_ins.per_minute("sign-ins-address");
-                self.limits.check(address, quota, now).await?;
-                if !self.members.knows_guest(&guest, secret).await? {
-                    return Err(self.not_this_guest(&guest, secret, now).await?);
+                self.sign_ins_per_address
+                    .count(&self.limits, facts.address, now)
+                    .await?;
+                if !self.members.knows_guest(&guest, &secret).await? {
+                    return Err(self.not_this_guest(&guest, &secret, now).await?);
                 }
-                (guest, None)
+                (guest, secret, false)
             }
             (Some(_), None) => return Err(half("/guest_secret")),
             (None, Some(_)) => return Err(half("/guest_id")),
         };
-        let newcomer = new_secret.is_some().then(|| Newcomer {
+        let newcomer = is_new.then(|| Newcomer {
             id: RandomId::new(now, rng),
             locale: body.device.locale.clone(),
             country: body.country,
@@ -114,8 +111,7 @@ impl State {
         let identity = NewIdentity {
             provider: Provider::Guest,
             subject: &guest_id,
-            guest_secret: new_secret.as_deref(),
-            provider_token: None,
+            guest_secret: Some(&secret),
             hashes: &[],
         };
         let sign_in = SignIn {
@@ -127,7 +123,7 @@ impl State {
         };
         let credentials = GuestCredentials {
             id: guest_id.clone(),
-            secret: new_secret.clone(),
+            secret: is_new.then(|| secret.clone()),
         };
         let stamp = Stamp::random(rng);
         let signed_in = self
@@ -145,7 +141,8 @@ impl State {
             SignedIn::Banned { ban, member } => {
                 return Err(self.sessions.banned(member, &ban, now, rng).await?);
             }
-            // Deleted since the secret was checked; a guest's sign-in answers no challenge.
+            // Deleted, or moved to another device, since the secret was checked; a guest's sign-in answers no
+            // challenge.
             SignedIn::Unknown | SignedIn::ChallengeUsed => {
                 return Err(Problem::new(Code::TokenInvalid).detail("not this guest"));
             }

@@ -22,10 +22,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sessions::{
     GuestCredentials, GuestSecretSettings, MemberAnswer, REPLAYED, ReauthenticationSettings,
-    Repeats, SessionSettings, Sessions, SignInOutcome, SignedInAnswer,
+    Repeats, SessionSettings, Sessions, SignInLimitSettings, SignInOutcome, SignedInAnswer,
 };
 use store::{
-    Database, Requests,
+    Database,
     edge::{self, Calls, IssuerSettings, LimitSettings, Limits, SnapshotSettings, TokenSettings},
     members::{MemberRecord, Members},
 };
@@ -80,10 +80,6 @@ kit::settings! {
     pub struct Settings {
         /// New guests an hour from one address (IPv6: from one /64).
         guests_per_address: Calls = "GUEST_LIMIT_ADDRESS_PER_HOUR", default "20";
-        /// New guests an hour on one device.
-        guests_per_device: Calls = "GUEST_LIMIT_DEVICE_PER_HOUR", default "20";
-        /// Sign-ins a minute from one address (IPv6: from one /64).
-        sign_ins_per_address: Calls = "SIGN_IN_LIMIT_ADDRESS_PER_MIN", default "60";
         /// Transfer codes an hour that one address may present (IPv6: one /64).
         transfers_per_address: Calls = "TRANSFER_LIMIT_ADDRESS_PER_HOUR", default "20";
     }
@@ -101,6 +97,7 @@ pub const VARIABLES: &[&[Variable]] = &[
     LimitSettings::VARIABLES,
     GuestSecretSettings::VARIABLES,
     ReauthenticationSettings::VARIABLES,
+    SignInLimitSettings::VARIABLES,
     Settings::VARIABLES,
 ];
 
@@ -111,33 +108,39 @@ struct State {
     limits: Limits,
     secrets: GuestSecretSettings,
     reauthentication: ReauthenticationSettings,
+    sign_ins_per_address: SignInLimitSettings,
     settings: Settings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (((secrets, session), (token, issuer)), (limits, (guest, own))), aws, gate) =
-        edge::start_gated(vars, NAME, |vars| {
-            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            let guests = Faults::both(
-                GuestSecretSettings::read(vars),
-                ReauthenticationSettings::read(vars),
-            );
-            let own = Faults::both(guests, Settings::read(vars));
-            let own = Faults::both(LimitSettings::read(vars), own);
-            Faults::both(Faults::both(sessions, tokens), own)
-        })?;
+    let (
+        runtime,
+        (((secrets, session), (token, issuer)), (limits, (guest, (sign_ins, own)))),
+        aws,
+        gate,
+    ) = edge::start_gated(vars, NAME, |vars| {
+        let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+        let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+        let guests = Faults::both(
+            GuestSecretSettings::read(vars),
+            ReauthenticationSettings::read(vars),
+        );
+        let own = Faults::both(SignInLimitSettings::read(vars), Settings::read(vars));
+        let own = Faults::both(guests, own);
+        let own = Faults::both(LimitSettings::read(vars), own);
+        Faults::both(Faults::both(sessions, tokens), own)
+    })?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let sessions = Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database);
-    let requests = Requests::new(database.table(&limits.requests_table.0));
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
-        repeats: Repeats::new(requests, sessions.keys().clone()),
+        repeats: Repeats::new(&limits, &database, sessions.keys()),
         limits: limits.limits(&database),
         sessions,
         secrets: guest.0,
         reauthentication: guest.1,
+        sign_ins_per_address: sign_ins,
         settings: own,
     });
     Ok(kit::Api::new(NAME, runtime)

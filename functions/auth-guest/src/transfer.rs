@@ -12,8 +12,10 @@ use kit::{
 };
 use rand::Rng;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use sessions::{Attempt, GuestCredentials, SignInClaim, gone, member_now, settle};
+use serde::Deserialize;
+use sessions::{
+    Attempt, GuestCredentials, SignInClaim, TransferCodeAnswer, gone, member_now, settle,
+};
 use store::{
     Stamp,
     edge::CountedBy,
@@ -35,16 +37,6 @@ pub(crate) struct TransferBody {
     device: ReportedDevice,
 }
 
-/// A code that moves a guest to another device.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "TransferCode")]
-pub(crate) struct TransferCodeAnswer {
-    /// The code: 20 letters and digits in groups of five. It is shown once and works once.
-    code: String,
-    /// When the code expires, 7 days after it was created.
-    expires_at: Instant,
-}
-
 pub(crate) async fn create(
     state: Arc<State>,
     call: Call<Nothing, Nothing, Nothing>,
@@ -63,10 +55,7 @@ pub(crate) async fn create(
         .await?;
     match made {
         NewTransferCode::Made(expires_at) => {
-            let answer = TransferCodeAnswer {
-                code: code.to_string(),
-                expires_at,
-            };
+            let answer = TransferCodeAnswer::new(&code, expires_at);
             Ok(Reply::created(answer).cache_control("no-store"))
         }
         NewTransferCode::NotGuest => Err(Problem::new(Code::GuestOnly)),
@@ -79,7 +68,11 @@ pub(crate) async fn post(
     call: Call<Nothing, Nothing, extract::Json<TransferBody>>,
 ) -> Result<Reply<reply::Json<GuestAnswer>>, Problem> {
     let (now, mut rng) = (call.now(), call.rng());
-    let claim = match state.repeats.begin(&call, &mut rng).await? {
+    let attempt = match call.body.0.code.parse::<TransferCode>() {
+        Ok(code) => state.repeats.begin_transfer(&call, &code, &mut rng).await?,
+        Err(_) => Attempt::First(None),
+    };
+    let claim = match attempt {
         Attempt::First(claim) => claim,
         Attempt::Repeated(outcome) => return state.again(outcome, now, &mut rng).await,
         Attempt::Refused(banned) => {

@@ -5,29 +5,19 @@
 use std::sync::Arc;
 
 use aws::Pace;
-use domain::{
-    Country, Instant, RandomId, ReportedDevice,
-    identity::{Consents, Provider},
-    reported,
-};
-use garde::Validate;
+use domain::{Country, Instant, RandomId, ReportedDevice, identity::Consents, reported};
 use kit::{
     Call, Code, Endpoint, Faults, Function, Method, Nothing, Problem, Reply, Vars, call::Facts,
     config::Variable, extract, reply,
 };
 use rand::Rng;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use sessions::{
-    Attempt, Claimed, MemberAnswer, Prover, REPLAYED, Repeats, SessionSettings, Sessions,
-    SignInClaim, SignedInAnswer, settle,
+    Attempt, MemberAnswer, Prover, REPLAYED, Repeats, SessionSettings, Sessions, SignInClaim,
+    SignInLimitSettings, SignedInAnswer, settle,
 };
 use store::{
-    Database, Requests, Stamp,
-    edge::{
-        self, Calls, CountedBy, IssuerSettings, LimitSettings, Limits, SnapshotSettings,
-        TokenSettings,
-    },
+    Database, Stamp,
+    edge::{self, IssuerSettings, LimitSettings, Limits, SnapshotSettings, TokenSettings},
     members::{Entered, Members, NewIdentity, NewSession, Newcomer, SignIn, SignedIn},
 };
 use upstream::{SecretSettings, providers::ProviderSettings};
@@ -66,18 +56,8 @@ pub const VARIABLES: &[&[Variable]] = &[
     IssuerSettings::VARIABLES,
     ProviderSettings::VARIABLES,
     LimitSettings::VARIABLES,
-    Settings::VARIABLES,
+    SignInLimitSettings::VARIABLES,
 ];
-
-kit::settings! {
-    /// How often members sign in.
-    pub struct Settings {
-        /// Sign-ins a minute from one address (IPv6: from one /64).
-        per_address: Calls = "SIGN_IN_LIMIT_ADDRESS_PER_MIN", default "60";
-        /// Sign-ins an hour on one device.
-        per_device: Calls = "SIGN_IN_LIMIT_DEVICE_PER_HOUR", default "60";
-    }
-}
 
 struct State {
     members: Members,
@@ -85,32 +65,33 @@ struct State {
     prover: Prover,
     repeats: Repeats,
     limits: Limits,
-    settings: Settings,
+    per_address: SignInLimitSettings,
 }
 
 /// The function.
 pub fn function(vars: &Vars) -> Result<Function, Faults> {
-    let (runtime, (((secrets, session), ((token, issuer), provider)), (limits, own)), aws, gate) =
-        edge::start_gated(vars, NAME, |vars| {
-            let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
-            let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
-            let providers = ProviderSettings::read(vars);
-            let limits = Faults::both(LimitSettings::read(vars), Settings::read(vars));
-            let sign_in = Faults::both(sessions, Faults::both(tokens, providers));
-            Faults::both(sign_in, limits)
-        })?;
+    let (
+        runtime,
+        (((secrets, session), ((token, issuer), provider)), (limits, per_address)),
+        aws,
+        gate,
+    ) = edge::start_gated(vars, NAME, |vars| {
+        let sessions = Faults::both(SecretSettings::read(vars), SessionSettings::read(vars));
+        let tokens = Faults::both(TokenSettings::read(vars), IssuerSettings::read(vars));
+        let providers = ProviderSettings::read(vars);
+        let limits = Faults::both(LimitSettings::read(vars), SignInLimitSettings::read(vars));
+        let sign_in = Faults::both(sessions, Faults::both(tokens, providers));
+        Faults::both(sign_in, limits)
+    })?;
     let providers = provider.providers(runtime.settings.stage, &secrets, &aws)?;
     let database = Database::connect(&aws, Pace::NORMAL);
     let sessions = Sessions::new(&session, (&token, &issuer), &secrets, &aws, &database);
     let state = Arc::new(State {
         members: Members::new(database.table(&token.members_table.0)),
         prover: Prover::new(providers, sessions.keys().clone()),
-        repeats: Repeats::new(
-            Requests::new(database.table(&limits.requests_table.0)),
-            sessions.keys().clone(),
-        ),
+        repeats: Repeats::new(&limits, &database, sessions.keys()),
         limits: limits.limits(&database),
-        settings: own,
+        per_address,
         sessions,
     });
     Ok(kit::Api::new(NAME, runtime)
@@ -119,44 +100,28 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
         .build())
 }
 
-/// A proof of who somebody is, and where they are. Which of the tokens a provider vouches by, the
-/// documentation of each says.
-#[derive(Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub struct SignInBody {
-    /// Who is to vouch for them.
-    provider: Provider,
-    /// A token that the provider signed.
-    // More than any verifier takes: one that is merely too large is a bad token, not a bad body.
-    #[garde(inner(length(bytes, max = 65536)))]
-    id_token: Option<String>,
-    /// A token that the provider's API takes.
-    #[garde(inner(length(bytes, max = 4096)))]
-    access_token: Option<String>,
-    /// Apple's authorization code, by which the connection can be ended at withdrawal.
-    #[garde(inner(length(bytes, max = 4096)))]
-    authorization_code: Option<String>,
-    /// The challenge that the id token answers: needed wherever the provider puts a nonce into it.
-    #[garde(inner(length(bytes, max = 256)))]
-    challenge_id: Option<String>,
-    /// The challenge's nonce, or its SHA-256 in hexadecimal.
-    #[garde(inner(length(bytes, max = 256)))]
-    nonce: Option<String>,
-    /// Where they are.
-    #[garde(dive)]
-    device: ReportedDevice,
-    /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
-    /// read counts as absent.
-    #[serde(default, deserialize_with = "reported::value")]
-    #[schemars(with = "Option<String>")]
-    country: Option<Country>,
-    /// Whether they are under 14, in which case a guardian has to agree before they become a member.
-    #[serde(default)]
-    under_14: bool,
-    /// That a guardian agreed.
-    #[serde(default)]
-    guardian_consent: bool,
+sessions::proof_body! {
+    /// A proof of who somebody is, and where they are. Which of the tokens a provider vouches by, the
+    /// documentation of each says.
+    pub struct SignInBody {
+        /// Apple's authorization code, by which the connection can be ended at withdrawal.
+        #[garde(inner(length(bytes, max = 4096)))]
+        authorization_code: Option<String>,
+        /// Where they are.
+        #[garde(dive)]
+        device: ReportedDevice,
+        /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be
+        /// read counts as absent.
+        #[serde(default, deserialize_with = "reported::value")]
+        #[schemars(with = "Option<String>")]
+        country: Option<Country>,
+        /// Whether they are under 14, in which case a guardian has to agree before they become a member.
+        #[serde(default)]
+        under_14: bool,
+        /// That a guardian agreed.
+        #[serde(default)]
+        guardian_consent: bool,
+    }
 }
 
 async fn post(
@@ -194,25 +159,16 @@ impl State {
     async fn enter(
         &self,
         facts: &Facts,
-        body: SignInBody,
+        mut body: SignInBody,
         claim: Option<&SignInClaim>,
         now: Instant,
         rng: &mut impl Rng,
     ) -> Result<Entered, Problem> {
-        let by_address = self.settings.per_address.per_minute("sign-ins-address");
-        let by_device = self.settings.per_device.per_hour("sign-ins-device");
-        let address = CountedBy::Address(facts.address);
-        let device = CountedBy::Device(body.device.key());
-        self.limits.check(address, by_address, now).await?;
-        self.limits.check(device, by_device, now).await?;
-        let claimed = Claimed {
-            provider: body.provider,
-            id_token: body.id_token,
-            access_token: body.access_token,
-            authorization_code: body.authorization_code,
-            challenge_id: body.challenge_id,
-            nonce: body.nonce,
-        };
+        self.per_address
+            .count(&self.limits, facts.address, now)
+            .await?;
+        let authorization_code = body.authorization_code.take();
+        let claimed = body.take_claimed(authorization_code);
         let proven = self.prover.prove(&claimed, now).await?;
         let may_join = !body.under_14 || body.guardian_consent;
         let newcomer = may_join.then(|| Newcomer {
@@ -230,7 +186,6 @@ impl State {
             provider: proven.provider,
             subject: &proven.subject,
             guest_secret: None,
-            provider_token: None,
             hashes: &proven.hashes,
         };
         let sign_in = SignIn {

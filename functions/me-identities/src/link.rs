@@ -5,15 +5,12 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     Instant, ReportedDevice,
-    identity::{MemberId, Provider, SessionId},
+    identity::{MemberId, SessionId},
 };
-use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
 use rand::RngExt;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sessions::{Claimed, MemberAnswer, member_now};
+use sessions::{MemberAnswer, member_now};
 use store::{
     Stamp,
     edge::CountedBy,
@@ -22,33 +19,17 @@ use store::{
 
 use crate::State;
 
-/// A proof, as at sign-in.
-#[derive(Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub(crate) struct LinkBody {
-    /// Who is to vouch for the member.
-    provider: Provider,
-    /// A token that the provider signed.
-    // More than any verifier takes: one that is merely too large is a bad token, not a bad body.
-    #[garde(inner(length(bytes, max = 65536)))]
-    id_token: Option<String>,
-    /// A token that the provider's API takes.
-    #[garde(inner(length(bytes, max = 4096)))]
-    access_token: Option<String>,
-    /// Apple's authorization code, by which the connection can be ended at withdrawal.
-    #[garde(inner(length(bytes, max = 4096)))]
-    authorization_code: Option<String>,
-    /// The challenge that the id token answers.
-    #[garde(inner(length(bytes, max = 256)))]
-    challenge_id: Option<String>,
-    /// The challenge's nonce, or its SHA-256 in hexadecimal.
-    #[garde(inner(length(bytes, max = 256)))]
-    nonce: Option<String>,
-    /// Where they are; the session knows.
-    #[serde(rename = "device")]
-    #[garde(dive)]
-    _device: Option<ReportedDevice>,
+sessions::proof_body! {
+    /// A proof, as at sign-in.
+    pub(crate) struct LinkBody {
+        /// Apple's authorization code, by which the connection can be ended at withdrawal.
+        #[garde(inner(length(bytes, max = 4096)))]
+        authorization_code: Option<String>,
+        /// Where they are; the session knows.
+        #[serde(rename = "device")]
+        #[garde(dive)]
+        _device: Option<ReportedDevice>,
+    }
 }
 
 pub(crate) async fn post(
@@ -62,21 +43,14 @@ pub(crate) async fn post(
         .id;
     let recent = state.count_and_look(&call, member, now).await?;
     let (_, session) = call.principal.member()?;
-    let body = call.body.0;
-    let claimed = Claimed {
-        provider: body.provider,
-        id_token: body.id_token,
-        access_token: body.access_token,
-        authorization_code: body.authorization_code,
-        challenge_id: body.challenge_id,
-        nonce: body.nonce,
-    };
+    let mut body = call.body.0;
+    let authorization_code = body.authorization_code.take();
+    let claimed = body.take_claimed(authorization_code);
     let proven = state.prover.prove(&claimed, now).await?;
     let identity = NewIdentity {
         provider: proven.provider,
         subject: &proven.subject,
         guest_secret: None,
-        provider_token: None,
         hashes: &proven.hashes,
     };
     // One's own identity may be proved at any time: that is how a member signs in again.

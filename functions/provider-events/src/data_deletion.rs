@@ -54,7 +54,7 @@ pub(crate) async fn post(
         provider: Provider::Facebook,
         kind: AccountEventKind::DeletionRequested,
         subject: deletion.subject,
-        at: now,
+        at: deletion.requested_by,
         id: Some(code.clone()),
     };
     // A member who came since has not requested anything.

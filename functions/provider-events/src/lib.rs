@@ -43,7 +43,9 @@ pub use self::reactions::{DeletionReaction, Reaction, ReactionSettings, UnlinkRe
 
 const NAME: &str = "provider-events";
 
-/// For how long an event is known again: by the id that its provider gave it, and without one.
+/// For how long an event is known again: by the id that its provider gave it, and without one. Kakao's
+/// notices have neither id nor time, so within this a second one counts as the first one sent again,
+/// also where the user has linked the account in between.
 const NAMED: Duration = Duration::from_secs(400 * 86_400);
 const UNNAMED: Duration = Duration::from_secs(300);
 
@@ -186,15 +188,16 @@ async fn kakao(
 
 impl State {
     async fn act(&self, event: &AccountEvent, stamp: Stamp, now: Instant) -> Result<(), Problem> {
-        let owner = self.members.owner(event.provider, &event.subject).await?;
-        let Some(member) = owner else {
-            return Ok(());
-        };
         let id = id_of(event);
         let seen = ToldEvent {
             provider: event.provider,
             id: &id,
             known_for: if event.id.is_some() { NAMED } else { UNNAMED },
+        };
+        // An event that is older than the link is about an earlier one.
+        let identity = (event.provider, &event.subject);
+        let Some(member) = self.members.owner_since(identity, event.at).await? else {
+            return self.without_effect(event, &seen, now).await;
         };
         if self.members.was_acted_on(&seen, now).await? {
             return Ok(());
@@ -214,6 +217,20 @@ impl State {
         }
     }
 
+    /// Remembers an event that changed nothing if its provider tells no time of it: only so is the same
+    /// notice known as the same once the user has linked the account.
+    async fn without_effect(
+        &self,
+        event: &AccountEvent,
+        seen: &ToldEvent<'_>,
+        now: Instant,
+    ) -> Result<(), Problem> {
+        match event.id {
+            Some(_) => Ok(()),
+            None => Ok(self.members.dismiss_event(seen, now).await?),
+        }
+    }
+
     async fn react(
         &self,
         reaction: Reaction,
@@ -222,14 +239,14 @@ impl State {
         stamp: Stamp,
         now: Instant,
     ) -> Result<(), StoreError> {
-        let at = event.at.min(now);
+        let at = event.at;
         match reaction {
             Reaction::Ignore => return Ok(()),
             Reaction::SignOut => return self.sign_out(member, seen, at, stamp, now).await,
             Reaction::Unlink | Reaction::Withdraw => {}
         }
         let with = |transaction| self.members.act_once(transaction, seen, now);
-        let identity = (event.provider, &event.subject);
+        let identity = (event.provider, &event.subject, at);
         let unlinking = self
             .members
             .unlink_ended(member, identity, stamp, now, with);

@@ -10,7 +10,7 @@ use crate::{State, store_name::StoreName};
 pub(crate) const STYLE: &str = include_str!("../assets/style.css");
 
 /// No script, nothing from elsewhere, and no style but the page's own, by its hash.
-pub(crate) const POLICY: &str = "default-src 'none'; \
+const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-dUq1x7BTn4+4w8n9cNNKbWbFNGbB5G+fV44UFanXrxU='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -114,12 +114,16 @@ pub(crate) async fn get(
     call: Call<Nothing, Nothing, Nothing>,
 ) -> Result<Reply<Raw>, Problem> {
     let language = Language::of(call.facts.languages.iter().map(domain::Locale::as_str));
+    Ok(html(language, write(language, &state)).cache_control("public, max-age=300"))
+}
+
+/// Returns a page in a language, with the headers that every page has.
+pub(crate) fn html(language: Language, html: String) -> Reply<Raw> {
     let body = Raw {
         media_type: "text/html; charset=utf-8",
-        bytes: Cow::Owned(write(language, &state).into_bytes()),
+        bytes: Cow::Owned(html.into_bytes()),
     };
-    Ok(Reply::new(StatusCode::OK, body)
-        .cache_control("public, max-age=300")
+    Reply::new(StatusCode::OK, body)
         .header(
             header::CONTENT_LANGUAGE,
             HeaderValue::from_static(language.tag()),
@@ -128,7 +132,7 @@ pub(crate) async fn get(
         .header(
             HeaderName::from_static("content-security-policy"),
             HeaderValue::from_static(POLICY),
-        ))
+        )
 }
 
 fn write(language: Language, state: &State) -> String {

@@ -1,10 +1,9 @@
 //! `GET /withdrawal/requests/{code}`: how far a deletion is that a provider requested in a user's name.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use domain::Instant;
 use garde::Validate;
-use http::{HeaderName, HeaderValue, StatusCode, header};
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Raw};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use store::members::DeletionState;
 
 use crate::{
     State,
-    page::{Language, POLICY, STYLE},
+    page::{Language, STYLE, html},
 };
 
 /// Which request.
@@ -36,7 +35,7 @@ pub(crate) async fn get(
         Problem::new(Code::NotFound).detail("there is no deletion request with this code")
     })?;
     let language = Language::of(call.facts.languages.iter().map(domain::Locale::as_str));
-    let html = language
+    let page = language
         .request_page()
         .replace("{style}", STYLE)
         .replace("{app}", &state.app_name.html())
@@ -46,21 +45,7 @@ pub(crate) async fn get(
         // A path segment that was found is a code of ours: hexadecimal digits.
         .replace("{code}", &call.path.code)
         .replace("{state}", &describe(language, found));
-    let body = Raw {
-        media_type: "text/html; charset=utf-8",
-        bytes: Cow::Owned(html.into_bytes()),
-    };
-    Ok(Reply::new(StatusCode::OK, body)
-        .cache_control("no-store")
-        .header(
-            header::CONTENT_LANGUAGE,
-            HeaderValue::from_static(language.tag()),
-        )
-        .header(header::VARY, HeaderValue::from_static("accept-language"))
-        .header(
-            HeaderName::from_static("content-security-policy"),
-            HeaderValue::from_static(POLICY),
-        ))
+    Ok(html(language, page).cache_control("no-store"))
 }
 
 fn describe(language: Language, state: DeletionState) -> String {

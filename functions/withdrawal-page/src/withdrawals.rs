@@ -7,41 +7,23 @@ use std::sync::Arc;
 
 use domain::{
     Fault, FaultCode, Instant,
-    identity::{Challenge, Provider, Subject},
+    identity::{Challenge, MemberId, Provider, Subject},
 };
-use garde::Validate;
 use kit::{Call, Code, Nothing, Problem, Reply, extract, reply::Json};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use sessions::{Claimed, WithdrawalAnswer};
+use sessions::WithdrawalAnswer;
 use store::{Stamp, edge::CountedBy, members::Withdrawing};
 
 use crate::State;
 
-/// A proof, as at sign-in; of a guest, their id and secret.
-#[derive(Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub(crate) struct WithdrawalBody {
-    /// Who is to vouch for them.
-    provider: Provider,
-    /// A token that the provider signed.
-    #[garde(inner(length(bytes, max = 16384)))]
-    id_token: Option<String>,
-    /// A token that the provider's API takes.
-    #[garde(inner(length(bytes, max = 4096)))]
-    access_token: Option<String>,
-    /// The challenge that the id token answers.
-    #[garde(inner(length(bytes, max = 256)))]
-    challenge_id: Option<String>,
-    /// The challenge's nonce, or its SHA-256 in hexadecimal.
-    #[garde(inner(length(bytes, max = 256)))]
-    nonce: Option<String>,
-    /// Who a guest is.
-    guest_id: Option<Subject>,
-    /// The secret that the guest was given.
-    #[garde(inner(length(bytes, max = 128)))]
-    guest_secret: Option<String>,
+sessions::proof_body! {
+    /// A proof, as at sign-in; of a guest, their id and secret.
+    pub(crate) struct WithdrawalBody {
+        /// Who a guest is.
+        guest_id: Option<Subject>,
+        /// The secret that the guest was given.
+        #[garde(inner(length(bytes, max = 128)))]
+        guest_secret: Option<String>,
+    }
 }
 
 pub(crate) async fn post(
@@ -52,13 +34,17 @@ pub(crate) async fn post(
     let quota = state.per_address.per_hour("withdrawals-address");
     let address = CountedBy::Address(call.facts.address);
     state.limits.check(address, quota, now).await?;
-    let body = call.body.0;
-    let (provider, subject, challenge) = match body.provider {
-        Provider::Guest => (Provider::Guest, state.guest(body, now).await?, None),
-        provider => {
-            let claimed = claimed(provider, body);
+    let mut body = call.body.0;
+    let (provider, subject, proof) = match body.provider {
+        Provider::Guest => {
+            let (guest, secret) = state.guest(body, now).await?;
+            (Provider::Guest, guest, Proof::GuestSecret(secret))
+        }
+        _ => {
+            let claimed = body.take_claimed(None);
             let proven = state.prover.prove(&claimed, now).await?;
-            (proven.provider, proven.subject, proven.challenge)
+            let proof = Proof::Challenge(proven.challenge);
+            (proven.provider, proven.subject, proof)
         }
     };
     let owner = state.members.owner(provider, &subject).await?;
@@ -69,60 +55,73 @@ pub(crate) async fn post(
         return Err(nobody());
     }
     let withdrawing = state
-        .withdraw(member, challenge.as_ref(), Stamp::random(&mut rng), now)
+        .withdraw(member, (&subject, &proof), Stamp::random(&mut rng), now)
         .await?;
     let (Withdrawing::Begun(record) | Withdrawing::Pending(record)) = withdrawing;
     let answer = WithdrawalAnswer::of(&record).ok_or_else(nobody)?;
     Ok(Reply::accepted(answer).cache_control("no-store"))
 }
 
+/// What the transaction of a withdrawal makes sure of.
+enum Proof {
+    /// That the challenge of a provider's token was not used before.
+    Challenge(Option<Challenge>),
+    /// That this is still the guest's secret.
+    GuestSecret(String),
+}
+
 impl State {
-    /// The guest who knows their secret.
-    async fn guest(&self, body: WithdrawalBody, now: Instant) -> Result<Subject, Problem> {
+    /// The guest who knows their secret, and the secret.
+    async fn guest(
+        &self,
+        body: WithdrawalBody,
+        now: Instant,
+    ) -> Result<(Subject, String), Problem> {
         let guest = body.guest_id.ok_or_else(|| missing("/guest_id"))?;
         let secret = body.guest_secret.ok_or_else(|| missing("/guest_secret"))?;
         match self.members.knows_guest(&guest, &secret).await? {
-            true => Ok(guest),
+            true => Ok((guest, secret)),
             false => Err(self.secrets.wrong(&self.limits, &guest, now).await),
         }
     }
 
     /// A challenge is good for one withdrawal, as it is for one sign-in: whoever came back cannot be
-    /// sent away again by a copy of their proof.
+    /// sent away again by a copy of their proof. A guest's secret is good until a transfer replaces it.
     async fn withdraw(
         &self,
-        member: domain::identity::MemberId,
-        challenge: Option<&Challenge>,
+        member: MemberId,
+        (subject, proof): (&Subject, &Proof),
         stamp: Stamp,
         now: Instant,
     ) -> Result<Withdrawing, Problem> {
         let used = || Problem::new(Code::ChallengeUsed);
-        if let Some(challenge) = challenge
+        if let Proof::Challenge(Some(challenge)) = proof
             && self.members.is_used(challenge).await?
         {
             return Err(used());
         }
         let withdrawn = self
             .members
-            .withdraw(member, self.grace, stamp, now, |transaction| {
-                self.members.use_challenge(transaction, challenge)
+            .withdraw(member, self.grace, stamp, now, |transaction| match proof {
+                Proof::Challenge(challenge) => {
+                    self.members.use_challenge(transaction, challenge.as_ref())
+                }
+                Proof::GuestSecret(secret) => {
+                    self.members
+                        .check_guest_secret(transaction, member, subject, secret)
+                }
             })
             .await;
-        match withdrawn {
-            Err(error) if error.is_conflict() && challenge.is_some() => Err(used()),
-            withdrawn => withdrawn?.ok_or_else(nobody),
+        match (withdrawn, proof) {
+            (Err(error), Proof::Challenge(Some(_))) if error.is_conflict() => Err(used()),
+            (Err(error), Proof::GuestSecret(secret)) if error.is_conflict() => {
+                match self.members.knows_guest(subject, secret).await? {
+                    true => Err(error.into()),
+                    false => Err(self.secrets.wrong(&self.limits, subject, now).await),
+                }
+            }
+            (withdrawn, _) => withdrawn?.ok_or_else(nobody),
         }
-    }
-}
-
-fn claimed(provider: Provider, body: WithdrawalBody) -> Claimed {
-    Claimed {
-        provider,
-        id_token: body.id_token,
-        access_token: body.access_token,
-        authorization_code: None,
-        challenge_id: body.challenge_id,
-        nonce: body.nonce,
     }
 }
 

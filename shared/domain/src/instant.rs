@@ -27,6 +27,12 @@ impl Instant {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// The last millisecond of a second since the epoch. A time that its source knows to the second
+    /// names all of that second: what happens "at" it may have happened at any of its milliseconds.
+    pub const fn end_of_second(seconds: i64) -> Self {
+        Self(Self::from_seconds(seconds).0.saturating_add(999))
+    }
+
     /// From whole minutes since the epoch.
     pub const fn from_minutes(minutes: u32) -> Self {
         Self(minutes as i64 * 60_000)

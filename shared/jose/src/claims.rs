@@ -164,6 +164,11 @@ impl Claims {
         }
     }
 
+    /// A claim that is a NumericDate (RFC 7519, section 2), if it is one.
+    pub fn numeric_date(&self, name: &str) -> Option<Instant> {
+        self.value(name).and_then(read_numeric_date)
+    }
+
     /// Any claim as it stands.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.all.get(name)
@@ -185,7 +190,6 @@ fn audiences(claim: Option<&Value>) -> Result<Vec<String>, Refused> {
         ))
 }
 
-/// A NumericDate (RFC 7519, section 2): seconds since the epoch, fractions allowed.
 fn instant(
     claims: &Map<String, Value>,
     name: &str,
@@ -194,11 +198,14 @@ fn instant(
     let Some(claim) = claims.get(name) else {
         return Ok(None);
     };
+    let read = read_numeric_date(claim).ok_or(Refused::Malformed(why))?;
+    Ok(Some(read))
+}
+
+/// Reads seconds since the epoch, with or without a fraction.
+fn read_numeric_date(claim: &Value) -> Option<Instant> {
     let seconds = claim
         .as_f64()
-        .filter(|seconds| (0.0..=MAX_NUMERIC_DATE).contains(seconds))
-        .ok_or(Refused::Malformed(why))?;
-    Ok(Some(
-        Instant::from_millis((seconds * 1000.0).floor() as i64),
-    ))
+        .filter(|seconds| (0.0..=MAX_NUMERIC_DATE).contains(seconds))?;
+    Some(Instant::from_millis((seconds * 1000.0).floor() as i64))
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     Country, Instant, Locale,
-    identity::{Consents, MemberId, MemberStatus, Provider},
+    identity::{Consents, MemberId, MemberStatus, Provider, TransferCode},
     targeting::Attributes,
 };
 use kit::Problem;
@@ -107,6 +107,26 @@ impl WithdrawalAnswer {
             requested_at: withdrawal.requested_at,
             purge_at: withdrawal.purge_at,
         })
+    }
+}
+
+/// A code that moves a guest to another device.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TransferCode")]
+pub struct TransferCodeAnswer {
+    /// The code: 20 letters and digits in groups of five. It is shown once and works once.
+    code: String,
+    /// When the code expires, 7 days after it was created.
+    expires_at: Instant,
+}
+
+impl TransferCodeAnswer {
+    /// Returns a code as it is shown.
+    pub fn new(code: &TransferCode, expires_at: Instant) -> Self {
+        Self {
+            code: code.to_string(),
+            expires_at,
+        }
     }
 }
 

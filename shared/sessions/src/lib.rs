@@ -6,8 +6,10 @@ mod answer;
 mod grace;
 mod guests;
 mod keys;
+mod limits;
 mod members;
 mod proof;
+mod proof_body;
 mod reauthentication;
 mod repeats;
 mod sealed;
@@ -15,10 +17,11 @@ mod tokens;
 mod unlink;
 
 pub use self::{
-    answer::{MemberAnswer, SignedInAnswer, WithdrawalAnswer},
+    answer::{MemberAnswer, SignedInAnswer, TransferCodeAnswer, WithdrawalAnswer},
     grace::{GraceDays, WithdrawalSettings},
     guests::GuestSecretSettings,
     keys::AuthKeys,
+    limits::SignInLimitSettings,
     members::{gone, member_for_own_data, member_now, refusal},
     proof::{Claimed, Proven, Prover},
     reauthentication::{ReauthenticationSettings, Window},

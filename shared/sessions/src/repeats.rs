@@ -13,15 +13,16 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use domain::{
     Instant,
-    identity::{Ban, MemberId, Session, SessionId, Subject},
+    identity::{Ban, MemberId, Session, SessionId, Subject, TransferCode},
     keyring::Keys,
 };
 use http::{HeaderName, HeaderValue};
-use kit::{Call, Code, Problem, problem::Chain};
+use kit::{Call, Code, Problem, call::IdempotencyKey, problem::Chain};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use store::{
-    Requests, Stamp, StoreError, Transaction,
+    Database, Requests, Stamp, StoreError, Transaction,
+    edge::LimitSettings,
     idempotency::{Answer, Begun, InFlight, Scope},
     members::{Entered, MemberRecord, Members, SignedIn},
 };
@@ -106,9 +107,12 @@ pub struct GuestCredentials {
 }
 
 impl Repeats {
-    /// Takes the Requests table, and the keys that outcomes are sealed under.
-    pub fn new(requests: Requests, keys: AuthKeys) -> Self {
-        Self { requests, keys }
+    /// Stores records in the configured Requests table, and seals outcomes under these keys.
+    pub fn new(settings: &LimitSettings, database: &Database, keys: &AuthKeys) -> Self {
+        Self {
+            requests: Requests::new(database.table(&settings.requests_table.0)),
+            keys: keys.clone(),
+        }
     }
 
     /// Looks whether the request was answered before, and claims its key if not.
@@ -121,9 +125,45 @@ impl Repeats {
         call: &Call<P, Q, B>,
         rng: &mut impl Rng,
     ) -> Result<Attempt, Problem> {
-        let Some(sent) = call.idempotency_key()? else {
+        match call.idempotency_key()? {
+            Some(sent) => self.claim(call, sent, rng).await,
+            None => Ok(Attempt::First(None)),
+        }
+    }
+
+    /// Looks whether a request that presents a transfer code was answered before, as
+    /// [`begin`](Self::begin) does. Without an `Idempotency-Key` the code is the key: it is as random as
+    /// one, and a guest whose response was lost has nothing else left to sign in with.
+    ///
+    /// # Errors
+    /// As of [`begin`](Self::begin); 401 `transfer_code_invalid` if the code came with another body.
+    pub async fn begin_transfer<P, Q, B>(
+        &self,
+        call: &Call<P, Q, B>,
+        code: &TransferCode,
+        rng: &mut impl Rng,
+    ) -> Result<Attempt, Problem> {
+        if call.idempotency_key()?.is_some() {
+            return self.begin(call, rng).await;
+        }
+        let key = format!("transfer-code {}", code.text());
+        let Some(sent) = call.keyed_by(&key) else {
             return Ok(Attempt::First(None));
         };
+        match self.claim(call, sent, rng).await {
+            Err(problem) if problem.code == Code::IdempotencyKeyReused => {
+                Err(Problem::new(Code::TransferCodeInvalid))
+            }
+            attempt => attempt,
+        }
+    }
+
+    async fn claim<P, Q, B>(
+        &self,
+        call: &Call<P, Q, B>,
+        sent: IdempotencyKey<'_>,
+        rng: &mut impl Rng,
+    ) -> Result<Attempt, Problem> {
         let operation = call.facts.endpoint.operation;
         let scope = Scope {
             caller: &call.principal.name(),

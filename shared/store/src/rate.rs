@@ -19,6 +19,14 @@ pub struct Decision {
     pub reset: Duration,
 }
 
+impl Decision {
+    /// Returns the seconds until the next window begins, rounded up: sooner, a call would meet the same
+    /// window.
+    pub fn reset_s(&self) -> u64 {
+        self.reset.as_secs() + u64::from(self.reset.subsec_nanos() > 0)
+    }
+}
+
 /// The counters.
 #[derive(Debug, Clone)]
 pub struct Rates {
@@ -88,6 +96,18 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_seconds_to_wait_reach_the_next_window_and_not_beyond() {
+        for (millis, seconds) in [(60_000, 60), (59_999, 60), (1_001, 2), (1_000, 1), (1, 1)] {
+            let decision = Decision {
+                allowed: false,
+                remaining: 0,
+                reset: Duration::from_millis(millis),
+            };
+            assert_eq!(decision.reset_s(), seconds, "{millis} ms");
+        }
+    }
 
     #[test]
     fn windows_begin_at_multiples_of_their_length() {

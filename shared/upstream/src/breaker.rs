@@ -53,14 +53,15 @@ impl Breaker {
     /// It may not.
     pub fn admit(&self, now: Instant) -> Result<(), Open> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = match *state {
+        let (until, longest) = match *state {
             State::Closed { .. } => return Ok(()),
-            State::Open { until } => until,
-            State::Probing { since } => since + PROBE,
+            State::Open { until } => (until, Duration::from_millis(*OPEN_MS.end())),
+            State::Probing { since } => (since + PROBE, PROBE),
         };
         if now < until {
+            // `now` is when the caller's request came, which may be before it was opened.
             return Err(Open {
-                retry_after: until.since(now),
+                retry_after: until.since(now).min(longest),
             });
         }
         *state = State::Probing { since: now };
@@ -112,6 +113,17 @@ mod tests {
         assert!((2.0..=4.0).contains(&wait), "{wait}");
         assert!(breaker.admit(START + Duration::from_millis(1_999)).is_err());
         assert!(breaker.admit(START + Duration::from_secs(4)).is_ok());
+    }
+
+    #[test]
+    fn a_request_that_came_before_it_opened_waits_no_longer_than_it_stays_open() {
+        let breaker = broken();
+        let early = START - Duration::from_secs(9);
+        let wait = breaker.admit(early).unwrap_err().retry_after;
+        assert_eq!(wait, Duration::from_secs(4));
+        assert!(breaker.admit(START + Duration::from_secs(4)).is_ok());
+        let wait = breaker.admit(early).unwrap_err().retry_after;
+        assert_eq!(wait, PROBE);
     }
 
     #[test]

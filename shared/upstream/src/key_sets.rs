@@ -221,15 +221,18 @@ impl FetchLog {
         }
     }
 
-    /// How long until a token may cause a fetch; `None` when it may now.
+    /// How long until a token may cause a fetch, at most the interval between two fetches; `None` when
+    /// it may now.
+    ///
+    /// `now` is when the request came. One that came before the fetch and waited for its turn would
+    /// count the time that it waited a second time.
     fn wait(&self, holding: bool, now: Instant) -> Option<Duration> {
-        let until = match (holding, self.began_at) {
-            (true, [before_last, _]) => before_last.max(self.refetched_at).map(|at| at + REFETCH),
-            (false, _) => self.failed_at.map(|at| at + COLD_RETRY),
+        let (last, interval) = match (holding, self.began_at) {
+            (true, [before_last, _]) => (before_last.max(self.refetched_at), REFETCH),
+            (false, _) => (self.failed_at, COLD_RETRY),
         };
-        until
-            .map(|until| until.since(now))
-            .filter(|wait| !wait.is_zero())
+        let wait = (last? + interval).since(now).min(interval);
+        (!wait.is_zero()).then_some(wait)
     }
 
     fn may_refresh(&self, now: Instant) -> bool {
@@ -267,6 +270,18 @@ mod tests {
         log.begin(true, after(32));
         assert_eq!(log.wait(true, after(61)), Some(Duration::from_secs(1)));
         assert_eq!(log.wait(true, after(62)), None);
+    }
+
+    #[test]
+    fn a_request_that_came_before_the_fetch_waits_no_longer_than_the_interval() {
+        let mut log = FetchLog::default();
+        log.begin(false, START);
+        log.begin(true, after(5));
+        for early in [START, after(3), after(5)] {
+            assert_eq!(log.wait(true, early), Some(REFETCH), "at {early}");
+        }
+        log.failed_at = Some(after(4));
+        assert_eq!(log.wait(false, after(1)), Some(COLD_RETRY));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use domain::{DeviceKey, Instant, identity::SessionId};
+use domain::{Instant, identity::SessionId};
 use kit::{
     Problem,
     config::{ResourceName, Setting},
@@ -63,13 +63,12 @@ pub struct Limits {
     rates: Rates,
 }
 
-/// What a limit counts by.
+/// What a limit counts by: the caller, or what the caller has proved. Never a device that a request
+/// names, because anybody can name another's.
 #[derive(Debug, Clone, Copy)]
 pub enum CountedBy<'a> {
     /// The caller's address; an IPv6 address by its /64. Without one nothing is counted.
     Address(Option<IpAddr>),
-    /// A device. Without one, or with an id that many devices share, nothing is counted.
-    Device(Option<DeviceKey>),
     /// A session.
     Session(SessionId),
     /// Anything else that has a short name.
@@ -80,7 +79,6 @@ impl CountedBy<'_> {
     fn name(self) -> Option<String> {
         match self {
             Self::Address(address) => Some(format!("address {}", network(address?))),
-            Self::Device(device) => Some(format!("device {}", device?)),
             Self::Session(session) => Some(format!("session {session}")),
             Self::Name(name) => Some(format!("name {name}")),
         }
@@ -121,7 +119,7 @@ impl Limits {
                 let decision = Decision {
                     allowed: false,
                     remaining: hit.remaining,
-                    reset_s: hit.reset.as_secs() + 1,
+                    reset_s: hit.reset_s(),
                 };
                 Err(rate_limited(decision, quota))
             }

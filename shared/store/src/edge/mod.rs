@@ -129,7 +129,7 @@ impl Counter for Rates {
             Ok(Decision {
                 allowed: hit.allowed,
                 remaining: hit.remaining,
-                reset_s: hit.reset.as_secs(),
+                reset_s: hit.reset_s(),
             })
         })
     }

@@ -28,10 +28,8 @@ pub struct NewIdentity<'a> {
     pub provider: Provider,
     /// Whom they vouch for.
     pub subject: &'a Subject,
-    /// A guest's secret, of which the hash is kept.
+    /// A guest's secret. Its hash is stored with a new guest; a guest who is known must have it.
     pub guest_secret: Option<&'a str>,
-    /// The provider's refresh token, encrypted by whoever has the key.
-    pub provider_token: Option<&'a [u8]>,
     /// Keyed hashes of the identity, by which a ban that outlived a member is found.
     pub hashes: &'a [IdentityHash],
 }
@@ -105,6 +103,20 @@ impl Members {
         Ok(owner.map(|owner| owner.member_id))
     }
 
+    /// Whose identity that is, if it has been theirs since `at` or longer.
+    pub async fn owner_since(
+        &self,
+        (provider, subject): (Provider, &Subject),
+        at: Instant,
+    ) -> Result<Option<MemberId>, StoreError> {
+        let Some(member) = self.owner(provider, subject).await? else {
+            return Ok(None);
+        };
+        let item = self.identity(member, provider).await?;
+        let linked = item.filter(|item| item.subject == *subject && item.linked_at <= at);
+        Ok(linked.map(|_| member))
+    }
+
     /// A member's identities.
     pub async fn identities(&self, member: MemberId) -> Result<Vec<LinkedIdentity>, StoreError> {
         let (least, greatest) = keys::MEMBER_IDENTITIES;
@@ -126,10 +138,27 @@ impl Members {
         let known = item
             .filter(|item| item.subject == *guest)
             .and_then(|item| item.secret_sha256);
-        let same = |known: String| {
-            bool::from(known.as_bytes().ct_eq(sha256(secret.as_bytes()).as_bytes()))
-        };
+        let same =
+            |known: String| bool::from(known.as_bytes().ct_eq(secret_sha256(secret).as_bytes()));
         Ok(known.is_some_and(same))
+    }
+
+    /// Adds that this is still the secret of the guest that a member is: a transfer replaces it.
+    pub fn check_guest_secret<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        member: MemberId,
+        guest: &Subject,
+        secret: &str,
+    ) -> Result<Transaction<'t>, StoreError> {
+        transaction.check(
+            &keys::member_identity(member, Provider::Guest),
+            "subject = :guest AND secret_sha256 = :secret",
+            [
+                (":guest", string(guest)),
+                (":secret", string(secret_sha256(secret))),
+            ],
+        )
     }
 
     /// Gives a member an identity that they proved to have.
@@ -218,17 +247,18 @@ impl Members {
             .await
     }
 
-    /// Takes an identity from a member because its provider has ended the connection, so that it needs
-    /// no call. [`Unlinking::NotThere`] where the member has another identity of that provider by now.
+    /// Takes an identity from a member because its provider ended the connection at `ended_at`, so that
+    /// it needs no call. [`Unlinking::NotThere`] where the member has another identity of that provider
+    /// by now, or linked this one again since.
     pub async fn unlink_ended<'t>(
         &'t self,
         member: MemberId,
-        (provider, subject): (Provider, &Subject),
+        (provider, subject, ended_at): (Provider, &Subject, Instant),
         stamp: Stamp,
         now: Instant,
         with: impl Fn(Transaction<'t>) -> Result<Transaction<'t>, StoreError>,
     ) -> Result<Unlinking, StoreError> {
-        let this_one = |item: &IdentityItem| item.subject == *subject;
+        let this_one = |item: &IdentityItem| item.subject == *subject && item.linked_at <= ended_at;
         self.unlink_where((member, provider), this_one, |_| None, stamp, now, with)
             .await
     }

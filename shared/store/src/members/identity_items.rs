@@ -7,11 +7,9 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{LinkedIdentity, Members, NewIdentity, item::Kept};
+use super::{LinkedIdentity, Members, NewIdentity, item::Kept, secret_sha256};
 use crate::{
-    Stamp, StoreError,
-    blobs::sha256,
-    keys,
+    Stamp, StoreError, keys,
     query::Read,
     table::{ABSENT, string},
     transaction::Transaction,
@@ -22,7 +20,7 @@ use crate::{
 pub(super) struct IdentityItem {
     provider: Provider,
     pub(super) subject: Subject,
-    linked_at: Instant,
+    pub(super) linked_at: Instant,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) secret_sha256: Option<String>,
     /// In base64.
@@ -64,10 +62,8 @@ impl Members {
             provider: identity.provider,
             subject: identity.subject.clone(),
             linked_at: now,
-            secret_sha256: identity
-                .guest_secret
-                .map(|secret| sha256(secret.as_bytes())),
-            provider_token: identity.provider_token.map(|token| STANDARD.encode(token)),
+            secret_sha256: identity.guest_secret.map(secret_sha256),
+            provider_token: None,
             stamp,
         };
         let transaction = self.give_identity(transaction, member, &item)?;
@@ -142,27 +138,6 @@ impl Members {
             "SET member_id = :to",
             "member_id = :from",
             [(":to", string(to)), (":from", string(from))],
-        )
-    }
-
-    /// Keeps the provider's refresh token of a later sign-in, if there is one.
-    pub(super) fn renew_provider_token<'t>(
-        &'t self,
-        transaction: Transaction<'t>,
-        member: MemberId,
-        identity: &NewIdentity<'_>,
-    ) -> Result<Transaction<'t>, StoreError> {
-        let Some(token) = identity.provider_token else {
-            return Ok(transaction);
-        };
-        transaction.update_if(
-            &keys::member_identity(member, identity.provider),
-            "SET provider_token = :token",
-            "subject = :subject",
-            [
-                (":token", string(STANDARD.encode(token))),
-                (":subject", string(identity.subject)),
-            ],
         )
     }
 

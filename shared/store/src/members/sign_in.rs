@@ -66,7 +66,7 @@ pub enum SignedIn {
     Entered(Box<Entered>),
     /// The challenge was used before: the proof may be a copy.
     ChallengeUsed,
-    /// They are no member, and were not to become one.
+    /// They are no member, and were not to become one; or a guest's secret is not theirs any more.
     Unknown,
     /// They are kept out: the member, or, where they are gone, their identity.
     Banned {
@@ -163,6 +163,12 @@ impl Members {
                 && self.is_used(challenge).await?
             {
                 return Ok(SignedIn::ChallengeUsed);
+            }
+            if let (Some(_), Some(secret)) = (&known, sign_in.identity.guest_secret)
+                && tries.any()
+                && !self.knows_guest(subject, secret).await?
+            {
+                return Ok(SignedIn::Unknown);
             }
             tries.proceed()?;
             let (kept, transaction) = match known {
@@ -308,11 +314,19 @@ impl Members {
         Ok(None)
     }
 
-    /// What is written of a member who comes back: nothing of theirs, as long as they are there and
-    /// their standing does not change.
+    /// What is written of a member who comes back: nothing of theirs, as long as they are there, their
+    /// standing does not change, and a guest's secret is not replaced.
     fn returns(&self, kept: &Kept, sign_in: &SignIn<'_>) -> Result<Transaction<'_>, StoreError> {
         let transaction = self.check_present(Transaction::new(&self.table), kept)?;
-        self.renew_provider_token(transaction, kept.id(), sign_in.identity)
+        let NewIdentity {
+            subject,
+            guest_secret,
+            ..
+        } = *sign_in.identity;
+        match guest_secret {
+            Some(secret) => self.check_guest_secret(transaction, kept.id(), subject, secret),
+            None => Ok(transaction),
+        }
     }
 
     fn arrives(

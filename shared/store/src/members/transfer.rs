@@ -6,12 +6,18 @@
 
 use domain::{
     Instant,
-    identity::{Ban, MemberId, Provider, SessionTerms, Subject, TransferCode},
+    identity::{Ban, MemberId, Provider, Session, SessionTerms, Subject, TransferCode},
 };
+use kit::problem::Chain;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{Entered, Members, NewSession, change::Tries};
+use super::{
+    Entered, LinkedIdentity, Members, NewSession,
+    change::{Tries, UNCHANGED},
+    item::Kept,
+    secret_sha256,
+};
 use crate::{
     Stamp, StoreError,
     blobs::sha256,
@@ -53,10 +59,18 @@ pub struct Transfer<'a> {
 pub enum Transferring {
     /// They are signed in as this guest, and nowhere else.
     Entered(Box<Entered>, Subject),
-    /// The code is unknown, expired, used, or was tried too often.
+    /// The code is unknown, expired, used, or was tried too often, or its member has another identity
+    /// than a guest's by now.
     Invalid,
     /// The member is banned. The code stays valid.
     Banned(Box<Ban>),
+}
+
+/// The guest's identity of a member.
+struct Guest {
+    subject: Subject,
+    /// Whether the member has no other identity.
+    is_alone: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,16 +122,16 @@ impl Members {
             if last.as_ref().is_some_and(|last| last.stamp == stamp) {
                 return Ok(NewTransferCode::Made(expires_at));
             }
-            let identities = self.identities(member).await?;
-            let guest_only = identities
-                .iter()
-                .all(|identity| identity.provider == Provider::Guest);
-            if identities.is_empty() || !guest_only {
+            if self
+                .guest(member)
+                .await?
+                .is_none_or(|guest| !guest.is_alone)
+            {
                 return Ok(NewTransferCode::NotGuest);
             }
             tries.proceed()?;
             let transaction = self
-                .check_present(Transaction::new(&self.table), &before)?
+                .check_unchanged(Transaction::new(&self.table), &before)?
                 .put(self.table.encode_until(&own_key, &own, expires_at)?)?
                 .put_if(
                     self.table.encode_until(&key, &item, expires_at)?,
@@ -157,7 +171,7 @@ impl Members {
             let Some(kept) = kept else {
                 return Ok(Transferring::Invalid);
             };
-            let Some(identity) = self.identity(member, Provider::Guest).await? else {
+            let Some(Guest { subject, is_alone }) = self.guest(member).await? else {
                 return Ok(Transferring::Invalid);
             };
             let session = transfer.session.begin(&kept.record.member, now);
@@ -168,7 +182,11 @@ impl Members {
                 created: false,
             };
             if begun.is_some() {
-                return Ok(Transferring::Entered(Box::new(entered), identity.subject));
+                self.end_latecomers(&entered.session, now).await;
+                return Ok(Transferring::Entered(Box::new(entered), subject));
+            }
+            if !is_alone {
+                return Ok(Transferring::Invalid);
             }
             if let Some(ban) = kept.record.member.held_ban(now) {
                 return Ok(Transferring::Banned(Box::new(ban.clone())));
@@ -179,9 +197,12 @@ impl Members {
             }
             tries.proceed()?;
             let mut others = self.all_sessions(member, now).await?;
-            let later = others.split_off(others.len().min(ENDED_AT_ONCE));
+            let surplus = others.split_off(others.len().min(ENDED_AT_ONCE));
+            // Nothing may fail once the guest's new secret is stored: its caller would never learn it. No
+            // member has so many sessions that are not about to end anyway.
+            self.end_each(surplus).await?;
             let mut transaction = self
-                .check_present(Transaction::new(&self.table), &kept)?
+                .check_unchanged(Transaction::new(&self.table), &kept)?
                 .delete_if(
                     &key,
                     "code_sha256 = :code",
@@ -193,8 +214,8 @@ impl Members {
                     "SET secret_sha256 = :secret",
                     "subject = :subject",
                     [
-                        (":secret", string(sha256(transfer.guest_secret.as_bytes()))),
-                        (":subject", string(&identity.subject)),
+                        (":secret", string(secret_sha256(transfer.guest_secret))),
+                        (":subject", string(&subject)),
                     ],
                 )?;
             for other in &others {
@@ -202,12 +223,47 @@ impl Members {
             }
             let transaction = self.put_session(transaction, &entered.session, transfer.terms)?;
             let own = transaction.len();
-            let transaction = with(transaction, &entered, &identity.subject)?;
+            let transaction = with(transaction, &entered, &subject)?;
             if tries.commit(&self.table, transaction, own).await {
-                self.end_each(later).await?;
-                return Ok(Transferring::Entered(Box::new(entered), identity.subject));
+                self.end_latecomers(&entered.session, now).await;
+                return Ok(Transferring::Entered(Box::new(entered), subject));
             }
         }
+    }
+
+    /// Ends the sessions that began with the former secret between the look at the sessions and the
+    /// transfer; none begins with it afterwards. The transfer is done whether or not this succeeds.
+    async fn end_latecomers(&self, session: &Session, now: Instant) {
+        let ended = async {
+            let mut others = self.all_sessions(session.member, now).await?;
+            others.retain(|other| other.id != session.id);
+            self.end_each(others).await
+        };
+        if let Err(error) = ended.await {
+            tracing::warn!(error = %Chain(&error), "sessions of the former device not ended");
+        }
+    }
+
+    /// The guest that a member is.
+    async fn guest(&self, member: MemberId) -> Result<Option<Guest>, StoreError> {
+        let identities = self.identities(member).await?;
+        let is_alone = identities.len() == 1;
+        let mut identities = identities.into_iter();
+        let guest = identities.find(|identity| identity.provider == Provider::Guest);
+        Ok(guest.map(|LinkedIdentity { subject, .. }| Guest { subject, is_alone }))
+    }
+
+    /// Writes nothing of a member, and everything else only while neither they nor their standing
+    /// changed since they were read: linking an identity changes the member.
+    fn check_unchanged<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        kept: &Kept,
+    ) -> Result<Transaction<'t>, StoreError> {
+        let version = [(":version", number(kept.profile.version))];
+        let key = keys::member_record(kept.id());
+        let transaction = transaction.check(&key, UNCHANGED, version)?;
+        self.check_standing(transaction, kept)
     }
 
     /// Counts a try, and returns what is stored of the code if it is the right one and valid.

@@ -18,6 +18,7 @@ use sha2::Sha256;
 use super::{
     Identity, Proof, ProviderError, ProviderSettings, TokenFault, Unlinked,
     api::{Api, Refusal, Told},
+    event::latest_moment,
     signed::{SKEW, SignedTokens, check_nonce, subject},
 };
 use crate::{
@@ -49,6 +50,9 @@ pub struct DataDeletion {
     pub subject: Subject,
     /// The code by which the user can look up the request; the same for the same request.
     pub confirmation_code: String,
+    /// The last moment at which the user may have requested it: the end of the second that the request
+    /// names, or when we heard of it.
+    pub requested_by: Instant,
 }
 
 /// The payload of a signed request: more than is read.
@@ -229,7 +233,8 @@ impl Facebook {
         if !request.algorithm.eq_ignore_ascii_case("HMAC-SHA256") {
             return Err(ProviderError::INVALID);
         }
-        if let Some(issued_at) = request.issued_at.map(Instant::from_seconds) {
+        let issued_at = request.issued_at.map(Instant::from_seconds);
+        if let Some(issued_at) = issued_at {
             if issued_at > now + SKEW {
                 return Err(ProviderError::INVALID);
             }
@@ -242,6 +247,7 @@ impl Facebook {
         Ok(DataDeletion {
             subject: subject(&request.user_id)?,
             confirmation_code: code,
+            requested_by: latest_moment(issued_at.unwrap_or(now), now),
         })
     }
 

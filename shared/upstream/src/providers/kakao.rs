@@ -15,6 +15,7 @@ use super::{
     AccountEvent, AccountEventKind, Identity, Proof, ProviderError, ProviderSettings, TokenFault,
     Unlinked,
     api::{Api, Refusal, Told},
+    event::latest_moment,
     signed::{SignedTokens, check_nonce, subject},
 };
 use crate::{
@@ -217,12 +218,14 @@ impl Kakao {
         let events = events.filter(|events| is_event && !events.is_empty());
         let events = events.ok_or(ProviderError::INVALID)?;
         let kinds = events.keys().map(|uri| security_event_kind(uri));
-        let happened_at = claims.value("toe").and_then(Value::as_i64);
+        // RFC 8417, section 2.2: `toe` is when the event happened, a NumericDate, and optional; no event
+        // is newer than its token.
+        let happened_at = claims.numeric_date("toe").or(claims.issued_at());
         Ok(AccountEvent {
             provider: Provider::Kakao,
             kind: kinds.max_by_key(weight).unwrap_or(AccountEventKind::Other),
             subject: subject(event_subject(&claims, events)?)?,
-            at: happened_at.map_or(now, Instant::from_seconds),
+            at: latest_moment(happened_at.unwrap_or(now), now),
             id: claims.text("jti").map(str::to_owned),
         })
     }

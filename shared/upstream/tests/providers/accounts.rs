@@ -1,5 +1,7 @@
 //! What providers tell of accounts, and how we let go of them.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::{
     Instant,
@@ -51,7 +53,7 @@ async fn apples_events_are_read_from_the_json_in_the_string() {
             provider: Provider::Apple,
             kind,
             subject: "somebody".parse().unwrap(),
-            at: Instant::from_seconds(1_799_999_990),
+            at: Instant::from_millis(1_799_999_990_999),
             id: Some("event-1".to_owned()),
         };
         assert_eq!(told, Ok(expected));
@@ -209,10 +211,56 @@ async fn kakaos_security_events_are_read_by_the_last_part_of_their_names() {
             provider: Provider::Kakao,
             kind,
             subject: subject("42"),
-            at: Instant::from_seconds(NOW.as_seconds() - 7),
+            at: Instant::end_of_second(NOW.as_seconds() - 7),
             id: Some("event-1".to_owned()),
         };
         assert_eq!(told, Ok(expected), "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_security_event_is_about_all_of_the_second_that_it_names_up_to_now() {
+    let world = World::new().await;
+    let issuer = Issuer::rs256("k1");
+    world.publish("/kakao/keys", &[&issuer]);
+    let (second, now) = (NOW.as_seconds(), NOW + Duration::from_millis(250));
+    let name = "https://schemas.openid.net/secevent/risc/event-type/sessions-revoked";
+    let event = |toe: Value, iat: i64| {
+        let event = with(kakaos_event(json!({name: {}})), "iat", iat);
+        with(event, "toe", toe)
+    };
+    for (what, claims, at_ms) in [
+        (
+            "a second ago",
+            event(json!(second - 1), second),
+            second * 1_000 - 1,
+        ),
+        ("this second", event(json!(second), second), now.as_millis()),
+        (
+            "a fraction",
+            event(json!(second as f64 - 0.5), second),
+            second * 1_000 - 500,
+        ),
+        (
+            "a time to come",
+            event(json!(second + 50), second),
+            now.as_millis(),
+        ),
+        (
+            "no time",
+            event(Value::Null, second - 9),
+            (second - 9) * 1_000 + 999,
+        ),
+        (
+            "no number",
+            event(json!("noon"), second - 9),
+            (second - 9) * 1_000 + 999,
+        ),
+    ] {
+        let token = issuer.token(&claims);
+        let told = world.providers.kakao_security_event(&token, now).await;
+        let at = told.map(|event| event.at.as_millis());
+        assert_eq!(at, Ok(at_ms), "{what}");
     }
 }
 
@@ -273,12 +321,14 @@ async fn facebooks_data_deletion_is_proved_by_the_apps_secret() {
     let told = ask(signed.clone()).await.unwrap();
     assert_eq!(told.subject.as_str(), "42");
     assert_eq!(told.confirmation_code.len(), 32);
+    assert_eq!(told.requested_by, NOW, "all of the second, up to now");
     assert_eq!(ask(signed.clone()).await, Ok(told.clone()), "a replay");
     let later = signed_request(SECRET, &with(wish(), "issued_at", now - 1));
-    assert_ne!(
-        ask(later).await.unwrap().confirmation_code,
-        told.confirmation_code
-    );
+    let later = ask(later).await.unwrap();
+    assert_ne!(later.confirmation_code, told.confirmation_code);
+    assert_eq!(later.requested_by, Instant::end_of_second(now - 1));
+    let timeless = signed_request(SECRET, &with(wish(), "issued_at", Value::Null));
+    assert_eq!(ask(timeless).await.unwrap().requested_by, NOW);
     let (signature, payload) = signed.split_once('.').unwrap();
     for (what, request, fault) in [
         (

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::identity::Provider;
-use store::members::{Linking, NewIdentity, Unlinking};
+use store::members::{Linking, Unlinking};
 
 use super::{DAY, Town, ban, identity, subject};
 use crate::harness::NOON;
@@ -111,14 +111,12 @@ async fn the_last_identity_stays() {
     assert_eq!(unlink(Provider::Google).await, Unlinking::LastIdentity);
     assert_eq!(unlink(Provider::Apple).await, Unlinking::NotThere);
     let who = subject("001");
-    let apple = NewIdentity {
-        provider_token: Some(b"sealed"),
-        ..identity(Provider::Apple, &who)
-    };
-    let linked = town
+    let linked = town.link(member, Provider::Apple, "001").await;
+    assert!(matches!(linked, Linking::Linked(_)));
+    let stored = town
         .members
-        .link(member, &apple, None, town.stamp(), NOON, Ok);
-    assert!(matches!(linked.await.unwrap(), Linking::Linked(_)));
+        .store_provider_token(member, (Provider::Apple, &who), b"sealed");
+    stored.await.unwrap();
     let Unlinking::Unlinked { identity: gone, .. } = unlink(Provider::Apple).await else {
         panic!("it is not the last");
     };

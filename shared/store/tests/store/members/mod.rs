@@ -181,7 +181,6 @@ fn identity(provider: Provider, subject: &Subject) -> NewIdentity<'_> {
         provider,
         subject,
         guest_secret: None,
-        provider_token: None,
         hashes: &[],
     }
 }

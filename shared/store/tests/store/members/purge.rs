@@ -39,15 +39,15 @@ async fn somebody(town: &Town) -> Due {
         .members
         .make_transfer_code(member, &code, town.stamp(), NOON, Ok);
     assert!(matches!(made.await.unwrap(), NewTransferCode::Made(_)));
-    let apple = subject("001.subject");
-    let apple = NewIdentity {
-        provider_token: Some(b"sealed"),
-        ..identity(Provider::Apple, &apple)
-    };
+    let apple_id = subject("001.subject");
+    let apple = identity(Provider::Apple, &apple_id);
     let linked = town
         .members
         .link(member, &apple, None, town.stamp(), NOON, Ok);
     linked.await.unwrap();
+    let place = (Provider::Apple, &apple_id);
+    let stored = town.members.store_provider_token(member, place, b"sealed");
+    stored.await.unwrap();
     entered(town.try_sign_in(&apple, "new-phone-example-01", NOON).await);
     for (text, at) in [("Courtyard", NOON), ("Gatehouse", NOON + 7 * DAY)] {
         let change = ProfileChange {

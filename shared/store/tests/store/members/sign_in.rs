@@ -189,8 +189,26 @@ async fn a_guest_comes_back_by_their_secret_and_nobody_comes_who_is_not_known() 
         let signed_in = town.members.sign_in(&sign_in, town.stamp(), NOON);
         signed_in.await.unwrap()
     };
-    let back = entered(come_back(&identity(Provider::Guest, &guest)).await);
+    let back = entered(come_back(&with_secret).await);
     assert_eq!(back.member, created.member);
+    let with_another = NewIdentity {
+        guest_secret: Some("wrong-horse-battery-staple"),
+        ..with_secret
+    };
+    let session = town.new_session("phone-0-example-0000");
+    let sign_in = SignIn {
+        identity: &with_another,
+        newcomer: None,
+        session: &session,
+        terms: &TERMS,
+        challenge: None,
+    };
+    // The function checks the secret first; a transfer may replace it before the sign-in is stored.
+    let signed_in = town.members.sign_in(&sign_in, town.stamp(), NOON).await;
+    assert_eq!(signed_in.unwrap(), SignedIn::Unknown);
+    let member = created.session.member;
+    let begun = town.members.live_session(member, session.id).await;
+    assert_eq!(begun.unwrap(), None, "no session begins");
     assert!(town.members.knows_guest(&guest, secret).await.unwrap());
     let stranger = subject("guest-2");
     let unknown = come_back(&identity(Provider::Guest, &stranger)).await;
@@ -203,13 +221,15 @@ async fn a_providers_token_is_kept_as_it_is_given_and_renewed() {
     let town = Town::start().await;
     let who = subject("001");
     let mut last = None;
+    let apple = identity(Provider::Apple, &who);
     for token in [Some(b"one".as_slice()), None, Some(b"two")] {
-        let apple = NewIdentity {
-            provider_token: token,
-            ..identity(Provider::Apple, &who)
-        };
         let entered = entered(town.try_sign_in(&apple, "phone-0-example-0000", NOON).await);
         let member = entered.member.member.id;
+        if let Some(token) = token {
+            let place = (Provider::Apple, &who);
+            let stored = town.members.store_provider_token(member, place, token);
+            stored.await.unwrap();
+        }
         last = token.or(last);
         let identities = town.members.identities(member).await.unwrap();
         assert_eq!(identities[0].provider_token.as_deref(), last);

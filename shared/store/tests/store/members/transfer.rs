@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::identity::{Provider, Session, TransferCode};
-use store::members::{NewSession, NewTransferCode, Transfer, Transferring};
+use store::members::{NewIdentity, NewSession, NewTransferCode, SignIn, Transfer, Transferring};
 
 use super::{TERMS, Town, ban, entered, identity, ids, subject};
 use crate::harness::{Fault, NOON};
@@ -11,7 +11,7 @@ use crate::harness::{Fault, NOON};
 /// A guest who has the secret `old-secret`.
 async fn guest(town: &Town, name: &str) -> Session {
     let who = subject(name);
-    let with_secret = store::members::NewIdentity {
+    let with_secret = NewIdentity {
         guest_secret: Some("old-secret"),
         ..identity(Provider::Guest, &who)
     };
@@ -154,7 +154,91 @@ async fn a_new_code_replaces_the_one_before_and_only_guests_have_one() {
         .members
         .make_transfer_code(town.id(), &another, town.stamp(), NOON, Ok);
     assert_eq!(nobody.await.unwrap(), NewTransferCode::NotThere);
+    // The code is older than the link: it would hand an account with a provider to whoever has it.
+    let survived = present(&town, &second, &phone).await;
+    assert_eq!(survived, Transferring::Invalid);
+    let unlinked = town
+        .members
+        .unlink(old.member, Provider::Google, town.stamp(), NOON, Ok);
+    unlinked.await.unwrap();
     let moved = present(&town, &second, &phone).await;
+    assert!(matches!(moved, Transferring::Entered(..)), "{moved:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_and_a_transfer_at_once_leave_no_linked_account_to_a_code() {
+    for _ in 0..5 {
+        let town = Arc::new(Town::start().await);
+        let old = guest(&town, "g-1").await;
+        let code = made(&town, &old).await;
+        let linking = {
+            let town = Arc::clone(&town);
+            tokio::spawn(async move { town.link(old.member, Provider::Google, "1").await })
+        };
+        let phone = town.new_session("new-phone-example-01");
+        let moved = present(&town, &code, &phone).await;
+        linking.await.unwrap();
+        let first = matches!(moved, Transferring::Entered(..));
+        let who = subject("g-1");
+        let knows = town.members.knows_guest(&who, "new-secret").await;
+        assert_eq!(knows.unwrap(), first, "{moved:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sign_ins_with_the_former_secret_leave_no_session_beside_the_transfers() {
+    for _ in 0..5 {
+        let town = Arc::new(Town::start().await);
+        let old = guest(&town, "g-1").await;
+        let code = made(&town, &old).await;
+        let sign_ins: Vec<_> = (0..6)
+            .map(|_| {
+                let town = Arc::clone(&town);
+                tokio::spawn(async move {
+                    let who = subject("g-1");
+                    let identity = NewIdentity {
+                        guest_secret: Some("old-secret"),
+                        ..identity(Provider::Guest, &who)
+                    };
+                    let sign_in = SignIn {
+                        identity: &identity,
+                        newcomer: None,
+                        session: &town.new_session("old-phone-example-01"),
+                        terms: &TERMS,
+                        challenge: None,
+                    };
+                    let signed_in = town.members.sign_in(&sign_in, town.stamp(), NOON).await;
+                    signed_in.unwrap();
+                })
+            })
+            .collect();
+        let moved = present(&town, &code, &town.new_session("new-phone-example-01")).await;
+        for sign_in in sign_ins {
+            sign_in.await.unwrap();
+        }
+        let Transferring::Entered(entered, _) = moved else {
+            panic!("{moved:?}");
+        };
+        let live = town.members.sessions(old.member, NOON).await.unwrap();
+        assert_eq!(ids(&live), [entered.session.id]);
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_stored_is_told_whatever_fails_afterwards() {
+    let town = Town::start().await;
+    let old = guest(&town, "g-1").await;
+    let code = made(&town, &old).await;
+    let mut stored = false;
+    town.proxy.set(move |_, request| {
+        let was_stored = stored;
+        stored = stored || request.asks_for("TransactWriteItems");
+        match was_stored {
+            true => Fault::Refuse,
+            false => Fault::None,
+        }
+    });
+    let moved = present(&town, &code, &town.new_session("new-phone-example-01")).await;
     assert!(matches!(moved, Transferring::Entered(..)), "{moved:?}");
 }
 

@@ -1,9 +1,11 @@
 //! Connections that are still to be ended at their providers.
 
-use domain::identity::Provider;
-use store::members::{UNLINK_PATIENCE, UnlinkEntry, Unlinking};
+use std::time::Duration;
 
-use super::{DAY, Town, subject};
+use domain::identity::Provider;
+use store::members::{Linking, UNLINK_PATIENCE, UnlinkEntry, Unlinking};
+
+use super::{DAY, Town, identity, subject};
 use crate::harness::{NOON, put_item, raw::Value};
 
 /// The entry of an identity that its member gave up.
@@ -87,7 +89,7 @@ async fn a_connection_that_the_provider_ended_leaves_no_entry_and_spares_another
     town.link(member, Provider::Kakao, "42").await;
     let ended = async |who: &str| {
         let who = subject(who);
-        let identity = (Provider::Kakao, &who);
+        let identity = (Provider::Kakao, &who, NOON);
         let ended = town
             .members
             .unlink_ended(member, identity, town.stamp(), NOON, Ok);
@@ -149,4 +151,47 @@ async fn the_age_of_the_outbox_is_that_of_its_oldest_entry_due_or_not() {
     town.members.postpone_unlink(&old, later).await.unwrap();
     let oldest = town.members.oldest_unlink().await.unwrap();
     assert_eq!(oldest, Some(NOON));
+}
+
+#[tokio::test]
+async fn what_ended_before_a_link_leaves_the_link() {
+    let town = Town::start().await;
+    let member = town.sign_in(Provider::Google, "1").await.member.member.id;
+    let who = subject("42");
+    let kakao = identity(Provider::Kakao, &who);
+    let linked_at = NOON + Duration::from_millis(40_700);
+    let linked = town
+        .members
+        .link(member, &kakao, None, town.stamp(), linked_at, Ok);
+    assert!(matches!(linked.await.unwrap(), Linking::Linked(_)));
+    let now = linked_at + Duration::from_secs(3_000);
+    for (millis, is_about_it) in [(0, false), (40_699, false), (40_700, true), (99_000, true)] {
+        let ended_at = NOON + Duration::from_millis(millis);
+        let owner = town
+            .members
+            .owner_since((Provider::Kakao, &who), ended_at)
+            .await;
+        let expected = is_about_it.then_some(member);
+        assert_eq!(owner.unwrap(), expected, "{millis} ms after noon");
+        if !is_about_it {
+            let ended = (Provider::Kakao, &who, ended_at);
+            let left = town
+                .members
+                .unlink_ended(member, ended, town.stamp(), now, Ok);
+            assert_eq!(left.await.unwrap(), Unlinking::NotThere);
+        }
+    }
+    let other = town
+        .members
+        .owner_since((Provider::Kakao, &subject("43")), now)
+        .await;
+    assert_eq!(other.unwrap(), None);
+    let ended = (Provider::Kakao, &who, linked_at);
+    let unlinked = town
+        .members
+        .unlink_ended(member, ended, town.stamp(), now, Ok);
+    assert!(matches!(
+        unlinked.await.unwrap(),
+        Unlinking::Unlinked { .. }
+    ));
 }

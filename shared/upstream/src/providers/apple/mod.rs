@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{
     AccountEvent, AccountEventKind, Identity, Proof, ProviderError, ProviderSettings, TokenFault,
+    event::latest_moment,
     signed::{SignedTokens, subject},
 };
 use crate::{https::Https, secrets::Secret};
@@ -75,7 +76,7 @@ impl Apple {
             provider: Provider::Apple,
             kind: kind(&event.kind),
             subject: subject(&event.sub)?,
-            at: moment(event.event_time),
+            at: latest_moment(moment(event.event_time), now),
             id: claims.text("jti").map(str::to_owned),
         })
     }
