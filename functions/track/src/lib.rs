@@ -90,7 +90,8 @@ kit::settings! {
         /// the token's own life.
         conversion_window: ConversionWindow = "CONVERSION_WINDOW_S", default "0";
         /// Names of more robots, beside the maintained list that is built in: marks of a user agent with
-        /// one of them as a whole word are stored, flagged, and count nowhere.
+        /// one of them as a whole word are stored, flagged, and count nowhere. The names are looked for in
+        /// every user agent, also in those of apps.
         robots: RobotNames = "BOT_USER_AGENTS", default "", example "acme-monitor,acme-fetch/";
         /// The secret with the keys that sign tracking tokens.
         tracking_keys: ResourceName = "TRACKING_KEYS_SECRET", example "madang/dev/tracking-keys";

@@ -177,3 +177,39 @@ impl Visitor {
         self.passed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visitor(version: Option<&str>, os_version: Option<&str>) -> Visitor {
+        Visitor {
+            platform: None,
+            store: None,
+            version: version.map(ToOwned::to_owned),
+            build: None,
+            os_version: os_version.map(ToOwned::to_owned),
+            languages: Vec::new(),
+            country: None,
+            device_id: None,
+            address: None,
+            vary: Vec::new(),
+            passed: Passed::default(),
+        }
+    }
+
+    #[test]
+    fn unreadable_versions_are_counted_apart_for_the_app_and_its_system() {
+        for (version, os_version, unreadable) in [
+            (None, None, &[] as &[&str]),
+            (Some("v4.1 (9)"), Some("15"), &[]),
+            (Some("canary"), Some("15"), &["app"]),
+            (Some("4.1"), Some("Vanilla Ice Cream"), &["os"]),
+            (Some("-"), Some("?"), &["app", "os"]),
+        ] {
+            let visitor = visitor(version, os_version);
+            let counted: Vec<_> = visitor.unreadable_versions().collect();
+            assert_eq!(counted, unreadable, "{version:?} {os_version:?}");
+        }
+    }
+}

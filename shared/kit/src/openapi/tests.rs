@@ -1,3 +1,5 @@
+//! What the document says of parameters, bodies and defaults.
+
 use super::*;
 
 fn headers(endpoint: Endpoint) -> Vec<String> {
