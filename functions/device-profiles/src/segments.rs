@@ -46,7 +46,7 @@ pub(crate) async fn put(
 ) -> Result<Reply<Json<StoredDeviceSegments>>, Problem> {
     let (updated_at, segments) = (call.now(), call.body.0);
     state
-        .devices
+        .writer
         .put_segments(&call.path.id, &segments, updated_at)
         .await?;
     Ok(Reply::ok(StoredDeviceSegments {

@@ -8,11 +8,12 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{DEVICE_RETENTION, DeviceOwner, Devices, ROUNDS};
+use super::{DEVICE_RETENTION, DeviceOwner, DeviceWriter, Devices, ROUNDS};
 use crate::{
     StoreError, keys,
     query::{Range, Read},
-    table::{Item, is_over, number, string},
+    table::{Item, is_over, number, pause, string},
+    transaction::{Attempt, Transaction},
 };
 
 /// Both as JSON text, as profiles are. (`segments` is a reserved word of DynamoDB.)
@@ -26,6 +27,16 @@ struct SegmentsItem {
     /// The member whom they are about, where a member had put something on the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     member_id: Option<MemberId>,
+}
+
+/// The outcome of a write of segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WriteOutcome {
+    Done,
+    /// Its condition did not hold.
+    Refused,
+    /// The purge of the member whom they are about has begun.
+    MemberGone,
 }
 
 impl Devices {
@@ -44,92 +55,10 @@ impl Devices {
         item.map(|item| self.stored_segments(item)).transpose()
     }
 
-    /// Puts segments and server attributes, and replaces those that were there.
-    pub async fn put_segments(
-        &self,
-        id: &DeviceId,
-        segments: &DeviceSegments,
-        now: Instant,
-    ) -> Result<(), StoreError> {
-        if id.is_shared() {
-            return Ok(());
-        }
-        let device = DeviceKey::of(id);
-        let about = self.present_owner(device, now).await?;
-        let item = self.segments_item(device, segments, false, about, now)?;
-        self.table.put(item).await?;
-        Ok(())
-    }
-
     /// Deletes segments and server attributes, if there are any.
     pub async fn delete_segments(&self, id: &DeviceId) -> Result<(), StoreError> {
         let key = keys::device_item(DeviceKey::of(id), keys::PROFILE_SERVER);
         self.table.delete_all(vec![key]).await
-    }
-
-    /// Puts the segments that the app's own systems put with a profile. Server attributes stay. No
-    /// segments take away those that came with a profile, and none that were put by themselves.
-    pub(super) async fn put_segments_of_profile(
-        &self,
-        device: DeviceKey,
-        segments: Vec<Label>,
-        now: Instant,
-    ) -> Result<(), StoreError> {
-        let key = keys::device_item(device, keys::PROFILE_SERVER);
-        let about = self.present_owner(device, now).await?;
-        let condition = match segments.is_empty() {
-            true => "expires_at > :now AND from_profile = :yes",
-            false => "expires_at > :now",
-        };
-        let mut update = "SET segments_json = :segments, from_profile = :yes, updated_at = :at, \
-                          expires_at = :over"
-            .to_owned();
-        let mut values = vec![
-            (":segments", string(self.json(&segments)?)),
-            (":yes", AttributeValue::Bool(true)),
-            (":at", string(now)),
-            (":over", number((now + DEVICE_RETENTION).as_seconds())),
-            (":now", number(now.as_seconds())),
-        ];
-        match about {
-            Some(member) => {
-                update.push_str(", member_id = :member");
-                values.push((":member", string(member)));
-            }
-            None => update.push_str(" REMOVE member_id"),
-        }
-        let new = DeviceSegments {
-            segments,
-            ..DeviceSegments::default()
-        };
-        let item = self.segments_item(device, &new, true, about, now)?;
-        let mut round = 0;
-        loop {
-            let updated = self
-                .table
-                .update(&key, &update, Some(condition), values.clone());
-            match updated.await {
-                Ok(_) => return Ok(()),
-                Err(error) if !error.is_conflict() => return Err(error),
-                Err(_) if new.segments.is_empty() => return Ok(()),
-                Err(_) => {}
-            }
-            let vacant = "attribute_not_exists(pk) OR expires_at <= :now";
-            let at = [(":now", number(now.as_seconds()))];
-            if self
-                .table
-                .put_where(item.clone(), vacant, at)
-                .await?
-                .is_none()
-            {
-                return Ok(());
-            }
-            // Another put made it between the two.
-            if round >= ROUNDS {
-                return Err(self.table.conflict("PutItem"));
-            }
-            round += 1;
-        }
     }
 
     pub(super) fn stored_segments(&self, item: Item) -> Result<StoredDeviceSegments, StoreError> {
@@ -175,6 +104,151 @@ impl Devices {
         let (items, _) = self.table.query(&range, usize::MAX).await?;
         let live = items.iter().filter(|item| !is_over(item, now));
         Ok(present_owner(live))
+    }
+}
+
+impl DeviceWriter {
+    /// Puts segments and server attributes, and replaces those that were there.
+    pub async fn put_segments(
+        &self,
+        id: &DeviceId,
+        segments: &DeviceSegments,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        if id.is_shared() {
+            return Ok(());
+        }
+        let (device, devices) = (DeviceKey::of(id), &self.devices);
+        if let Some(member) = devices.present_owner(device, now).await? {
+            let item = devices.segments_item(device, segments, false, Some(member), now)?;
+            let put = || Transaction::new(&devices.table).put(item.clone());
+            if self.commit_about(member, put).await? == WriteOutcome::Done {
+                return Ok(());
+            }
+        }
+        let item = devices.segments_item(device, segments, false, None, now)?;
+        devices.table.put(item).await?;
+        Ok(())
+    }
+
+    /// Puts the segments that the app's own systems put with a profile. Server attributes stay. No
+    /// segments take away those that came with a profile, and none that were put by themselves.
+    pub(super) async fn put_segments_of_profile(
+        &self,
+        device: DeviceKey,
+        segments: Vec<Label>,
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let new = DeviceSegments {
+            segments,
+            ..DeviceSegments::default()
+        };
+        let mut about = self.devices.present_owner(device, now).await?;
+        for _ in 0..=ROUNDS {
+            let mut written = self.update_segments(device, &new, about, now).await?;
+            if written == WriteOutcome::Refused && !new.segments.is_empty() {
+                // Another put may make it between the two.
+                written = self.insert_segments(device, &new, about, now).await?;
+            }
+            match written {
+                WriteOutcome::Refused if !new.segments.is_empty() => {}
+                WriteOutcome::Done | WriteOutcome::Refused => return Ok(()),
+                WriteOutcome::MemberGone => about = None,
+            }
+        }
+        Err(self.devices.table.conflict("PutItem"))
+    }
+
+    /// Writes the segments of an item that is there.
+    async fn update_segments(
+        &self,
+        device: DeviceKey,
+        new: &DeviceSegments,
+        about: Option<MemberId>,
+        now: Instant,
+    ) -> Result<WriteOutcome, StoreError> {
+        let table = &self.devices.table;
+        let key = keys::device_item(device, keys::PROFILE_SERVER);
+        let condition = match new.segments.is_empty() {
+            true => "expires_at > :now AND from_profile = :yes",
+            false => "expires_at > :now",
+        };
+        let update = "SET segments_json = :segments, from_profile = :yes, updated_at = :at, \
+                      expires_at = :over";
+        let mut values = vec![
+            (":segments", string(self.devices.json(&new.segments)?)),
+            (":yes", AttributeValue::Bool(true)),
+            (":at", string(now)),
+            (":over", number((now + DEVICE_RETENTION).as_seconds())),
+            (":now", number(now.as_seconds())),
+        ];
+        let Some(member) = about else {
+            let update = format!("{update} REMOVE member_id");
+            return WriteOutcome::of(table.update(&key, &update, Some(condition), values).await);
+        };
+        let update = format!("{update}, member_id = :member");
+        values.push((":member", string(member)));
+        let write = || Transaction::new(table).update_if(&key, &update, condition, values.clone());
+        self.commit_about(member, write).await
+    }
+
+    /// Makes an item with segments where there is none.
+    async fn insert_segments(
+        &self,
+        device: DeviceKey,
+        new: &DeviceSegments,
+        about: Option<MemberId>,
+        now: Instant,
+    ) -> Result<WriteOutcome, StoreError> {
+        let table = &self.devices.table;
+        let item = self.devices.segments_item(device, new, true, about, now)?;
+        let vacant = "attribute_not_exists(pk) OR expires_at <= :now";
+        let at = || [(":now", number(now.as_seconds()))];
+        match about {
+            None => WriteOutcome::of(table.put_if(item, vacant, at()).await),
+            Some(member) => {
+                let write = || Transaction::new(table).put_if(item.clone(), vacant, at());
+                self.commit_about(member, write).await
+            }
+        }
+    }
+
+    /// Commits a write that names the member whom segments are about, unless their purge has begun: it
+    /// may have looked for such segments already.
+    async fn commit_about<'t>(
+        &'t self,
+        member: MemberId,
+        write: impl Fn() -> Result<Transaction<'t>, StoreError>,
+    ) -> Result<WriteOutcome, StoreError> {
+        let mut round = 0;
+        loop {
+            let transaction = write()?;
+            let own = transaction.len();
+            let transaction = self.members.check_open(transaction, member)?;
+            return Ok(match transaction.attempt().await {
+                Ok(Attempt::Done) => WriteOutcome::Done,
+                Ok(Attempt::Refused(found)) => match found.iter().skip(own).any(Option::is_some) {
+                    true => WriteOutcome::MemberGone,
+                    false => WriteOutcome::Refused,
+                },
+                Err(StoreError::Throttled { .. }) if round < ROUNDS => {
+                    pause(round).await;
+                    round += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            });
+        }
+    }
+}
+
+impl WriteOutcome {
+    fn of<T>(written: Result<T, StoreError>) -> Result<Self, StoreError> {
+        match written {
+            Ok(_) => Ok(Self::Done),
+            Err(error) if error.is_conflict() => Ok(Self::Refused),
+            Err(error) => Err(error),
+        }
     }
 }
 

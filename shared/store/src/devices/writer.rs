@@ -24,8 +24,8 @@ use crate::{
 /// Puts what devices' owners say.
 #[derive(Debug, Clone)]
 pub struct DeviceWriter {
-    devices: Devices,
-    members: Members,
+    pub(super) devices: Devices,
+    pub(super) members: Members,
 }
 
 /// Whether a put may replace what its owner put before.
@@ -117,9 +117,7 @@ impl DeviceWriter {
         };
         let outcome = self.put(item, place).await?;
         if let (PutOutcome::Stored, Some(segments)) = (outcome, segments) {
-            self.devices
-                .put_segments_of_profile(device, segments, now)
-                .await?;
+            self.put_segments_of_profile(device, segments, now).await?;
         }
         Ok(outcome)
     }

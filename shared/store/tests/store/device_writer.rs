@@ -5,10 +5,14 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use domain::{DeviceId, DeviceKey};
+use domain::{
+    DeviceId, DeviceKey,
+    allocation::{DeviceSegments, Profile},
+};
+use serde_json::json;
 use store::{
     Devices, Members,
-    devices::{DeviceWriter, PutMode, PutOutcome},
+    devices::{DeviceOwner, DeviceWriter, PutMode, PutOutcome},
 };
 
 use crate::{
@@ -86,4 +90,75 @@ async fn a_first_put_whose_answer_was_lost_is_stored_once_and_the_next_is_a_sing
     assert!(sofar[0] >= 1, "{sofar:?}");
     assert_eq!(sofar, [sofar[0]; 3]);
     assert_eq!(items(&dynamo).await.len(), 1);
+}
+
+#[tokio::test]
+async fn segments_name_no_member_whose_purge_has_begun() {
+    let dynamo = Dynamo::start().await;
+    let writer = writer(&dynamo).await;
+    let mut stamps = Stamps::new();
+    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let server: DeviceSegments =
+        serde_json::from_value(json!({"segments": ["gold"], "server_attributes": {}})).unwrap();
+    let with_segments: Profile = serde_json::from_value(json!({"segments": ["vip"]})).unwrap();
+    let first = profile("a");
+    let put = writer.put_profile(
+        &phone,
+        owner(1),
+        &first,
+        PutMode::Replace,
+        stamps.next(),
+        NOON,
+    );
+    assert_stored(put.await);
+    let config = config("games");
+    let put = writer.put_content_config(&phone, owner(1), &config, stamps.next(), NOON);
+    assert_stored(put.await);
+    let about = async || {
+        let items = items(&dynamo).await;
+        let found = items.into_iter().find(|item| {
+            let sk = item["sk"].as_s();
+            sk.is_ok_and(|sk| sk == "profile-server")
+        });
+        let found = found.expect("segments");
+        let segments = found["segments_json"].as_s().unwrap().clone();
+        (segments, found.contains_key("member_id"))
+    };
+    let gold = r#"["gold"]"#.to_owned();
+    let vip = r#"["vip"]"#.to_owned();
+    writer.put_segments(&phone, &server, NOON).await.unwrap();
+    assert_eq!(about().await, (gold.clone(), true));
+
+    // The purge has closed the member, and has not erased their content-config yet.
+    let closed_at = NOON.to_string();
+    put_item(
+        &dynamo,
+        of_member(1, "standing", &[("withdrawn_at", &closed_at)]),
+    )
+    .await;
+    writer.put_segments(&phone, &server, NOON).await.unwrap();
+    assert_eq!(about().await, (gold, false));
+    let app = DeviceOwner::App;
+    let put = writer.put_profile(
+        &phone,
+        app,
+        &with_segments,
+        PutMode::Replace,
+        stamps.next(),
+        NOON,
+    );
+    assert_stored(put.await);
+    assert_eq!(about().await, (vip.clone(), false));
+    let devices = Devices::new(dynamo.table());
+    devices.delete_segments(&phone).await.unwrap();
+    let put = writer.put_profile(
+        &phone,
+        app,
+        &with_segments,
+        PutMode::Replace,
+        stamps.next(),
+        NOON,
+    );
+    assert_stored(put.await);
+    assert_eq!(about().await, (vip, false));
 }

@@ -319,7 +319,7 @@ async fn nothing_is_stored_under_an_id_that_many_devices_share() {
             assert_eq!(found, StoredContentConfig::default(), "{shared}");
         }
         let vip = segments(&["vip"], json!({"tier": 2}));
-        devices.put_segments(&shared, &vip, NOON).await.unwrap();
+        writer.put_segments(&shared, &vip, NOON).await.unwrap();
         assert_eq!(devices.segments(&shared, NOON).await.unwrap(), None);
     }
     let kept = items(&dynamo).await;
@@ -565,7 +565,7 @@ async fn segments_are_the_apps_whoever_puts_a_profile() {
 
     // By themselves: a profile without segments leaves them, one with segments replaces them.
     let server = segments(&["gold"], json!({"plan": "pro"}));
-    devices.put_segments(&phone, &server, NOON).await.unwrap();
+    writer.put_segments(&phone, &server, NOON).await.unwrap();
     put(APP, in_segments(&[], "e")).await;
     let stored = devices.segments(&phone, NOON).await.unwrap().unwrap();
     assert_eq!((stored.segments, stored.updated_at), (server, NOON));
@@ -585,7 +585,7 @@ async fn segments_are_the_apps_whoever_puts_a_profile() {
             .is_some()
     );
     let over = NOON + DEVICE_RETENTION;
-    devices
+    writer
         .put_segments(&phone, &segments(&["old"], json!({"a": 1})), NOON)
         .await
         .unwrap();
@@ -690,7 +690,7 @@ async fn an_export_has_what_a_member_owns_on_a_device_and_no_more() {
     };
     put_counter(&dynamo, &phone).await;
     let server = segments(&["gold"], json!({}));
-    devices.put_segments(&phone, &server, NOON).await.unwrap();
+    writer.put_segments(&phone, &server, NOON).await.unwrap();
     // Nobody has put anything.
     assert_eq!(export(1, true).await, (None, false, true, 1));
     assert_eq!(export(1, false).await, (None, false, false, 0));
@@ -715,7 +715,7 @@ async fn an_export_has_what_a_member_owns_on_a_device_and_no_more() {
     assert_stored(put.await);
     assert_eq!(export(1, false).await, first(false, 0));
     assert_eq!(export(2, false).await, (None, true, false, 1));
-    devices.put_segments(&phone, &server, later).await.unwrap();
+    writer.put_segments(&phone, &server, later).await.unwrap();
     assert_eq!(export(1, false).await, first(false, 0));
     assert_eq!(export(2, false).await, (None, true, true, 1));
 }
@@ -781,7 +781,7 @@ async fn a_member_who_is_forgotten_takes_what_is_theirs_whoever_came_later() {
                 .await,
         );
         let server = segments(&["gold"], json!({}));
-        devices.put_segments(&phone, &server, later).await.unwrap();
+        writer.put_segments(&phone, &server, later).await.unwrap();
         for _ in 0..2 {
             devices
                 .forget(key, member(forgotten), is_later)
