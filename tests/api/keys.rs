@@ -139,7 +139,12 @@ fn a_member_reads_what_is_kept_of_their_own_device_and_of_no_other() {
         scenario.send(&request.json(&body))
     };
     assert_eq!(insert("phone-2-example-0002").status, 403);
-    assert_eq!(insert(DEVICE).status, 201, "{}", insert(DEVICE).text());
+    // The token's member was never stored, and nothing is put for a member who is not there.
+    let refused = insert(DEVICE);
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (401, &json!("token_invalid"))
+    );
     let altered = ask(
         &scenario,
         DEVICE,

@@ -11,7 +11,7 @@ use domain::{
 };
 use serde_json::json;
 use store::{
-    Devices, Members,
+    Devices, Members, Stamp,
     devices::{
         DEVICE_RETENTION, DeviceExport, DeviceOwner, DeviceRecord, DeviceWriter, PutMode,
         PutOutcome,
@@ -59,6 +59,29 @@ pub(crate) fn assert_stored(put: Result<PutOutcome, store::StoreError>) {
     assert_eq!(put.unwrap(), PutOutcome::Stored);
 }
 
+async fn replace_profile(
+    writer: &DeviceWriter,
+    phone: &DeviceId,
+    whose: DeviceOwner,
+    interest: &str,
+    stamp: Stamp,
+) {
+    let (profile, mode) = (profile(interest), PutMode::Replace);
+    let put = writer.put_profile(phone, whose, &profile, mode, stamp, NOON);
+    assert_stored(put.await);
+}
+
+async fn put_games_config(
+    writer: &DeviceWriter,
+    phone: &DeviceId,
+    whose: DeviceOwner,
+    stamp: Stamp,
+) {
+    let config = config("games");
+    let put = writer.put_content_config(phone, whose, &config, stamp, NOON);
+    assert_stored(put.await);
+}
+
 /// Everything in the partitions of devices.
 pub(crate) async fn items(dynamo: &Dynamo) -> Vec<HashMap<String, AttributeValue>> {
     let mut items = harness::items(dynamo).await;
@@ -88,18 +111,7 @@ async fn a_profile_is_put_read_back_inserted_once_and_erased() {
     assert_eq!(devices.record(&phone, NOON).await.unwrap().profile, None);
     assert!(!devices.erase(&phone).await.unwrap());
 
-    assert_stored(
-        writer
-            .put_profile(
-                &phone,
-                APP,
-                &profile("travel"),
-                PutMode::Replace,
-                stamps.next(),
-                NOON,
-            )
-            .await,
-    );
+    replace_profile(&writer, &phone, APP, "travel", stamps.next()).await;
     assert_stored(
         writer
             .put_profile(
@@ -190,11 +202,7 @@ async fn a_content_config_is_the_defaults_until_it_is_put() {
         serde_json::to_value(&defaults).unwrap(),
         json!({"categories": {}, "frequency": "normal"})
     );
-    assert_stored(
-        writer
-            .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
-            .await,
-    );
+    put_games_config(&writer, &phone, APP, stamps.next()).await;
     let stored = devices.content_config(&phone, APP, NOON).await.unwrap();
     assert_eq!(
         (&stored.config, stored.updated_at),
@@ -215,23 +223,8 @@ async fn what_nobody_has_put_for_long_is_forgotten_though_it_is_still_there() {
     let devices = Devices::new(dynamo.table());
     let writer = writer(&dynamo).await;
     let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
-    assert_stored(
-        writer
-            .put_profile(
-                &phone,
-                APP,
-                &profile("travel"),
-                PutMode::Replace,
-                stamps.next(),
-                NOON,
-            )
-            .await,
-    );
-    assert_stored(
-        writer
-            .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
-            .await,
-    );
+    replace_profile(&writer, &phone, APP, "travel", stamps.next()).await;
+    put_games_config(&writer, &phone, APP, stamps.next()).await;
     let last = NOON + DEVICE_RETENTION - Duration::from_secs(1);
     assert!(devices.profile(&phone, APP, last).await.unwrap().is_some());
     let over = NOON + DEVICE_RETENTION;
@@ -264,23 +257,8 @@ async fn an_id_is_kept_nowhere() {
     let mut stamps = Stamps::new();
     let writer = writer(&dynamo).await;
     let phone: DeviceId = "4F:9a-secret-17-2c".parse().unwrap();
-    assert_stored(
-        writer
-            .put_profile(
-                &phone,
-                APP,
-                &profile("travel"),
-                PutMode::Replace,
-                stamps.next(),
-                NOON,
-            )
-            .await,
-    );
-    assert_stored(
-        writer
-            .put_content_config(&phone, APP, &config("games"), stamps.next(), NOON)
-            .await,
-    );
+    replace_profile(&writer, &phone, APP, "travel", stamps.next()).await;
+    put_games_config(&writer, &phone, APP, stamps.next()).await;
     let kept = format!("{:?}", items(&dynamo).await);
     assert!(!kept.contains("4F:9a"), "{kept}");
 }
@@ -385,18 +363,7 @@ async fn a_device_is_erased_whole_however_much_is_kept_of_it() {
         ]);
         put_item(&dynamo, item).await;
     }
-    assert_stored(
-        writer
-            .put_profile(
-                &phone,
-                APP,
-                &profile("travel"),
-                PutMode::Replace,
-                stamps.next(),
-                NOON,
-            )
-            .await,
-    );
+    replace_profile(&writer, &phone, APP, "travel", stamps.next()).await;
     assert!(devices.erase(&phone).await.unwrap());
     assert!(items(&dynamo).await.is_empty());
     assert!(!devices.erase(&phone).await.unwrap());
@@ -751,23 +718,8 @@ async fn a_member_who_is_forgotten_takes_what_is_theirs_whoever_came_later() {
         let mut stamps = Stamps::new();
         put_counter(&dynamo, &phone).await;
         let (one, two, three) = (stamps.next(), stamps.next(), stamps.next());
-        assert_stored(
-            writer
-                .put_profile(
-                    &phone,
-                    owner(1),
-                    &profile("first"),
-                    PutMode::Replace,
-                    one,
-                    NOON,
-                )
-                .await,
-        );
-        assert_stored(
-            writer
-                .put_content_config(&phone, owner(1), &config("games"), two, NOON)
-                .await,
-        );
+        replace_profile(&writer, &phone, owner(1), "first", one).await;
+        put_games_config(&writer, &phone, owner(1), two).await;
         assert_stored(
             writer
                 .put_profile(
