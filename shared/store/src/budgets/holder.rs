@@ -214,7 +214,8 @@ impl Leases {
             if unused == 0 {
                 continue;
             }
-            if let Err(error) = self.0.budgets.give_back(&lease, unused).await {
+            let given = self.0.budgets.give_back(&lease, unused, given_out).await;
+            if let Err(error) = given {
                 tracing::warn!(error = %Chain(&error), "a lease was not given back, and will lapse");
             }
         }

@@ -214,8 +214,14 @@ impl Budgets {
         }
     }
 
-    /// Gives back units of a lease for which no token was given out.
-    pub async fn give_back(&self, lease: &Lease, unused: u64) -> Result<(), StoreError> {
+    /// Gives back units of a lease that its tokens do not need. `tokens` is how many were given out or
+    /// still may be: clicks count up to so many, although fewer units are left.
+    pub async fn give_back(
+        &self,
+        lease: &Lease,
+        unused: u64,
+        tokens: u64,
+    ) -> Result<(), StoreError> {
         for same_day in [true, false] {
             let update = if same_day {
                 "SET reserved = reserved - :unused, day_reserved = day_reserved - :unused"
@@ -225,9 +231,13 @@ impl Budgets {
             let given = Transaction::new(&self.table)
                 .update_if(
                     &keys::lease(lease.campaign, lease.id),
-                    "SET chunk = chunk - :unused",
+                    "SET chunk = chunk - :unused, tokens = :tokens",
                     "chunk = :chunk",
-                    [(":unused", number(unused)), (":chunk", number(lease.chunk))],
+                    [
+                        (":unused", number(unused)),
+                        (":chunk", number(lease.chunk)),
+                        (":tokens", number(tokens)),
+                    ],
                 )?
                 .update_if(
                     &account_key(lease.campaign),

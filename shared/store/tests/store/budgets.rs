@@ -222,8 +222,12 @@ async fn a_lease_of_clicks_has_as_many_tokens_as_its_units_are_worth() {
     assert_eq!((second.chunk, second.tokens()), (2, 50));
     // What the first one's tokens are worth now.
     let unneeded = first.dispensable(first.tokens(), 25);
-    budgets.give_back(&first, unneeded).await.unwrap();
+    let tokens = first.tokens();
+    budgets.give_back(&first, unneeded, tokens).await.unwrap();
     assert_eq!(account(&budgets).await.live(), 2 + 2);
+    let revalued = budgets.leases(CAMPAIGN).await.unwrap().swap_remove(0);
+    assert_eq!((revalued.id, revalued.chunk), (first.id, 2));
+    assert_eq!(revalued.tokens(), 40, "all of its tokens may be out");
 
     // Clicks count up to its tokens, impressions and conversions leave it alone.
     let mut stamps = Stamps::new();
@@ -251,11 +255,26 @@ async fn a_lease_of_clicks_has_as_many_tokens_as_its_units_are_worth() {
     let (last, others) = outcomes.split_last().unwrap();
     assert!(others.iter().all(|outcome| *outcome == Outcome::Counted));
     assert_eq!(*last, Outcome::OverCap);
+    // So they do under the one that was revalued, as it was before it had fewer units.
+    for nth in 100..107 {
+        let token = Token {
+            campaign: CAMPAIGN,
+            pricing: Some(Pricing::Cpc),
+            lease: Some(1),
+            ..token(nth, "red", NOON)
+        };
+        let click = Mark {
+            kind: MarkKind::Click,
+            ..impression(&token)
+        };
+        let outcome = marks.count(click, stamps.next()).await.unwrap();
+        assert_eq!(outcome, Outcome::Counted, "click {nth}");
+    }
     settle_all(&budgets, NOON + LAPSE).await;
     let settled = account(&budgets).await;
     assert_eq!(
         sums(&settled),
-        [(50, 50), (50, 50)],
+        [(57, 57), (57, 57)],
         "more than were expected"
     );
 }
