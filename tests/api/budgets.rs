@@ -112,6 +112,27 @@ fn an_even_campaign_goes_out_at_its_plan_from_the_first_minute() {
 }
 
 #[test]
+fn a_campaign_that_its_plan_holds_back_leaves_the_slot_to_lower_tiers() {
+    let scenario = Scenario::start();
+    let now = domain::Instant::from_millis(now_ms());
+    for (id, units) in [("slow", 3), ("slower", 2)] {
+        let paced = json!({
+            "tier": 10, "pacing": "even",
+            "starts_at": now, "ends_at": now + Duration::from_secs(24 * 3600),
+            "budget": {"pricing": "impressions", "total": units},
+        });
+        scenario.create("campaigns", id, &campaign_with("top", paced));
+    }
+    let last = json!({"tier": 30, "budget": {"pricing": "impressions", "total": 5_000}});
+    scenario.create("campaigns", "last", &campaign_with("top", last));
+    scenario.publish_live("campaigns", |s| {
+        s.allocate("top", &device())["items"] != json!([])
+    });
+    let given = given(&scenario, 60, false);
+    assert!(given >= 50, "{given} of 60");
+}
+
+#[test]
 fn a_budget_of_clicks_gives_few_away_when_every_item_is_clicked() {
     let scenario = Scenario::start();
     let clicks = json!({"budget": {"pricing": "cpc", "price_micros": 300, "total": 6_000}});

@@ -166,7 +166,8 @@ impl Budgets {
             today: account.day_reserved,
         };
         let tokens_per_unit = account.tokens_per_unit;
-        let allowance = Allowance::of(terms, used, tokens_per_unit, account.leased_to, now);
+        let live = account.reserved.saturating_sub(account.counted);
+        let allowance = Allowance::of(terms, used, live, account.leased_to, now);
         let allowed = allowance.map_or(u64::MAX, |allowance| allowance.units(now));
         if let Some(allowance) = allowance.filter(|_| allowed == 0) {
             self.leasing.refused += 1;

@@ -57,10 +57,12 @@ const FIRST: u32 = 32;
 /// Leases of campaigns that had none, and of those that had one lately: at once, and a second.
 const NEW: (f64, f64) = (8.0, 1.0);
 const FURTHER: (f64, f64) = (64.0, 4.0);
+const ATTEMPTS: (f64, f64) = (64.0, 8.0);
 const REMEMBERED_FOR: Duration = Duration::from_secs(120);
 const PAST: Duration = Duration::from_secs(180);
 const COOL_DOWN: Duration = Duration::from_secs(5);
-const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
+const SPENT_COOL_DOWN: Duration = Duration::from_secs(30);
+const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
 
 /// One instance.
 #[derive(Debug)]
@@ -76,6 +78,7 @@ pub(crate) struct Instance {
     leases: BTreeMap<u16, Holding>,
     new: Taps,
     further: Taps,
+    attempts: Taps,
 }
 
 /// How many leases were taken lately: a level that sinks as time goes by.
@@ -259,6 +262,7 @@ impl Instances {
             leases: BTreeMap::new(),
             new: Taps::default(),
             further: Taps::default(),
+            attempts: Taps::default(),
         }));
         self.started += 1;
         id
@@ -324,22 +328,27 @@ impl Instance {
         if units > ahead / LOW || now < holding.quiet_until || holding.landing.is_some() {
             return;
         }
-        let may_be_taken = match now.since(holding.leased_at) < REMEMBERED_FOR {
-            true => self.further.take(FURTHER, now),
-            false => self.new.take(NEW, now),
-        };
-        if !may_be_taken {
+        if !self.attempts.is_free(ATTEMPTS, now) {
             return;
         }
+        let (taps, bound) = match now.since(holding.leased_at) < REMEMBERED_FOR {
+            true => (&mut self.further, FURTHER),
+            false => (&mut self.new, NEW),
+        };
+        if !taps.take(bound, now) {
+            return;
+        }
+        self.attempts.take(ATTEMPTS, now);
         let quiet_for = match budgets.take(campaign, terms, ahead, now, meter) {
             Ok(lease) => {
                 holding.landing = Some(lease);
                 return;
             }
-            Err(Refusal::Spent) => LONGEST_COOL_DOWN,
-            Err(Refusal::Later(from)) => from.since(now),
+            Err(Refusal::Spent) => SPENT_COOL_DOWN,
+            Err(Refusal::Later(from)) => from.since(now).clamp(COOL_DOWN, LONGEST_COOL_DOWN),
         };
-        holding.quiet_until = now + quiet_for.clamp(COOL_DOWN, LONGEST_COOL_DOWN);
+        taps.return_one(bound, now);
+        holding.quiet_until = now + quiet_for;
     }
 
     fn give_back(self, keys: &[u64], budgets: &mut Budgets, meter: &mut Meter) {
@@ -352,14 +361,27 @@ impl Instance {
 }
 
 impl Taps {
-    fn take(&mut self, (at_once, a_second): (f64, f64), now: Instant) -> bool {
-        let sunk = now.since(self.at).as_secs_f64() * a_second;
-        let level = (self.level - sunk).max(0.0) + 1.0;
-        if level > at_once {
-            return false;
+    fn take(&mut self, bound: (f64, f64), now: Instant) -> bool {
+        let is_free = self.is_free(bound, now);
+        if is_free {
+            let level = self.level_at(bound, now) + 1.0;
+            *self = Self { level, at: now };
         }
+        is_free
+    }
+
+    fn is_free(&self, bound: (f64, f64), now: Instant) -> bool {
+        self.level_at(bound, now) + 1.0 <= bound.0
+    }
+
+    fn return_one(&mut self, bound: (f64, f64), now: Instant) {
+        let level = (self.level_at(bound, now) - 1.0).max(0.0);
         *self = Self { level, at: now };
-        true
+    }
+
+    fn level_at(&self, (_, a_second): (f64, f64), now: Instant) -> f64 {
+        let sunk = now.since(self.at).as_secs_f64() * a_second;
+        (self.level - sunk).max(0.0)
     }
 }
 

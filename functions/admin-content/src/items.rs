@@ -90,8 +90,12 @@ const PAGE_LIMIT: usize = 200;
 /// Drafts read at once, so that a filter that few pass does not cost a query each.
 const READ_AHEAD: usize = 100;
 
-/// The most items that are read for one page: a filter that few pass ends the page early.
-const READ_LIMIT: usize = 5_000;
+/// What is read for one page at most: a filter that few pass ends the page early. Items differ in size
+/// by a factor of a thousand, so their bytes are limited too.
+const READ_LIMIT: ReadSoFar = ReadSoFar {
+    items: 5_000,
+    bytes: 16 * 1024 * 1024,
+};
 
 /// The most bytes of items in a page: an answer of Lambda has at most 6 MB.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -195,10 +199,10 @@ pub(crate) async fn list(
     let mut pairs = SideBySide::new(&content.drafts, &live, kind, after);
     let mut items: Vec<ContentItem> = Vec::new();
     let mut size_bytes = 0;
-    let mut read = 0;
+    let mut read = ReadSoFar::default();
     while let Some((id, draft, live)) = pairs.next().await? {
         let item = ContentItem::new(id, draft, live)?;
-        read += 1;
+        read.note(item.size_bytes());
         if state.is_none_or(|state| state == item.state) {
             size_bytes += item.size_bytes();
             if items.len() == limit || (size_bytes > PAGE_BYTES && !items.is_empty()) {
@@ -207,7 +211,7 @@ pub(crate) async fn list(
                 return Ok(Reply::ok(ContentItems { items, next_cursor }));
             }
             items.push(item);
-        } else if read >= READ_LIMIT {
+        } else if read.is_enough() {
             let next_cursor = Some(content.drafts.cursor(kind, &item.id));
             return Ok(Reply::ok(ContentItems { items, next_cursor }));
         }
@@ -216,6 +220,24 @@ pub(crate) async fn list(
         items,
         next_cursor: None,
     }))
+}
+
+/// The items that were read for a page.
+#[derive(Debug, Clone, Copy, Default)]
+struct ReadSoFar {
+    items: usize,
+    bytes: usize,
+}
+
+impl ReadSoFar {
+    fn note(&mut self, size_bytes: usize) {
+        self.items += 1;
+        self.bytes += size_bytes;
+    }
+
+    const fn is_enough(&self) -> bool {
+        self.items >= READ_LIMIT.items || self.bytes >= READ_LIMIT.bytes
+    }
 }
 
 /// Drafts and live items, merged in the order of their ids; a page of each is in memory.
@@ -444,5 +466,23 @@ fn lost_race(error: StoreError) -> Problem {
     match error {
         StoreError::Conflict { .. } => Problem::new(Code::VersionConflict),
         error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_after_many_small_items_or_some_large_ones() {
+        let read_until_enough = |size_bytes: usize| {
+            let mut read = ReadSoFar::default();
+            while !read.is_enough() {
+                read.note(size_bytes);
+            }
+            read.items
+        };
+        assert_eq!(read_until_enough(1_300), 5_000);
+        assert_eq!(read_until_enough(256 * 1024), 64);
     }
 }

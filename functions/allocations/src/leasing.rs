@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 impl State {
     /// Takes leases of campaigns that were drawn but for the lack of one: of no more than there are
-    /// slots that stay empty or go to house items, and of one where there are none. Returns whether
-    /// it is worth drawing again.
+    /// slots that stay empty or go to house items, and of one where there are none. A campaign that
+    /// can have no lease now gives way to the next one. Returns whether it is worth drawing again.
     pub(crate) async fn lease(
         &self,
         request: &Request,
@@ -36,7 +36,10 @@ impl State {
         let filled = placed.filter(|placed| !placed.campaign.house).count();
         let lacking = slots.saturating_sub(filled);
         let mut taking = Vec::new();
-        for campaign in allocation.wanted.iter().take(lacking.max(1)) {
+        for campaign in &allocation.wanted {
+            if taking.len() >= lacking.max(1) {
+                break;
+            }
             if let Some(terms) = Terms::of_campaign(campaign) {
                 taking.extend(self.leases.want(&terms, rng.random(), now));
             }

@@ -324,7 +324,8 @@ impl Round<'_> {
         for lease in live.iter().filter(|lease| !lease.has_lapsed(self.now)) {
             let unneeded = lease.dispensable(lease.tokens(), tokens_per_unit.into());
             if unneeded > 0 {
-                self.budgets.give_back(lease, unneeded).await?;
+                let tokens = lease.tokens();
+                self.budgets.give_back(lease, unneeded, tokens).await?;
             }
         }
         Ok(())

@@ -141,7 +141,8 @@ impl Snapshot {
             shared.add(campaign);
         }
         let write = || {
-            let mut writer = Writer::new(&shared)?;
+            // It is in memory already, and JSON takes more than what is made of it.
+            let mut writer = Writer::new(&shared, usize::MAX)?;
             for (id, campaign) in &items {
                 writer.add(id, campaign)?;
             }

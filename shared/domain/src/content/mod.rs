@@ -31,8 +31,8 @@ pub use maintenance::{BlockedDevice, Gate, Maintenance, ServiceEnd, Window};
 pub use nickname_rules::{NicknameRuleItem, NicknameWord};
 pub use notices::Notice;
 pub use set::{
-    AnyItem, Changes, CompileError, ItemSet, MAX_SET_FAULTS, SetFault, UnreadableItems, changes,
-    check_draft, check_item, compile, validate_set,
+    ARTEFACT_LIMIT, AnyItem, Changes, CompileError, ItemSet, MAX_SET_FAULTS, SetFault,
+    UnreadableItems, changes, check_draft, check_item, compile, validate_set,
 };
 pub use testers::{Testers, TestersItem};
 

@@ -84,6 +84,10 @@ impl ItemSet for Vec<(Id, Value)> {
     }
 }
 
+/// The most bytes that an artefact may have: the smallest reader has 256 MB for everything, and
+/// holds a new version in addition to the old one.
+pub const ARTEFACT_LIMIT: usize = 64 * 1024 * 1024;
+
 /// Why a set was not compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
@@ -93,6 +97,12 @@ pub enum CompileError {
     /// It cannot be read.
     #[error(transparent)]
     Unreadable(#[from] UnreadableItems),
+    /// The artefact would have more than so many bytes.
+    #[error("the artefact has more than {limit_bytes} bytes")]
+    TooLarge {
+        /// The most bytes that an artefact may have.
+        limit_bytes: usize,
+    },
     /// The artefact cannot be written.
     #[error("the artefact cannot be written")]
     Write(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -266,7 +276,8 @@ pub fn validate_set<S: ItemSet + ?Sized>(
 /// items give the same bytes, in whatever order they come.
 ///
 /// # Errors
-/// [`CompileError::Faults`] with what [`validate_set`] finds; [`UnreadableItems`] of the set.
+/// [`CompileError::Faults`] with what [`validate_set`] finds; [`UnreadableItems`] of the set;
+/// [`CompileError::TooLarge`] for campaigns whose artefact grows beyond [`ARTEFACT_LIMIT`].
 pub fn compile<S: ItemSet + ?Sized>(kind: Kind, items: &S) -> Result<Vec<u8>, CompileError> {
     fn write<T: Item>(items: &(impl ItemSet + ?Sized)) -> Result<Vec<u8>, CompileError> {
         T::compile(items)

@@ -22,10 +22,6 @@ const BURST: Duration = Duration::from_secs(20);
 /// the plan.
 pub const SPREAD_LEASE: Duration = Duration::from_secs(60);
 
-/// Tokens that may be given out in a minute for a budget in clicks or conversions, whatever the plan:
-/// without impressions nothing is learned of how many bring a click.
-const PROBES_A_MINUTE: f64 = 10.0;
-
 /// How fast units of a budget may be leased.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allowance {
@@ -35,24 +31,26 @@ pub struct Allowance {
 
 impl Allowance {
     /// Returns the allowance at `now` after it was used up to `used_to`, if it ever was; `None` where
-    /// the budget is not spread over time.
+    /// the budget is not spread over time. Of the `used` units `live` are of leases that are out.
+    ///
+    /// Where none is out and no more are used than the plan has by now, the leases so far were for
+    /// nothing, and the allowance is whole again. So the first clicks of a small budget are looked
+    /// for one lease after the other, and it is never ahead of its plan by more than one.
     pub fn of(
         terms: &Terms,
         used: Used,
-        tokens_per_unit: u32,
+        live: u64,
         used_to: Option<Instant>,
         now: Instant,
     ) -> Option<Self> {
         let planned = terms.units_a_minute(used, now)? * ABOVE_PLAN;
-        let probes = match terms.pricing.is_by_impression() {
-            true => 0.0,
-            false => PROBES_A_MINUTE / f64::from(tokens_per_unit.max(1)),
-        };
-        let unit_ms = 60_000.0 / planned.max(probes).max(f64::MIN_POSITIVE);
+        let unit_ms = 60_000.0 / planned.max(f64::MIN_POSITIVE);
         // A whole unit must have room, however long it takes; moments are whole milliseconds.
         let unit_s = (unit_ms.ceil() + 1.0) / 1000.0;
         let accumulates = Duration::try_from_secs_f64(unit_s).unwrap_or(Duration::MAX);
         let earliest = now - accumulates.clamp(BURST, LONGEST);
+        let was_for_nothing = live == 0 && terms.is_within_plan(used, now);
+        let used_to = used_to.filter(|_| !was_for_nothing);
         Some(Self {
             unit_ms,
             used_to: used_to.unwrap_or(earliest).max(earliest),
@@ -91,11 +89,14 @@ impl Allowance {
     }
 }
 
-/// The longest time that a unit is waited for.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// The longest time that a unit is waited for: longer than any flight, and short enough that moments
+/// stay within the years that RFC 3339 writes.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
         TimeZoneName,
@@ -128,7 +129,7 @@ mod tests {
                 total,
                 today: total,
             };
-            let allowance = Allowance::of(terms, used, 1, used_to, now).unwrap();
+            let allowance = Allowance::of(terms, used, total, used_to, now).unwrap();
             let units = allowance.units(now);
             if units > 0 {
                 used_to = Some(allowance.after(units));
@@ -172,15 +173,87 @@ mod tests {
         assert_eq!(leased[0].0, 0, "the first one at once");
     }
 
-    #[test]
-    fn few_clicks_a_day_are_probed_for_at_a_rate_of_their_own() {
-        let terms = terms(Pricing::Cpc, 24, 24);
-        let used = Used { total: 0, today: 0 };
-        for (tokens_per_unit, seconds) in [(1, 6), (50, 300), (1_000_000, 3_272)] {
-            let allowance = Allowance::of(&terms, used, tokens_per_unit, None, START).unwrap();
-            let one = allowance.after(1).since(allowance.after(0)).as_secs();
-            assert_eq!(one, seconds, "{tokens_per_unit} tokens a click");
+    /// How long a lease and its tokens live, until its units are free again.
+    const LAPSE_MIN: u64 = 8;
+
+    /// Units leased by the minute, where an instance wants one every minute, and each leased unit is
+    /// clicked at once or never.
+    fn probed(terms: &Terms, minutes: u64, is_clicked: bool) -> Vec<u64> {
+        let (mut used_to, mut clicks, mut leased) = (None, 0, Vec::new());
+        for minute in 0..minutes {
+            let recent = leased
+                .iter()
+                .rev()
+                .take(usize::try_from(LAPSE_MIN).unwrap());
+            let live: u64 = recent.sum();
+            let total = if is_clicked { clicks } else { live };
+            let used = Used {
+                total,
+                today: total,
+            };
+            let now = START + Duration::from_secs(60 * minute);
+            let allowance = Allowance::of(terms, used, live, used_to, now).unwrap();
+            let left = terms.total.unwrap() - total;
+            let units = allowance.units(now).min(left);
+            if units > 0 {
+                used_to = Some(allowance.after(units));
+            }
+            clicks += units;
+            leased.push(units);
         }
+        leased
+    }
+
+    proptest! {
+        #[test]
+        fn a_small_budget_keeps_to_its_plan_where_everything_is_clicked(
+            total in 1u64..300,
+            hours in 1u64..3_000,
+            minutes in 1u64..600,
+        ) {
+            let minutes = minutes.min(60 * hours);
+            let leased = probed(&terms(Pricing::Cpc, total, hours), minutes, true);
+            let all: u64 = leased.iter().sum();
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let a_minute = total as f64 / (60 * hours) as f64;
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let most = 1.1 * a_minute * (minutes as f64 + 1.0) + 1.0;
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let is_planned = all as f64 <= most;
+            prop_assert!(is_planned, "{} of {} in {} minutes", all, most, minutes);
+            prop_assert!(leased[0] >= 1, "the first one at once");
+        }
+
+        #[test]
+        fn a_small_budget_goes_on_where_nothing_is_clicked(
+            total in 1u64..300,
+            hours in 24u64..30_000,
+        ) {
+            let leased = probed(&terms(Pricing::Cpc, total, hours), 180, false);
+            let longest = usize::try_from(LAPSE_MIN + 1).unwrap();
+            let all_lease = leased.windows(longest).all(|some| some.iter().sum::<u64>() >= 1);
+            prop_assert!(all_lease, "{:?}", leased);
+        }
+    }
+
+    #[test]
+    fn a_plan_of_a_unit_in_many_days_brings_its_first_at_once() {
+        // One in four days, in four months, and in forty years.
+        for (total, days) in [(7, 28), (1, 120), (1, 14_600)] {
+            let terms = terms(Pricing::Impressions, total, 24 * days);
+            let used = Used { total: 0, today: 0 };
+            let allowance = Allowance::of(&terms, used, 0, None, START).unwrap();
+            assert_eq!(allowance.units(START), 1, "{total} in {days} days");
+            let used_to = Some(allowance.after(1));
+            let used = Used { total: 1, today: 1 };
+            let day = START + Duration::from_secs(24 * 3600);
+            let next = Allowance::of(&terms, used, 1, used_to, day).unwrap();
+            assert_eq!(next.units(day), 0, "{total} in {days} days");
+        }
+        let spent = Used { total: 7, today: 7 };
+        let terms = terms(Pricing::Impressions, 7, 24);
+        let none = Allowance::of(&terms, spent, 0, None, START).unwrap();
+        assert_eq!(none.units(START), 0);
     }
 
     #[test]

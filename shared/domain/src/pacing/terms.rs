@@ -1,5 +1,7 @@
 //! A budget in units of what is paid for.
 
+use std::time::Duration;
+
 use super::{Curve, Used, plan::Plan};
 use crate::{
     Instant, TimeZoneName,
@@ -39,6 +41,8 @@ pub struct Spread {
 
 /// The most tokens that are taken to bring one click or conversion.
 const MOST_TOKENS_PER_UNIT: u32 = 10_000;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What was counted of a campaign, within its budget.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -122,6 +126,25 @@ impl Terms {
         plan.units_a_minute(&Curve::UNIFORM, begins)
     }
 
+    /// Returns whether no more is used than an even spread has brought by `now`; true where nothing is
+    /// to be spread.
+    pub fn is_within_plan(&self, used: Used, now: Instant) -> bool {
+        let Some(Spread { starts_at, ends_at }) = self.spread else {
+            return true;
+        };
+        let day_ends_at = self.zone.day_ends_at(now);
+        // A day of 23 or 25 hours is an hour off, which is within what a plan can tell.
+        let day_starts_at = (day_ends_at - DAY).max(starts_at);
+        let day_ends_at = ends_at.map_or(day_ends_at, |end| end.min(day_ends_at));
+        let of_day = self.daily.is_none_or(|daily| {
+            is_within(used.today, share(daily, day_starts_at, day_ends_at, now))
+        });
+        let flight = self.total.zip(ends_at);
+        let of_flight = flight
+            .is_none_or(|(total, end)| is_within(used.total, share(total, starts_at, end, now)));
+        of_day && of_flight
+    }
+
     /// Whether there are terms for a budget: whether it ends.
     pub fn end(budget: &Budget) -> bool {
         let priced = match budget.pricing {
@@ -171,6 +194,23 @@ impl Terms {
     pub fn basis(&self) -> String {
         format!("{} {} {}", self.pricing, self.price_micros, self.zone)
     }
+}
+
+/// Returns what an even spread of a limit from one moment to another has brought by `now`.
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn share(limit: u64, from: Instant, to: Instant, now: Instant) -> f64 {
+    let whole = to.since(from).as_secs_f64();
+    let part = if whole > 0.0 {
+        (now.since(from).as_secs_f64() / whole).min(1.0)
+    } else {
+        1.0
+    };
+    limit as f64 * part
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a comparison with a share")]
+fn is_within(used: u64, share: f64) -> bool {
+    used as f64 <= share
 }
 
 #[cfg(test)]
@@ -236,6 +276,38 @@ mod tests {
         assert_eq!(cpm.tokens_per_unit(&counted(1_000, 1)), 1);
         let cpa = terms(Pricing::Cpa, Some(1), 10).unwrap();
         assert_eq!(cpa.tokens_per_unit(&counted(1_000, 1_000)), 500);
+    }
+
+    #[test]
+    fn a_budget_is_within_its_plan_where_both_its_day_and_its_flight_are() {
+        let at = |text: &str| text.parse::<Instant>().unwrap();
+        let budget = Terms {
+            daily: Some(24),
+            ..terms(Pricing::Impressions, None, 96).unwrap()
+        };
+        let spread = budget.clone().spread_over(Spread {
+            starts_at: at("2026-03-01T06:00:00Z"),
+            ends_at: Some(at("2026-03-05T06:00:00Z")),
+        });
+        for (total, today, now, within) in [
+            (0, 0, "2026-03-01T06:00:00Z", true),
+            (1, 1, "2026-03-01T06:30:00Z", false),
+            (1, 1, "2026-03-01T07:00:00Z", true),
+            // Twelve hours into the third day, thirty-four into its flight, and so on.
+            (54, 12, "2026-03-03T12:00:00Z", true),
+            (54, 13, "2026-03-03T12:00:00Z", false),
+            (55, 12, "2026-03-03T12:00:00Z", false),
+            (96, 24, "2026-03-06T00:00:00Z", true),
+            (97, 0, "2026-03-06T00:00:00Z", false),
+        ] {
+            let found = spread.is_within_plan(Used { total, today }, at(now));
+            assert_eq!(found, within, "{total} {today} {now}");
+        }
+        let used = Used {
+            total: 95,
+            today: 24,
+        };
+        assert!(budget.is_within_plan(used, at("2026-03-01T06:00:00Z")));
     }
 
     proptest! {

@@ -41,6 +41,13 @@ const FURTHER: Bound = Bound {
     a_second: 4.0,
 };
 
+/// Attempts to take a lease of any campaign. One that is refused writes nothing and is not counted
+/// in the bounds above: campaigns that can have no lease now do not keep others from theirs.
+const ATTEMPTS: Bound = Bound {
+    at_once: 64.0,
+    a_second: 8.0,
+};
+
 /// A campaign is a new one again when it had no lease for so long.
 const REMEMBERED_FOR: Duration = Duration::from_secs(120);
 
@@ -50,8 +57,12 @@ const LOW: u32 = 4;
 /// How long nothing is asked for after a refusal, or a failure.
 const COOL_DOWN: Duration = Duration::from_secs(5);
 
-/// The longest that a hint of when to ask again is gone by.
-const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
+/// How long no lease of a spent budget is requested: units of leases that lapse are free again.
+const SPENT_COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// The longest that the moment which a refusal names is waited for: leases that lapse unused free
+/// their part of the plan earlier.
+const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
 
 /// The most campaigns that are remembered; those without a unit are forgotten beyond.
 const REMEMBERED: usize = 10_000;
@@ -78,6 +89,7 @@ struct Holdings {
     until: Instant,
     new: Taps,
     further: Taps,
+    attempts: Taps,
 }
 
 /// How many leases may be taken.
@@ -98,9 +110,16 @@ struct Taps {
 struct Campaign {
     held: VecDeque<Held>,
     demand: Demand,
-    quiet_until: Instant,
+    quiet: Option<Quiet>,
     leased_at: Option<Instant>,
     flights: Arc<Flights>,
+}
+
+/// A refusal or failure: under these terms no lease is requested before a moment. It says nothing of
+/// the terms that a later publication brings.
+struct Quiet {
+    terms: Terms,
+    until: Instant,
 }
 
 /// A lease, and the tokens of it that were not given out.
@@ -165,8 +184,14 @@ impl Leases {
     pub fn want(&self, terms: &Terms, id: u64, now: Instant) -> Option<Taking> {
         let holdings = &mut *self.0.holdings();
         let campaigns = &mut holdings.campaigns;
-        if campaigns.len() >= REMEMBERED {
-            campaigns.retain(|_, campaign| campaign.tokens(now) > 0);
+        if !campaigns.contains_key(&terms.campaign) {
+            // Nothing is remembered of the many that must wait: a request may meet thousands.
+            if !holdings.new.is_free(NEW, now) || !holdings.attempts.is_free(ATTEMPTS, now) {
+                return None;
+            }
+            if campaigns.len() >= REMEMBERED {
+                campaigns.retain(|_, campaign| campaign.tokens(now) > 0);
+            }
         }
         let campaign = campaigns.entry(terms.campaign).or_default();
         let tokens = campaign.tokens(now);
@@ -174,7 +199,7 @@ impl Leases {
             campaign.demand.note(now);
         }
         let ahead = campaign.demand.tokens_ahead(now).max(FIRST);
-        if tokens > ahead / LOW || now < campaign.quiet_until {
+        if tokens > ahead / LOW || campaign.is_quiet(terms, now) {
             return None;
         }
         if let Some(flight) = campaign.flights.under_way(now) {
@@ -182,6 +207,9 @@ impl Leases {
         }
         let leased_at = campaign.leased_at;
         let is_known = leased_at.is_some_and(|at| now.since(at) < REMEMBERED_FOR);
+        if !holdings.attempts.is_free(ATTEMPTS, now) {
+            return None;
+        }
         let may_be_taken = match is_known {
             true => holdings.further.take(FURTHER, now),
             false => holdings.new.take(NEW, now),
@@ -189,11 +217,12 @@ impl Leases {
         if !may_be_taken {
             return None;
         }
+        holdings.attempts.take(ATTEMPTS, now);
         let (inner, terms) = (Arc::clone(&self.0), terms.clone());
         let flight = campaign.flights.join(now, || async move {
             let lives = inner.lives;
             let taken = inner.budgets.take(&terms, ahead, id, lives, now).await;
-            inner.land(&terms, taken, now);
+            inner.land(&terms, taken, is_known, now);
         });
         Some(Taking(flight))
     }
@@ -214,7 +243,8 @@ impl Leases {
             if unused == 0 {
                 continue;
             }
-            if let Err(error) = self.0.budgets.give_back(&lease, unused).await {
+            let given = self.0.budgets.give_back(&lease, unused, given_out).await;
+            if let Err(error) = given {
                 tracing::warn!(error = %Chain(&error), "a lease was not given back, and will lapse");
             }
         }
@@ -222,23 +252,28 @@ impl Leases {
 }
 
 impl Inner {
-    fn land(&self, terms: &Terms, taken: Result<Taken, StoreError>, now: Instant) {
+    fn land(&self, terms: &Terms, taken: Result<Taken, StoreError>, is_known: bool, now: Instant) {
+        let holdings = &mut *self.holdings();
         let quiet_for = match taken {
-            Ok(Taken::Lease(lease)) => return self.holdings().add(lease, now),
-            Ok(Taken::Refused(Refusal::NotLeasing(Some(from)) | Refusal::Paced(from))) => {
-                from.since(now)
+            Ok(Taken::Lease(lease)) => return holdings.add(lease, now),
+            Ok(Taken::Refused(refusal)) => {
+                match is_known {
+                    true => holdings.further.return_one(FURTHER, now),
+                    false => holdings.new.return_one(NEW, now),
+                }
+                refusal.cool_down(now)
             }
-            Ok(Taken::Refused(Refusal::Spent)) => LONGEST_COOL_DOWN,
-            Ok(Taken::Refused(Refusal::NotLeasing(None) | Refusal::Elsewhen)) => COOL_DOWN,
             Err(error) => {
                 let campaign = format!("{:016x}", terms.campaign);
                 tracing::warn!(campaign, error = %Chain(&error), "no lease");
                 COOL_DOWN
             }
         };
-        let campaigns = &mut self.holdings().campaigns;
-        campaigns.entry(terms.campaign).or_default().quiet_until =
-            now + quiet_for.clamp(COOL_DOWN, LONGEST_COOL_DOWN);
+        let campaign = holdings.campaigns.entry(terms.campaign).or_default();
+        campaign.quiet = Some(Quiet {
+            terms: terms.clone(),
+            until: now + quiet_for,
+        });
     }
 
     fn holdings(&self) -> MutexGuard<'_, Holdings> {
@@ -254,6 +289,7 @@ impl Default for Holdings {
             until: NEVER,
             new: Taps::default(),
             further: Taps::default(),
+            attempts: Taps::default(),
         }
     }
 }
@@ -279,7 +315,25 @@ impl Holdings {
     }
 }
 
+impl Refusal {
+    /// Returns how long no lease is requested after it.
+    fn cool_down(self, now: Instant) -> Duration {
+        match self {
+            Self::NotLeasing(Some(from)) | Self::Paced(from) => {
+                from.since(now).clamp(COOL_DOWN, LONGEST_COOL_DOWN)
+            }
+            Self::Spent => SPENT_COOL_DOWN,
+            Self::NotLeasing(None) | Self::Elsewhen => COOL_DOWN,
+        }
+    }
+}
+
 impl Campaign {
+    fn is_quiet(&self, terms: &Terms, now: Instant) -> bool {
+        let quiet = self.quiet.as_ref();
+        quiet.is_some_and(|quiet| now < quiet.until && quiet.terms == *terms)
+    }
+
     /// Takes a token: the lease to name, the moment after which the token must not count, and how many
     /// tokens are left.
     fn take(&mut self, now: Instant) -> Option<((u64, Instant), u32)> {
@@ -304,17 +358,31 @@ impl Campaign {
 impl Taps {
     /// Notes one more, unless the bound is reached.
     fn take(&mut self, bound: Bound, now: Instant) -> bool {
-        let sunk = now.since(self.at).as_secs_f64() * bound.a_second;
-        let level = (self.level - sunk).max(0.0);
-        let is_free = level + 1.0 <= bound.at_once;
+        let is_free = self.is_free(bound, now);
         if is_free {
-            // A clock that was set back must not free anything twice.
-            *self = Self {
-                level: level + 1.0,
-                at: now.max(self.at),
-            };
+            self.set(self.level_at(bound, now) + 1.0, now);
         }
         is_free
+    }
+
+    fn is_free(&self, bound: Bound, now: Instant) -> bool {
+        self.level_at(bound, now) + 1.0 <= bound.at_once
+    }
+
+    /// Takes one back that was noted.
+    fn return_one(&mut self, bound: Bound, now: Instant) {
+        self.set((self.level_at(bound, now) - 1.0).max(0.0), now);
+    }
+
+    fn level_at(&self, bound: Bound, now: Instant) -> f64 {
+        let sunk = now.since(self.at).as_secs_f64() * bound.a_second;
+        (self.level - sunk).max(0.0)
+    }
+
+    fn set(&mut self, level: f64, now: Instant) {
+        // A clock that was set back must not free anything twice.
+        let at = now.max(self.at);
+        *self = Self { level, at };
     }
 }
 
@@ -376,5 +444,54 @@ mod tests {
         let of_half_a_minute = taken(&mut taps, 1, 31);
         assert!((29..=31).contains(&of_half_a_minute), "{of_half_a_minute}");
         assert!(!taps.take(NEW, start), "the clock was set back");
+    }
+
+    #[test]
+    fn what_is_returned_to_a_bound_is_free_again_and_no_more_than_that() {
+        let start = Instant::from_seconds(1_000_000);
+        let mut taps = Taps::default();
+        let taken = |taps: &mut Taps| (0..20).filter(|_| taps.take(NEW, start)).count();
+        assert_eq!(taken(&mut taps), 8);
+        for _ in 0..3 {
+            taps.return_one(NEW, start);
+        }
+        assert_eq!(taken(&mut taps), 3);
+        for _ in 0..9 {
+            taps.return_one(NEW, start);
+        }
+        assert_eq!(taken(&mut taps), 8);
+    }
+
+    #[test]
+    fn a_refusal_is_gone_by_until_the_moment_it_names_or_other_terms_are_published() {
+        let now = Instant::from_seconds(1_000_000);
+        let paced = |seconds| Refusal::Paced(now + Duration::from_secs(seconds)).cool_down(now);
+        assert_eq!(paced(2), COOL_DOWN);
+        assert_eq!(paced(170), Duration::from_secs(170));
+        assert_eq!(paced(86_400), LONGEST_COOL_DOWN);
+        assert_eq!(Refusal::Spent.cool_down(now), Duration::from_secs(30));
+
+        let terms = Terms {
+            campaign: 3,
+            pricing: domain::content::campaigns::Pricing::Impressions,
+            price_micros: 0,
+            zone: domain::TimeZoneName::utc(),
+            daily: None,
+            total: Some(70),
+            spread: None,
+        };
+        let until = now + Duration::from_secs(170);
+        let quiet = Some(Quiet {
+            terms: terms.clone(),
+            until,
+        });
+        let campaign = Campaign {
+            quiet,
+            ..Campaign::default()
+        };
+        assert!(campaign.is_quiet(&terms, now + Duration::from_secs(169)));
+        assert!(!campaign.is_quiet(&terms, until));
+        let total = Some(71);
+        assert!(!campaign.is_quiet(&Terms { total, ..terms }, now));
     }
 }

@@ -85,7 +85,7 @@ pub enum Refusal {
     NotLeasing(Option<Instant>),
     /// The account is of other terms, or of a later day than this clock shows.
     Elsewhen,
-    /// The plan allows no more at present; not before this moment.
+    /// The plan allows no more before this moment, unless leases lapse unused or the plan changes.
     Paced(Instant),
 }
 
@@ -214,8 +214,14 @@ impl Budgets {
         }
     }
 
-    /// Gives back units of a lease for which no token was given out.
-    pub async fn give_back(&self, lease: &Lease, unused: u64) -> Result<(), StoreError> {
+    /// Gives back units of a lease that its tokens do not need. `tokens` is how many were given out or
+    /// still may be: clicks count up to so many, although fewer units are left.
+    pub async fn give_back(
+        &self,
+        lease: &Lease,
+        unused: u64,
+        tokens: u64,
+    ) -> Result<(), StoreError> {
         for same_day in [true, false] {
             let update = if same_day {
                 "SET reserved = reserved - :unused, day_reserved = day_reserved - :unused"
@@ -225,9 +231,13 @@ impl Budgets {
             let given = Transaction::new(&self.table)
                 .update_if(
                     &keys::lease(lease.campaign, lease.id),
-                    "SET chunk = chunk - :unused",
+                    "SET chunk = chunk - :unused, tokens = :tokens",
                     "chunk = :chunk",
-                    [(":unused", number(unused)), (":chunk", number(lease.chunk))],
+                    [
+                        (":unused", number(unused)),
+                        (":chunk", number(lease.chunk)),
+                        (":tokens", number(tokens)),
+                    ],
                 )?
                 .update_if(
                     &account_key(lease.campaign),
@@ -331,7 +341,7 @@ fn grant<'a>(
     now: Instant,
 ) -> Result<Grant<'a>, Refusal> {
     let on_day = terms.zone.wall_time(now).day;
-    let (mut reserved, mut day_reserved) = (0, 0);
+    let (mut reserved, mut day_reserved, mut live) = (0, 0, 0);
     if let Some(account) = account {
         if account.phase != Phase::Leasing {
             return Err(Refusal::NotLeasing(account.leases_from));
@@ -340,6 +350,7 @@ fn grant<'a>(
             return Err(Refusal::Elsewhen);
         }
         reserved = account.reserved;
+        live = account.live();
         if account.on_day == on_day {
             day_reserved = account.day_reserved;
         }
@@ -360,7 +371,7 @@ fn grant<'a>(
         today: day_reserved,
     };
     let leased_to = account.and_then(|account| account.leased_to);
-    let allowance = Allowance::of(terms, used, tokens_per_unit, leased_to, now);
+    let allowance = Allowance::of(terms, used, live, leased_to, now);
     let allowed = allowance.map_or(u64::MAX, |allowance| allowance.units(now));
     if let Some(allowance) = allowance.filter(|_| allowed == 0) {
         return Err(Refusal::Paced(allowance.next_at()));

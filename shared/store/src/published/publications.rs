@@ -2,6 +2,8 @@
 //!
 //! Actions on the Content table: GetItem, Query, TransactWriteItems (as PutItem).
 
+use std::time::Duration;
+
 use domain::{
     Instant, RandomId,
     content::{Kind, SetFault},
@@ -15,6 +17,9 @@ use crate::{
     table::ABSENT,
     transaction::Transaction,
 };
+
+/// How long the result of a validation is stored. It is of drafts that have changed by then.
+const VALIDATION_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A request to publish, or to see whether it would be possible.
 #[derive(Debug, Clone)]
@@ -159,22 +164,27 @@ impl Publications {
                 return Ok(false);
             }
         }
-        let publication = self.content.encode(
-            &keys::publication(kind, id),
-            &Publication {
-                id,
-                kind,
-                goal: request.goal,
-                origin: request.origin,
-                note: request.note,
-                author: request.author,
-                requested_at: request.at,
-                state: State::Running,
-                version: None,
-                faults: Vec::new(),
-                finished_at: None,
-            },
-        )?;
+        let publication = Publication {
+            id,
+            kind,
+            goal: request.goal,
+            origin: request.origin,
+            note: request.note,
+            author: request.author,
+            requested_at: request.at,
+            state: State::Running,
+            version: None,
+            faults: Vec::new(),
+            finished_at: None,
+        };
+        let key = keys::publication(kind, id);
+        let publication = match request.goal {
+            Goal::Publish => self.content.encode(&key, &publication)?,
+            Goal::Validate => {
+                let expires_at = request.at + VALIDATION_RETENTION;
+                self.content.encode_until(&key, &publication, expires_at)?
+            }
+        };
         let pending = self
             .content
             .encode(&keys::pending(kind, id), &Pending { kind, id })?;

@@ -17,7 +17,6 @@ use crate::{
         ARTEFACT_LIMIT, Artefact, Compiler, Freezer, FrozenItems, Goal, Head, Origin, Publication,
         PublicationFault, Publications, State, Version, Versions,
         faults::{self, fault, within},
-        versions::SOURCE_LIMIT,
     },
     table::{ABSENT, number, pause, string},
     transaction::Transaction,
@@ -98,8 +97,12 @@ impl Publisher {
             .await?;
         let items = match self.items(publication).await {
             Err(error) if error.is_lasting() => {
+                let code = match error {
+                    StoreError::TooLarge { .. } => "source_too_large",
+                    _ => "source_unreadable",
+                };
                 let fault = PublicationFault {
-                    code: "source_unreadable".to_owned(),
+                    code: code.to_owned(),
                     ..faults::refusal(publication, &error)
                 };
                 return self.fail(publication, vec![fault], now).await;
@@ -147,6 +150,9 @@ impl Publisher {
                 CompileError::Unreadable(error) => {
                     vec![fault("source_unreadable", Chain(&error).to_string())]
                 }
+                CompileError::TooLarge { .. } => {
+                    vec![fault("artefact_too_large", error.to_string())]
+                }
                 CompileError::Write(error) => {
                     vec![fault("artefact_unwritable", Chain(&*error).to_string())]
                 }
@@ -155,7 +161,6 @@ impl Publisher {
             (compiler.check)(kind, format, &artefact)
                 .map_err(|refusal| vec![fault("artefact_refused", refusal.to_string())])?;
             let source = items.to_bytes();
-            within("source_too_large", &source, SOURCE_LIMIT)?;
             Ok(Compiled {
                 items,
                 source,

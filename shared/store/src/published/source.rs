@@ -16,7 +16,7 @@ use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use crate::{StoreError, blobs::sha256};
+use crate::{StoreError, blobs::sha256, published::versions::SOURCE_LIMIT};
 
 /// A chunk ends with the item that makes it larger than this, in bytes of JSON.
 const CHUNK_BYTES: usize = 512 * 1024;
@@ -67,10 +67,12 @@ struct FrozenChunk {
     gzip: Vec<u8>,
 }
 
-/// Freezes items one by one.
-#[derive(Debug, Default)]
+/// Freezes items one by one, as many as a source may have.
+#[derive(Debug)]
 pub struct Freezer {
+    limit_bytes: usize,
     done: FrozenItems,
+    done_bytes: usize,
     open: Option<OpenChunk>,
     json_bytes: usize,
 }
@@ -83,8 +85,28 @@ struct OpenChunk {
     gzip: GzEncoder<Vec<u8>>,
 }
 
+impl Default for Freezer {
+    fn default() -> Self {
+        Self::up_to(SOURCE_LIMIT)
+    }
+}
+
 impl Freezer {
+    fn up_to(limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes,
+            done: FrozenItems::default(),
+            done_bytes: 0,
+            open: None,
+            json_bytes: 0,
+        }
+    }
+
     /// Adds the item that follows in the order of ids. Its text must be JSON without line breaks.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] as soon as the items so far are too many for a source, so that the
+    /// memory for those that follow is not needed.
     pub fn add(&mut self, id: &Id, json: &str) -> Result<(), StoreError> {
         let unwritable = |error| StoreError::corrupt("the items to be frozen", error);
         let line = format!("{{\"id\":\"{id}\",\"item\":{json}}}\n");
@@ -118,10 +140,20 @@ impl Freezer {
     fn close(&mut self) -> Result<(), StoreError> {
         if let Some(chunk) = self.open.take() {
             let gzip = chunk.gzip.finish();
+            let gzip =
+                gzip.map_err(|error| StoreError::corrupt("the items to be frozen", error))?;
+            self.done_bytes += gzip.len();
+            if self.done_bytes > self.limit_bytes {
+                return Err(StoreError::TooLarge {
+                    what: "a source",
+                    size_bytes: self.done_bytes,
+                    limit_bytes: self.limit_bytes,
+                });
+            }
             self.done.chunks.push(FrozenChunk {
                 first: chunk.first,
                 items: chunk.items,
-                gzip: gzip.map_err(|error| StoreError::corrupt("the items to be frozen", error))?,
+                gzip,
             });
         }
         Ok(())
@@ -245,4 +277,44 @@ pub(super) fn lines(gzip: &[u8]) -> impl Iterator<Item = Result<SourceItem, Unre
 
 fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> UnreadableItems {
     UnreadableItems(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hexadecimal digits that compress to about half.
+    fn noise(seed: u64) -> String {
+        let mut state = seed;
+        let digits = (0..1_000).map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            format!("{:08x}", state >> 32)
+        });
+        digits.collect()
+    }
+
+    #[test]
+    fn a_source_that_grows_too_large_is_refused_before_all_of_it_is_read() {
+        let mut freezer = Freezer::up_to(600_000);
+        let refused = (0..10_000).find_map(|nth| {
+            let id: Id = format!("item-{nth:05}").parse().unwrap();
+            let json = format!("\"{}\"", noise(nth));
+            freezer.add(&id, &json).err().map(|error| (nth, error))
+        });
+        let (items, error) = refused.unwrap();
+        assert!(items < 400, "{items} items of 8 kB");
+        let StoreError::TooLarge { limit_bytes, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(limit_bytes, 600_000);
+
+        let mut freezer = Freezer::up_to(600_000);
+        for nth in 0..60 {
+            let id: Id = format!("item-{nth:05}").parse().unwrap();
+            freezer.add(&id, &format!("\"{}\"", noise(nth))).unwrap();
+        }
+        assert_eq!(freezer.finish().unwrap().len(), 60);
+    }
 }

@@ -20,9 +20,7 @@ use crate::{
     query::{Range, Read},
 };
 
-/// The most bytes that an artefact may have: the smallest reader has 256 MB for everything, and
-/// holds a new version beside the old one.
-pub const ARTEFACT_LIMIT: usize = 64 * 1024 * 1024;
+pub use domain::content::ARTEFACT_LIMIT;
 
 /// The most bytes that a source may have: compressed, about a fifth of what is compiled from it.
 pub(crate) const SOURCE_LIMIT: usize = ARTEFACT_LIMIT;

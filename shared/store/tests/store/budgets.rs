@@ -222,8 +222,12 @@ async fn a_lease_of_clicks_has_as_many_tokens_as_its_units_are_worth() {
     assert_eq!((second.chunk, second.tokens()), (2, 50));
     // What the first one's tokens are worth now.
     let unneeded = first.dispensable(first.tokens(), 25);
-    budgets.give_back(&first, unneeded).await.unwrap();
+    let tokens = first.tokens();
+    budgets.give_back(&first, unneeded, tokens).await.unwrap();
     assert_eq!(account(&budgets).await.live(), 2 + 2);
+    let revalued = budgets.leases(CAMPAIGN).await.unwrap().swap_remove(0);
+    assert_eq!((revalued.id, revalued.chunk), (first.id, 2));
+    assert_eq!(revalued.tokens(), 40, "all of its tokens may be out");
 
     // Clicks count up to its tokens, impressions and conversions leave it alone.
     let mut stamps = Stamps::new();
@@ -251,11 +255,26 @@ async fn a_lease_of_clicks_has_as_many_tokens_as_its_units_are_worth() {
     let (last, others) = outcomes.split_last().unwrap();
     assert!(others.iter().all(|outcome| *outcome == Outcome::Counted));
     assert_eq!(*last, Outcome::OverCap);
+    // So they do under the one that was revalued, as it was before it had fewer units.
+    for nth in 100..107 {
+        let token = Token {
+            campaign: CAMPAIGN,
+            pricing: Some(Pricing::Cpc),
+            lease: Some(1),
+            ..token(nth, "red", NOON)
+        };
+        let click = Mark {
+            kind: MarkKind::Click,
+            ..impression(&token)
+        };
+        let outcome = marks.count(click, stamps.next()).await.unwrap();
+        assert_eq!(outcome, Outcome::Counted, "click {nth}");
+    }
     settle_all(&budgets, NOON + LAPSE).await;
     let settled = account(&budgets).await;
     assert_eq!(
         sums(&settled),
-        [(50, 50), (50, 50)],
+        [(57, 57), (57, 57)],
         "more than were expected"
     );
 }
@@ -265,10 +284,11 @@ async fn where_thousands_of_campaigns_want_a_lease_a_few_a_second_get_one() {
     let dynamo = Dynamo::start().await;
     let proxy = Proxy::start(&dynamo.endpoint).await;
     let leases = Leases::new(Budgets::new(table_at(&proxy.endpoint, Pace::NORMAL)), LIVES);
-    let (mut taken, mut served) = (0, 0);
+    let (mut taken, mut served) = ([0; 4], 0);
     proxy.set(|_, _| Fault::None);
-    // Twenty seconds of a hundred requests a second, each of which draws another campaign first.
-    for request in 0..2_000u64 {
+    // Eighty seconds of a hundred requests a second, each of which draws another campaign first.
+    for request in 0..8_000u64 {
+        let span = usize::try_from(request / 2_000).unwrap();
         let now = NOON + Duration::from_millis(10 * request);
         let drawn = Terms {
             campaign: request * 7 % 10_000,
@@ -276,7 +296,7 @@ async fn where_thousands_of_campaigns_want_a_lease_a_few_a_second_get_one() {
         };
         if let Some(taking) = leases.want(&drawn, request, now) {
             taking.landed_within(Duration::from_secs(20)).await;
-            taken += 1;
+            taken[span] += 1;
         }
         // It is served by one of which tokens are in hand, which is topped up.
         let in_hand = leases.in_hand(now);
@@ -293,13 +313,58 @@ async fn where_thousands_of_campaigns_want_a_lease_a_few_a_second_get_one() {
         };
         if let Some(taking) = leases.want(&used, (1 << 32) | request, now) {
             taking.landed_within(Duration::from_secs(20)).await;
-            taken += 1;
+            taken[span] += 1;
         }
     }
-    // Before, each request took one.
-    assert!(taken <= 120, "{taken} leases");
-    assert!(served >= 1_990, "{served}");
+    // Four a hundred requests at first, then three: each is of 32 tokens at least, and one a second is
+    // of a new campaign.
+    assert!(taken[0] <= 80, "{taken:?} leases by 2,000 requests");
+    assert!(taken[3] <= 68, "{taken:?} leases by 2,000 requests");
+    assert!(served >= 7_990, "{served}");
+    let taken: usize = taken.iter().sum();
     assert!(proxy.seen() <= 2 * taken, "{} calls", proxy.seen());
+}
+
+#[tokio::test]
+async fn campaigns_that_are_refused_do_not_keep_another_from_its_lease() {
+    let dynamo = Dynamo::start().await;
+    let budgets = Budgets::new(dynamo.table());
+    let leases = Leases::new(budgets.clone(), LIVES);
+    // One in six minutes each, which another instance has already.
+    let paced = |campaign| {
+        let terms = Terms {
+            campaign,
+            ..terms(None, Some(30))
+        };
+        terms.spread_over(Spread {
+            starts_at: NOON,
+            ends_at: Some(NOON + minutes(180)),
+        })
+    };
+    for campaign in 100..130 {
+        let terms = paced(campaign);
+        lease(&budgets, &terms, 5, campaign, NOON).await;
+    }
+    for campaign in 100..130 {
+        let taking = leases.want(&paced(campaign), campaign, NOON);
+        let taking = taking.expect("an attempt that is refused leaves room for the next");
+        taking.landed_within(Duration::from_secs(20)).await;
+    }
+    assert!(leases.in_hand(NOON).is_empty());
+    let taking = leases.want(&terms(None, Some(70)), 7, NOON).unwrap();
+    taking.landed_within(Duration::from_secs(20)).await;
+    assert!(leases.in_hand(NOON).contains(&CAMPAIGN));
+
+    // They are left alone until the plan has room for another, or another plan is published.
+    for second in (0..270).step_by(9) {
+        let now = NOON + Duration::from_secs(second);
+        assert!(leases.want(&paced(100), 200, now).is_none(), "{second} s");
+    }
+    let raised = Terms {
+        total: Some(31),
+        ..paced(100)
+    };
+    assert!(leases.want(&raised, 201, NOON).is_some());
 }
 
 #[tokio::test]

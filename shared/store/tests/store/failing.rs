@@ -92,12 +92,17 @@ async fn what_no_reader_could_hold_and_what_breaks_the_rules_fails_and_moves_not
         check: |_, _, _| Ok(()),
         ..Compiler::default()
     };
+    let bounded = Compiler {
+        compile: |_, _| Err(CompileError::TooLarge { limit_bytes: 9 }),
+        ..Compiler::default()
+    };
     let panicking = Compiler {
         compile: |_, _| panic!("on purpose"),
         ..Compiler::default()
     };
     for (compiler, code) in [
         (bulky, "artefact_too_large"),
+        (bounded, "artefact_too_large"),
         (panicking, "compiler_broken"),
     ] {
         let failed = publish_by(&mut news, compiler).await;

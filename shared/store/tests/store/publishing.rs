@@ -1,5 +1,7 @@
 //! Publications: one version each, wherever a worker dies.
 
+use std::time::Duration;
+
 use aws::{Pace, Service};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use domain::{
@@ -404,6 +406,13 @@ async fn a_validation_finds_what_a_publication_would_and_makes_no_version() {
     news.draft("bad", &json!({"colour": "red"})).await;
     let invalid = news.validate(NOON).await;
     assert_eq!(invalid.state, State::Failed);
+    for item in crate::harness::items(&dynamo).await {
+        let is_validation = item["pk"].as_s().unwrap().starts_with("publication#");
+        let expires_at = item.get("expires_at").map(|at| at.as_n().unwrap().clone());
+        let week = (NOON + Duration::from_secs(604_800)).as_seconds();
+        let expected = is_validation.then(|| week.to_string());
+        assert_eq!(expires_at, expected, "{item:?}");
+    }
     assert_eq!(invalid.faults[0].item.as_deref(), Some("bad"));
     assert_eq!(news.publications().pending().await.unwrap(), []);
     assert_eq!(news.versions().head(KIND).await.unwrap(), None);

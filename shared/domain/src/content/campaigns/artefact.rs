@@ -183,6 +183,8 @@ pub(crate) enum Defect {
     Value(&'static str),
     #[error("bytes are left at its end")]
     Trailing,
+    #[error("it has more than {0} bytes")]
+    TooLarge(usize),
 }
 
 /// What the campaigns of a set share, collected one campaign at a time.
@@ -261,18 +263,20 @@ fn insert(texts: &mut BTreeSet<String>, text: &str) {
     }
 }
 
-/// Writes an artefact, one campaign after the other in the order of their ids.
+/// Writes an artefact of limited size, one campaign after the other in the order of their ids.
 pub(crate) struct Writer<'a> {
     places: Places<'a>,
     bytes: Vec<u8>,
+    limit_bytes: usize,
 }
 
 impl<'a> Writer<'a> {
     /// Begins an artefact of the campaigns from which `shared` was collected.
-    pub(crate) fn new(shared: &'a Shared) -> Result<Self, Defect> {
+    pub(crate) fn new(shared: &'a Shared, limit_bytes: usize) -> Result<Self, Defect> {
         Ok(Self {
             places: Places::of(shared),
             bytes: shared.head()?,
+            limit_bytes,
         })
     }
 
@@ -287,6 +291,9 @@ impl<'a> Writer<'a> {
         };
         let bytes = postcard::to_extend(&record, std::mem::take(&mut self.bytes))?;
         self.bytes = postcard::to_extend(&matcher, bytes)?;
+        if self.bytes.len() > self.limit_bytes {
+            return Err(Defect::TooLarge(self.limit_bytes));
+        }
         Ok(())
     }
 

@@ -13,7 +13,10 @@ use crate::{
     Fault, FaultCode, Id,
     content::{
         schedule,
-        set::{CompileError, Item, ItemSet, MAX_SET_FAULTS, SetFault, UnreadableItems, read_item},
+        set::{
+            ARTEFACT_LIMIT, CompileError, Item, ItemSet, MAX_SET_FAULTS, SetFault, UnreadableItems,
+            read_item,
+        },
     },
     key_of,
     validation::{parse_value, rule},
@@ -156,26 +159,36 @@ impl Item for Campaign {
 
     /// Reads the campaigns twice: once for their faults and what they share, once to write them.
     fn compile<S: ItemSet + ?Sized>(set: &S) -> Result<Vec<u8>, CompileError> {
-        let (shared, faults) = scan(set)?;
-        if !faults.is_empty() {
-            return Err(CompileError::Faults(faults));
-        }
-        let mut writer = Writer::new(&shared).map_err(unwritable)?;
-        let mut added = Ok(());
-        set.for_each(&mut |id, value| {
-            if added.is_ok() {
-                added = match parse_value::<Self>(value) {
-                    Ok(campaign) => writer.add(id, &campaign).map_err(unwritable),
-                    Err(rejection) => Err(CompileError::Write(rejection.into())),
-                };
-            }
-        })?;
-        added.map(|()| writer.finish())
+        compile_up_to(ARTEFACT_LIMIT, set)
     }
 }
 
+fn compile_up_to<S: ItemSet + ?Sized>(
+    limit_bytes: usize,
+    set: &S,
+) -> Result<Vec<u8>, CompileError> {
+    let (shared, faults) = scan(set)?;
+    if !faults.is_empty() {
+        return Err(CompileError::Faults(faults));
+    }
+    let mut writer = Writer::new(&shared, limit_bytes).map_err(unwritable)?;
+    let mut added = Ok(());
+    set.for_each(&mut |id, value| {
+        if added.is_ok() {
+            added = match parse_value::<Campaign>(value) {
+                Ok(campaign) => writer.add(id, &campaign).map_err(unwritable),
+                Err(rejection) => Err(CompileError::Write(rejection.into())),
+            };
+        }
+    })?;
+    added.map(|()| writer.finish())
+}
+
 fn unwritable(defect: Defect) -> CompileError {
-    CompileError::Write(defect.into())
+    match defect {
+        Defect::TooLarge(limit_bytes) => CompileError::TooLarge { limit_bytes },
+        defect => CompileError::Write(defect.into()),
+    }
 }
 
 /// Reads a set once: what its campaigns share, and every fault.
@@ -223,5 +236,34 @@ impl Keys {
             collide(&mut creatives, &creative.id, at);
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_artefact_is_not_written_further_than_it_may_grow() {
+        let campaign = json!({
+            "advertiser": "Acme", "name": "Shoes", "placements": ["top"], "types": ["image"],
+            "starts_at": "2026-01-01T00:00:00Z", "time_zone": "UTC", "tier": 10, "weight": 1,
+            "consent": "not_required", "no_device": "serve", "pacing": "asap", "sampling": "thompson",
+            "click_url": format!("https://example.com/{}", "a".repeat(700)),
+            "creatives": [{"id": "red", "type": "image", "weight": 1, "assets": {}}],
+        });
+        let set = |number| -> Vec<(Id, Value)> {
+            let ids = (0..number).map(|nth| format!("shoes-{nth}").parse().unwrap());
+            ids.map(|id| (id, campaign.clone())).collect()
+        };
+        let whole = compile_up_to(8_000, &set(10)).unwrap();
+        assert!((7_000..8_000).contains(&whole.len()), "{}", whole.len());
+        let error = compile_up_to(8_000, &set(20)).unwrap_err();
+        let CompileError::TooLarge { limit_bytes } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(limit_bytes, 8_000);
     }
 }
