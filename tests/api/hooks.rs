@@ -428,10 +428,13 @@ fn no_provider_frees_an_identity_of_a_banned_member() {
     }
 }
 
+/// How somebody has a provider tell us to delete everything.
+type Deletion = fn(&Scenario, &Leaver) -> Response;
+
 #[test]
 fn who_has_everything_deleted_while_banned_is_withdrawn_and_the_ban_stays() {
     let scenario = stack(0);
-    let delete: [(&str, fn(&Scenario, &Leaver) -> Response); 3] = [
+    let delete: [(&str, Deletion); 3] = [
         ("facebook", |scenario, leaver| {
             let form = deletion_form(scenario, &leaver.subjects["facebook"], json!({}));
             let answer = data_deletion(scenario, &form);

@@ -109,7 +109,11 @@ pub(crate) static PERMITS: Semaphore = Semaphore::const_new(0);
 fn waits(_: &Vars) -> Result<Function, Faults> {
     Ok(does(|_, _| {
         Box::pin(async {
-            PERMITS.acquire().await.expect("never closed").forget();
+            let permit = PERMITS.acquire().await.map_err(|closed| InvokeError {
+                kind: "WorkerFailed",
+                message: closed.to_string(),
+            })?;
+            permit.forget();
             Ok(br#"{"statusCode": 204}"#.to_vec())
         })
     }))
