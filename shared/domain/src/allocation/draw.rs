@@ -34,9 +34,12 @@ use super::{
     viewer::{Chance, Refusal, Types, Viewer},
 };
 
-/// At most this many campaigns are told of that lacked a lease, or were at a cap: more leases than
-/// that are not taken for one request, and caps are told of for a rough idea only.
-const MOST_NOTED: usize = 16;
+/// The most campaigns that are noted for a cap: they give a rough idea only.
+const MOST_CAPPED: usize = 16;
+
+/// The most campaigns that are noted for the lack of a lease. Many of a tier may have to wait for one,
+/// and those of the next tier are noted after them.
+const MOST_WANTED: usize = 256;
 
 /// How many campaigns beyond those that are needed the reservoir holds, for those that are refused.
 const RESERVE: usize = 8;
@@ -335,15 +338,15 @@ impl<'s> Selection<'_, 's> {
     }
 
     fn note(&mut self, refusal: Refusal, place: u32) {
-        let noted = match refusal {
-            Refusal::Cap => &mut self.allocation.capped,
-            Refusal::NoLease => &mut self.allocation.wanted,
+        let (noted, most) = match refusal {
+            Refusal::Cap => (&mut self.allocation.capped, MOST_CAPPED),
+            Refusal::NoLease => (&mut self.allocation.wanted, MOST_WANTED),
             _ => return,
         };
         let Some(campaign) = self.lineup.snapshot().campaign(place) else {
             return;
         };
-        if noted.len() < MOST_NOTED && noted.iter().all(|one| one.key != campaign.key) {
+        if noted.len() < most && noted.iter().all(|one| one.key != campaign.key) {
             noted.push(campaign);
         }
     }

@@ -109,6 +109,24 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 }
 
 #[test]
+fn campaigns_of_all_tiers_are_noted_for_the_lack_of_a_lease() {
+    let budgeted = |tier: u8| {
+        json!({
+            "tier": tier, "pacing": "asap",
+            "budget": {"pricing": "impressions", "total": 30},
+        })
+    };
+    let ids: Vec<String> = (0..70).map(|nth| format!("waits-{nth}")).collect();
+    let mut campaigns: Vec<_> = ids.iter().map(|id| (&**id, budgeted(3))).collect();
+    campaigns.push(("last", budgeted(9)));
+    let (lineup, request) = (lineup(&campaigns), request(json!({})));
+    let mut rng = StdRng::seed_from_u64(5);
+    let allocation = allocate(&lineup, &given(&request, None), &mut rng);
+    assert_eq!(allocation.wanted.len(), 71);
+    assert_eq!(allocation.wanted.last().unwrap().id, "last");
+}
+
+#[test]
 fn only_the_eligible_are_given() {
     let yes = json!({});
     for (changes, asked, eligible) in [
