@@ -112,6 +112,30 @@ fn a_transfer_whose_response_was_lost_is_answered_again_by_its_code_on_the_same_
 }
 
 #[test]
+fn a_transfer_is_given_again_however_the_code_is_written_and_not_without_a_device_id() {
+    let scenario = Scenario::start();
+    let owner = Guest::new(&scenario, "phone-1-example-0001");
+    let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
+    let first = present(&scenario, &code, "phone-2-example-0002");
+    assert_eq!(first.status, 200, "{}", first.text());
+    let retyped = code.replace('-', "").to_lowercase();
+    let mut device = phone("phone-2-example-0002");
+    device["locale"] = json!("pt-BR");
+    let body = json!({ "device": device, "code": retyped });
+    let again = scenario.post(TRANSFER, &body);
+    assert_eq!(again.status, 200, "{}", again.text());
+    assert_eq!(first.json()["guest_secret"], again.json()["guest_secret"]);
+
+    let owner = Guest::new(&scenario, "phone-3-example-0003");
+    let code = created(&owner.person.post(&scenario, CREATE, &json!({})));
+    let anonymous = json!({ "code": code, "device": {"platform": "ios"} });
+    let first = scenario.post(TRANSFER, &anonymous);
+    assert_eq!(first.status, 200, "{}", first.text());
+    let again = scenario.post(TRANSFER, &anonymous);
+    assert_eq!(told(&again), refused(401, "transfer_code_invalid"));
+}
+
+#[test]
 fn a_code_is_worth_nothing_once_its_guest_has_linked_a_provider() {
     let scenario = Scenario::start();
     let owner = Guest::new(&scenario, "phone-1-example-0001");

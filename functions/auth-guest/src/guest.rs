@@ -26,7 +26,7 @@ use crate::{GuestAnswer, SignedInGuest, State, new_secret};
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(crate) struct GuestBody {
-    /// Where they are.
+    /// The device that they sign in on.
     #[garde(dive)]
     device: ReportedDevice,
     /// Who they are.

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use domain::{Instant, RandomId, ReportedDevice, identity::TransferCode};
 use garde::Validate;
 use kit::{
-    Call, Code, Nothing, Problem, Reply,
-    call::Facts,
-    extract,
+    Call, Code, Nothing, Problem, Reply, extract,
     reply::{self, Json},
 };
 use rand::Rng;
@@ -68,10 +66,19 @@ pub(crate) async fn post(
     call: Call<Nothing, Nothing, extract::Json<TransferBody>>,
 ) -> Result<Reply<reply::Json<GuestAnswer>>, Problem> {
     let (now, mut rng) = (call.now(), call.rng());
-    let attempt = match call.body.0.code.parse::<TransferCode>() {
-        Ok(code) => state.repeats.begin_transfer(&call, &code, &mut rng).await?,
-        Err(_) => Attempt::First(None),
+    let transfers = state.settings.transfers_per_address;
+    let quota = transfers.per_hour("transfers-address");
+    let address = CountedBy::Address(call.facts.address);
+    state.limits.check(address, quota, now).await?;
+    let code: TransferCode = match call.body.0.code.parse() {
+        Ok(code) => code,
+        Err(_) => return Err(Problem::new(Code::TransferCodeInvalid)),
     };
+    let device = call.body.0.device.key();
+    let attempt = state
+        .repeats
+        .begin_transfer(&call, &code, device, &mut rng)
+        .await?;
     let claim = match attempt {
         Attempt::First(claim) => claim,
         Attempt::Repeated(outcome) => return state.again(outcome, now, &mut rng).await,
@@ -80,7 +87,7 @@ pub(crate) async fn post(
         }
     };
     let moved = state
-        .transfer(&call.facts, call.body.0, claim.as_ref(), now, &mut rng)
+        .transfer(&code, call.body.0.device, claim.as_ref(), now, &mut rng)
         .await;
     let guest = settle(claim, moved).await?;
     state.reply(guest, now, &mut rng).await
@@ -89,22 +96,16 @@ pub(crate) async fn post(
 impl State {
     async fn transfer(
         &self,
-        facts: &Facts,
-        body: TransferBody,
+        code: &TransferCode,
+        device: ReportedDevice,
         claim: Option<&SignInClaim>,
         now: Instant,
         rng: &mut impl Rng,
     ) -> Result<SignedInGuest, Problem> {
-        let transfers = self.settings.transfers_per_address;
-        let quota = transfers.per_hour("transfers-address");
-        let address = CountedBy::Address(facts.address);
-        self.limits.check(address, quota, now).await?;
-        let invalid = || Problem::new(Code::TransferCodeInvalid);
-        let code: TransferCode = body.code.parse().map_err(|_| invalid())?;
-        let session = NewSession::on(RandomId::new(now, rng), body.device);
+        let session = NewSession::on(RandomId::new(now, rng), device);
         let secret = new_secret(rng);
         let transfer = Transfer {
-            code: &code,
+            code,
             session: &session,
             terms: self.sessions.terms(),
             guest_secret: &secret,
@@ -137,7 +138,7 @@ impl State {
                 },
             }),
             Transferring::Banned(ban) => Err(Problem::banned(ban.message, ban.ends_at)),
-            Transferring::Invalid => Err(invalid()),
+            Transferring::Invalid => Err(Problem::new(Code::TransferCodeInvalid)),
         }
     }
 }

@@ -101,13 +101,13 @@ pub fn function(vars: &Vars) -> Result<Function, Faults> {
 }
 
 sessions::proof_body! {
-    /// A proof of who somebody is, and where they are. Which of the tokens a provider vouches by, the
-    /// documentation of each says.
+    /// A proof of who somebody is, and the device that they sign in on. Which of the tokens a provider
+    /// vouches by, the documentation of each says.
     pub struct SignInBody {
         /// Apple's authorization code, by which the connection can be ended at withdrawal.
         #[garde(inner(length(bytes, max = 4096)))]
         authorization_code: Option<String>,
-        /// Where they are.
+        /// The device that they sign in on.
         #[garde(dive)]
         device: ReportedDevice,
         /// The country where they are at home: ISO 3166-1 alpha-2 or `XK`, in any case. One that cannot be

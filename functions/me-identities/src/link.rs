@@ -25,7 +25,7 @@ sessions::proof_body! {
         /// Apple's authorization code, by which the connection can be ended at withdrawal.
         #[garde(inner(length(bytes, max = 4096)))]
         authorization_code: Option<String>,
-        /// Where they are; the session knows.
+        /// The device. It is accepted and not used: the session already has one.
         #[serde(rename = "device")]
         #[garde(dive)]
         _device: Option<ReportedDevice>,

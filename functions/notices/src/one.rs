@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
-    Id, Link,
+    Id, Instant, Link,
     liveops::{Explained, Notices},
 };
 use kit::{Call, Code, Nothing, Problem, Reply, reply::Written};
@@ -52,7 +52,7 @@ pub(crate) async fn get(
             .map(|(notice, explained)| (notice, Some(explained))),
         false => notices.get(id, &audience, now).map(|notice| (notice, None)),
     };
-    let (notice, explain) = found.ok_or_else(|| not_shown(&seen.known, id))?;
+    let (notice, explain) = found.ok_or_else(|| not_shown(&seen.known, id, now))?;
     let answer = NoticeAnswer {
         summary: Summary::new(notice, visitor.languages(), seen.read.as_ref()),
         body: notice.body.choose(visitor.languages()),
@@ -66,10 +66,10 @@ pub(crate) async fn get(
         .answer(&answer, &visitor, keeping, (now, boundary))
 }
 
-/// Returns the refusal of a notice that is not shown to its reader: 404; 503 where the notice is published
+/// Returns the refusal of a notice that is not shown to its reader: 404; 503 where the notice is in flight
 /// and what is stored of the device or the member, by which it may be theirs, cannot be read now.
-pub(crate) fn not_shown(known: &Known<'_, Notices>, id: &Id) -> Problem {
-    if !known.complete && known.snapshot.content.contains(id) {
+pub(crate) fn not_shown(known: &Known<'_, Notices>, id: &Id, now: Instant) -> Problem {
+    if !known.complete && known.snapshot.content.is_in_flight(id, now) {
         return Problem::unavailable("whom the notice is for cannot be read now");
     }
     Problem::new(Code::NotFound)

@@ -38,7 +38,7 @@ pub(crate) async fn post(
     }
     let notices = &known.snapshot.content;
     let notice = notices.get(id, &known.audience(), now);
-    let notice = notice.ok_or_else(|| not_shown(&known, id))?;
+    let notice = notice.ok_or_else(|| not_shown(&known, id, now))?;
     let read = state.members.mark_read(member, &notice.id, now).await?;
     let gone = || Problem::new(Code::TokenInvalid).detail("the member is no more");
     let read = read.ok_or_else(gone)?;

@@ -12,7 +12,10 @@ use domain::{
     ClickUrl, Instant,
     allocation::Snapshot,
     caps::{Charge, Shown, charges},
-    content::{Kind, campaigns::ConversionsAfter},
+    content::{
+        Kind,
+        campaigns::{ConversionsAfter, Pricing},
+    },
     key_of,
     tracking::Token,
 };
@@ -85,7 +88,7 @@ impl Campaigns {
     /// the keys.
     pub(crate) async fn known(&self, token: &Token, now: Instant) -> Known {
         let Ok(current) = self.published.current(now).await else {
-            return Known::default();
+            return Known::nothing_of(token);
         };
         let known = Known::of(&current.content, token, now);
         let published = current.published_at.map_or(0, Instant::as_minutes);
@@ -153,23 +156,24 @@ impl Campaigns {
     }
 }
 
-/// Nothing: the campaign was withdrawn, or no campaigns could be read.
-impl Default for Known {
-    fn default() -> Self {
+impl Known {
+    /// What is known where the campaign was withdrawn, or no campaigns could be read. Where conversions are
+    /// paid for, one needs a click, so that none is billed that may not be. Elsewhere a click could be too
+    /// much to ask, and one needs what conversions of every campaign need at least.
+    fn nothing_of(token: &Token) -> Self {
         Self {
             names: None,
             charges: Vec::new(),
-            // What every campaign needs at least. A click would be too much to ask of those that do
-            // not need one.
-            conversions_after: ConversionsAfter::Impression,
+            conversions_after: match token.pricing {
+                Some(Pricing::Cpa) => ConversionsAfter::Click,
+                _ => ConversionsAfter::Impression,
+            },
         }
     }
-}
 
-impl Known {
     fn of(published: &Snapshot, token: &Token, now: Instant) -> Self {
         let Some(campaign) = published.campaign_by_key(token.campaign) else {
-            return Self::default();
+            return Self::nothing_of(token);
         };
         let shown = Shown {
             campaign: token.campaign,
@@ -228,6 +232,30 @@ fn destination_of(item: &SourceItem, campaign: u64) -> Option<Destination> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_conversion_of_an_unknown_campaign_needs_a_click_where_it_is_paid_for() {
+        let needed = |pricing| {
+            let token = Token {
+                request: [7; 16],
+                slot: 3,
+                campaign: 1,
+                creative: 2,
+                placement: 3,
+                issue_minute: 29_000_000,
+                device: None,
+                pricing,
+                price_micros: 1_500_000,
+                lease: None,
+                expires_at: Instant::from_seconds(1_800_000_000),
+            };
+            Known::nothing_of(&token).conversions_after
+        };
+        assert_eq!(needed(Some(Pricing::Cpa)), ConversionsAfter::Click);
+        for pricing in [Some(Pricing::Cpm), Some(Pricing::Cpc), None] {
+            assert_eq!(needed(pricing), ConversionsAfter::Impression);
+        }
+    }
 
     #[test]
     fn only_versions_that_were_not_searched_are_searched() {

@@ -16,20 +16,24 @@ use kit::config::Setting;
 const LIST: &str = include_str!("robots.txt");
 
 /// HTTP libraries, tools and Korean fetchers that the list does not have; `$` marks a whole agent.
-const OWN: [&str; 36] = [
+const OWN: [&str; 40] = [
     "ApacheBench/",
     "BingPreview/",
     "BrandVerity/",
     "Chrome-Lighthouse",
     "Deno/",
     "Faraday",
+    "GTmetrix",
     "Google Web Preview",
     "GuzzleHttp/",
+    "HeadlessChrome",
     "Java-http-client/",
     "Java/",
     "Jmeter",
     "JMeter",
     "Nitro-Optimizer-Agent",
+    "PTST/",
+    "Pingdom",
     "PostmanRuntime/",
     "PycURL/",
     "RestSharp/",
@@ -127,16 +131,13 @@ impl Scope {
         }
     }
 
-    /// Whether a name in `agent`, behind `before`, is a robot's.
-    fn has(self, agent: &str, before: &str) -> bool {
-        let any = |of: &[&str]| words(agent).any(|(_, word)| of.contains(&word));
+    /// Whether a name behind `before` is a robot's, in the agent of an app or of a phone or neither.
+    fn has(self, is_app: bool, is_phone: bool, before: &str) -> bool {
+        let is_declared = || before.trim_end().ends_with("compatible;");
         match self {
             Self::Every => true,
-            Self::NoApp => !any(&APPS),
-            Self::NoPhone => {
-                let is_declared = before.trim_end().ends_with("compatible;");
-                !any(&APPS) && (is_declared || !any(&PHONES))
-            }
+            Self::NoApp => !is_app,
+            Self::NoPhone => !is_app && (!is_phone || is_declared()),
         }
     }
 }
@@ -171,6 +172,8 @@ impl Robots {
     }
 
     fn is_robot(&self, agent: &str) -> bool {
+        let has_any = |of: &[&str]| words(agent).any(|(_, word)| of.contains(&word));
+        let (is_app, is_phone) = (has_any(&APPS), has_any(&PHONES));
         words(agent).any(|(at, word)| {
             let Some((before, rest)) = agent.split_at_checked(at) else {
                 return false;
@@ -184,7 +187,7 @@ impl Robots {
                 .any(|name| {
                     (at == 0 || !name.begins_the_agent)
                         && name.begins(rest)
-                        && name.scope.has(agent, before)
+                        && name.scope.has(is_app, is_phone, before)
                 })
         })
     }
@@ -266,6 +269,10 @@ mod tests {
         let robots = listed();
         for agent in [
             "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            "Mozilla/5.0 (Linux; Android 8.1.0; Moto G (4)) Chrome/120.0 Mobile Safari/537.36 PTST/240101",
+            "Mozilla/5.0 (Linux; Android 9; Pixel 3) HeadlessChrome/120.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 9; Pixel 3) Chrome/120.0 Mobile Safari/537.36 GTmetrix",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Pingdom.com_bot",
             "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
             "facebookexternalhit/1.1; kakaotalk-scrap/1.0",
             "Mozilla/5.0 (compatible; Yeti/1.1; +http://naver.me/spd)",

@@ -12,7 +12,7 @@ use store::{
     StoreError,
     members::{UnlinkCursor, UnlinkEntry},
 };
-use upstream::providers::Unlinked;
+use upstream::providers::{ProviderError, Unlinked};
 
 use crate::{AT_ONCE, Failure, Summary, Worker, schedule::Schedule};
 
@@ -73,8 +73,8 @@ impl Worker {
 
     /// Calls an entry's provider, and deletes the entry or puts it off.
     ///
-    /// An entry is given up for failures of its provider alone: while our own keys or tables cannot be read
-    /// the provider is not called, and the entry stays as it is.
+    /// An entry is given up for failures of its provider alone: while our own keys, tables or the provider's
+    /// secret cannot be read, or calls to it pause, the provider is not called, and the entry stays.
     async fn process(&self, entry: &UnlinkEntry, summary: &mut Summary) -> Result<(), Failure> {
         let provider = entry.identity.provider;
         let ended = self.end_connection(entry).await;
@@ -87,7 +87,7 @@ impl Worker {
                     Unlinked::NotPossible => summary.unlinks_not_possible += 1,
                 }
             }
-            Err(Failure::Provider(error)) if entry.is_given_up(now) => {
+            Err(Failure::Provider(error)) if entry.is_given_up(now) && !is_ours(&error) => {
                 let reason = Chain(&error).to_string();
                 tracing::error!(%provider, error = reason, "unlink given up");
                 self.members.delete_unlink(entry).await?;
@@ -112,4 +112,9 @@ impl Worker {
         let keys = self.keys.current(now).await?;
         Ok(unlink(&self.providers, &entry.identity, &keys, now).await?)
     }
+}
+
+/// Whether a connection could not be ended for a reason that is not its provider's.
+fn is_ours(error: &ProviderError) -> bool {
+    matches!(error, ProviderError::NotCalled { .. })
 }

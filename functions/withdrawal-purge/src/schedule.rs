@@ -7,10 +7,10 @@ use domain::Instant;
 /// A run begins nothing more this long before it would be ended.
 const RESERVE: Duration = Duration::from_secs(15);
 
-/// The part of a run that members leave to the outbox: one of so many.
+/// The outbox gets one part in this many of each run.
 const OUTBOX_PART: u32 = 4;
 
-/// Until when a run begins what.
+/// The times after which a run begins no further member and no further call.
 ///
 /// However many members are due, the outbox has its part of each run: an entry that no run called in three
 /// days would be given up although its provider answers.

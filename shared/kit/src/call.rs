@@ -197,13 +197,6 @@ impl<P, Q, B> Call<P, Q, B> {
         Ok(Some(IdempotencyKey { key, body }))
     }
 
-    /// Returns the body under a key that the handler takes from the request itself, for a route whose
-    /// handler honours `Idempotency-Key`; `None` on other routes, which do not keep the body.
-    pub fn keyed_by<'c>(&'c self, key: &'c str) -> Option<IdempotencyKey<'c>> {
-        let body = self.sent_body.as_deref()?;
-        Some(IdempotencyKey { key, body })
-    }
-
     /// Returns what a header reports about the app or its device; `None` where the header is absent,
     /// empty or cannot be read.
     pub fn reported<T: ReportedValue>(&self, name: &str) -> Option<T> {

@@ -114,7 +114,7 @@ impl WithdrawalAnswer {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TransferCode")]
 pub struct TransferCodeAnswer {
-    /// The code: 20 letters and digits in groups of five. It is shown once and works once.
+    /// The code: 20 letters and digits in groups of five. It is shown once and moves the guest once.
     code: String,
     /// When the code expires, 7 days after it was created.
     expires_at: Instant,

@@ -1,18 +1,18 @@
 //! Sign-ins under an `Idempotency-Key`: a repeated request gets the same session and member.
 //!
 //! The record of a request is completed in the transaction of its sign-in, or of the refusal that uses up
-//! its challenge, so that there is no moment at which one is stored without the other. Tokens are not stored: a repeated request gets the live
-//! pair of the session. What cannot be made again, a guest's secret, is sealed under `auth-keys` and
+//! its challenge, so that there is no moment at which one is stored without the other. Tokens are not
+//! stored: a repeated request gets the live pair of the session. What cannot be made again, a guest's secret, is sealed under `auth-keys` and
 //! bound to the key, so that neither the table nor another key opens it.
 //!
-//! Whoever knows both the key and the body gets the session, for ten minutes. Keys must therefore be
-//! random (a UUID), and none is derived from anything that others know.
+//! A request with both the key and the body gets the session, for ten minutes. Keys must therefore be
+//! random (a UUID). A transfer code is a key as well, together with the id of the device.
 
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use domain::{
-    Instant,
+    DeviceKey, Instant,
     identity::{Ban, MemberId, Session, SessionId, Subject, TransferCode},
     keyring::Keys,
 };
@@ -132,23 +132,27 @@ impl Repeats {
     }
 
     /// Looks whether a request that presents a transfer code was answered before, as
-    /// [`begin`](Self::begin) does. Without an `Idempotency-Key` the code is the key: it is as random as
-    /// one, and a guest whose response was lost has nothing else left to sign in with.
+    /// [`begin`](Self::begin) does. Without an `Idempotency-Key` the code is the key, because a guest whose
+    /// response was lost has nothing else left to sign in with. The same device gets the response again,
+    /// however it writes the code. A device without an id of its own gets it only by an `Idempotency-Key`,
+    /// because its request could be guessed by anybody who saw the code.
     ///
     /// # Errors
-    /// As of [`begin`](Self::begin); 401 `transfer_code_invalid` if the code came with another body.
+    /// As of [`begin`](Self::begin); 401 `transfer_code_invalid` if the code came from another device.
     pub async fn begin_transfer<P, Q, B>(
         &self,
         call: &Call<P, Q, B>,
         code: &TransferCode,
+        device: Option<DeviceKey>,
         rng: &mut impl Rng,
     ) -> Result<Attempt, Problem> {
-        if call.idempotency_key()?.is_some() {
+        let (None, Some(device)) = (call.idempotency_key()?, device) else {
             return self.begin(call, rng).await;
-        }
-        let key = format!("transfer-code {}", code.text());
-        let Some(sent) = call.keyed_by(&key) else {
-            return Ok(Attempt::First(None));
+        };
+        let (key, device) = (format!("transfer-code {}", code.text()), device.to_string());
+        let sent = IdempotencyKey {
+            key: &key,
+            body: device.as_bytes(),
         };
         match self.claim(call, sent, rng).await {
             Err(problem) if problem.code == Code::IdempotencyKeyReused => {
@@ -188,7 +192,14 @@ impl Repeats {
                 // The key that sealed it is gone; the next ten minutes are too short to matter.
                 match Remembered::unseal(&answer.body, &keys, &place) {
                     Some(Remembered::SignedIn(outcome)) => Ok(Attempt::Repeated(outcome)),
-                    Some(Remembered::Banned(banned)) => Ok(Attempt::Refused(banned)),
+                    Some(Remembered::Banned(banned)) if banned.ban.holds(now) => {
+                        Ok(Attempt::Refused(banned))
+                    }
+                    Some(Remembered::Banned(_)) => {
+                        let over = "the ban that refused the first request has ended: sign in anew \
+                                    with a new key";
+                        Err(Problem::new(Code::IdempotencyKeyReused).detail(over))
+                    }
                     None => Err(Problem::unavailable(
                         "the first response cannot be given again now",
                     )),

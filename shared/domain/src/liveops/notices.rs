@@ -125,6 +125,13 @@ impl Notices {
         self.notices.get(*self.places.get(id)?)
     }
 
+    /// Whether a notice is in flight, whoever it is for.
+    pub fn is_in_flight(&self, id: &Id, now: Instant) -> bool {
+        self.find(id).is_some_and(|notice| {
+            notice.starts_at <= now && notice.ends_at.is_none_or(|ends_at| now < ends_at)
+        })
+    }
+
     /// Whether a notice is published, in flight or not.
     pub fn contains(&self, id: &Id) -> bool {
         self.places.contains_key(id)

@@ -114,8 +114,8 @@ pub struct Row {
     /// Clicks per impression; `null` without impressions.
     pub ctr: Option<f64>,
     /// What it cost, in micros. A `flat` campaign costs its total spread evenly over its flight, up to
-    /// `as_of`, in rows of campaigns and days: its single marks cost nothing. It is in the report if
-    /// anything of it was counted in the time that the report is about.
+    /// `as_of`, in rows of campaigns and days: its single marks cost nothing. A campaign without any mark
+    /// or tally between `from` and `to` is not in the report.
     pub spend_micros: u64,
     /// What was spent of what was planned for the same time (of a budget in impressions: what was
     /// seen), up to `as_of`: the total budget spread evenly over the flight, no more than the daily
@@ -173,7 +173,7 @@ pub fn rows(group: Group, (from, to): (Day, Day), facts: &Facts) -> Vec<Row> {
         Some(day) => Span::of_days(day, day, facts.as_of),
         None => Span::of_days(from, to, facts.as_of),
     };
-    // A flat price is due whether or not something was counted on the day.
+    // A flat price is due on days without a mark too, as far as the campaign is known in the span.
     let days = iter::successors(Some(from), |day| Some(day.next())).take_while(|day| *day <= to);
     let keys: Vec<Key> = match group {
         Group::Campaign => facts.terms.keys().map(Key::of_id).collect(),

@@ -41,11 +41,18 @@ const FURTHER: Bound = Bound {
     a_second: 4.0,
 };
 
-/// Attempts to take a lease of any campaign. One that is refused writes nothing and is not counted
-/// in the bounds above: campaigns that can have no lease now do not keep others from theirs.
-const ATTEMPTS: Bound = Bound {
+/// Attempts to take a lease of a new campaign. One that is refused writes nothing and is not counted
+/// in [`NEW`]: campaigns that can have no lease now do not keep other new ones from theirs.
+const NEW_ATTEMPTS: Bound = Bound {
     at_once: 64.0,
     a_second: 8.0,
+};
+
+/// Attempts to take a further lease. They have a bound of their own, so that many refused new campaigns
+/// do not keep those that are being served from their next lease.
+const FURTHER_ATTEMPTS: Bound = Bound {
+    at_once: 128.0,
+    a_second: 16.0,
 };
 
 /// A campaign is a new one again when it had no lease for so long.
@@ -60,9 +67,9 @@ const COOL_DOWN: Duration = Duration::from_secs(5);
 /// How long no lease of a spent budget is requested: units of leases that lapse are free again.
 const SPENT_COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// The longest that the moment which a refusal names is waited for: leases that lapse unused free
-/// their part of the plan earlier.
-const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
+/// A refusal may name a moment to wait for. No instance waits longer than this, because leases that
+/// lapse unused free their part of the plan earlier.
+const LONGEST_COOL_DOWN: Duration = Duration::from_secs(120);
 
 /// The most campaigns that are remembered; those without a unit are forgotten beyond.
 const REMEMBERED: usize = 10_000;
@@ -89,7 +96,8 @@ struct Holdings {
     until: Instant,
     new: Taps,
     further: Taps,
-    attempts: Taps,
+    new_attempts: Taps,
+    further_attempts: Taps,
 }
 
 /// How many leases may be taken.
@@ -186,7 +194,9 @@ impl Leases {
         let campaigns = &mut holdings.campaigns;
         if !campaigns.contains_key(&terms.campaign) {
             // Nothing is remembered of the many that must wait: a request may meet thousands.
-            if !holdings.new.is_free(NEW, now) || !holdings.attempts.is_free(ATTEMPTS, now) {
+            let may_begin =
+                holdings.new.is_free(NEW, now) && holdings.new_attempts.is_free(NEW_ATTEMPTS, now);
+            if !may_begin {
                 return None;
             }
             if campaigns.len() >= REMEMBERED {
@@ -207,7 +217,11 @@ impl Leases {
         }
         let leased_at = campaign.leased_at;
         let is_known = leased_at.is_some_and(|at| now.since(at) < REMEMBERED_FOR);
-        if !holdings.attempts.is_free(ATTEMPTS, now) {
+        let (attempts, of_attempts) = match is_known {
+            true => (&mut holdings.further_attempts, FURTHER_ATTEMPTS),
+            false => (&mut holdings.new_attempts, NEW_ATTEMPTS),
+        };
+        if !attempts.is_free(of_attempts, now) {
             return None;
         }
         let may_be_taken = match is_known {
@@ -217,7 +231,7 @@ impl Leases {
         if !may_be_taken {
             return None;
         }
-        holdings.attempts.take(ATTEMPTS, now);
+        attempts.take(of_attempts, now);
         let (inner, terms) = (Arc::clone(&self.0), terms.clone());
         let flight = campaign.flights.join(now, || async move {
             let lives = inner.lives;
@@ -289,7 +303,8 @@ impl Default for Holdings {
             until: NEVER,
             new: Taps::default(),
             further: Taps::default(),
-            attempts: Taps::default(),
+            new_attempts: Taps::default(),
+            further_attempts: Taps::default(),
         }
     }
 }

@@ -175,7 +175,8 @@ impl Members {
     }
 
     /// Returns when the oldest entry of the outbox was stored, due or not; `None` where it is empty.
-    /// Reads the whole outbox, which is small because entries leave it after [`UNLINK_PATIENCE`].
+    /// Reads the whole outbox. It is small: entries leave it when their provider was called, and after
+    /// [`UNLINK_PATIENCE`] even if the call failed. Only those that wait for an outage of ours stay longer.
     pub async fn oldest_unlink(&self) -> Result<Option<Instant>, StoreError> {
         let range = Range::all(keys::UNLINK_OUTBOX, Read::Eventual);
         let (items, _) = self.table.query(&range, usize::MAX).await?;

@@ -125,7 +125,18 @@ impl Publisher {
             Origin::Drafts => {
                 let drafts = Drafts::new(self.content.clone());
                 let mut freezer = Freezer::default();
-                drafts.freeze(kind, &mut freezer, usize::MAX).await?;
+                // The artefact of other kinds is this JSON: it is not built to be refused for its size.
+                let limit_bytes = match kind {
+                    Kind::Campaigns => usize::MAX,
+                    _ => ARTEFACT_LIMIT,
+                };
+                if !drafts.freeze(kind, &mut freezer, limit_bytes).await? {
+                    return Err(StoreError::TooLarge {
+                        what: "the JSON of a set",
+                        size_bytes: freezer.json_bytes(),
+                        limit_bytes,
+                    });
+                }
                 freezer.finish()
             }
             Origin::Version(number) => Versions::new(self.content.clone())

@@ -356,7 +356,7 @@ async fn campaigns_that_are_refused_do_not_keep_another_from_its_lease() {
     assert!(leases.in_hand(NOON).contains(&CAMPAIGN));
 
     // They are left alone until the plan has room for another, or another plan is published.
-    for second in (0..270).step_by(9) {
+    for second in (0..120).step_by(9) {
         let now = NOON + Duration::from_secs(second);
         assert!(leases.want(&paced(100), 200, now).is_none(), "{second} s");
     }
@@ -365,6 +365,36 @@ async fn campaigns_that_are_refused_do_not_keep_another_from_its_lease() {
         ..paced(100)
     };
     assert!(leases.want(&raised, 201, NOON).is_some());
+}
+
+#[tokio::test]
+async fn refused_new_campaigns_do_not_keep_a_served_one_from_its_next_lease() {
+    let dynamo = Dynamo::start().await;
+    let budgets = Budgets::new(dynamo.table());
+    let leases = Leases::new(budgets.clone(), LIVES);
+    let served = terms(None, Some(1_000));
+    let within = Duration::from_secs(20);
+    let first = leases.want(&served, 1, NOON).unwrap();
+    first.landed_within(within).await;
+    assert!(leases.in_hand(NOON).contains(&CAMPAIGN));
+    // Spent by another instance: each is refused.
+    let spent = |campaign| Terms {
+        campaign,
+        ..terms(None, Some(1))
+    };
+    let mut refused = 0;
+    for campaign in 200..300 {
+        lease(&budgets, &spent(campaign), 1, campaign, NOON).await;
+        if let Some(taking) = leases.want(&spent(campaign), campaign, NOON) {
+            taking.landed_within(within).await;
+            refused += 1;
+        }
+    }
+    assert!((50..100).contains(&refused), "{refused} attempts");
+    while leases.take(CAMPAIGN, NOON).is_some() {}
+    let next = leases.want(&served, 2, NOON);
+    next.expect("its next lease").landed_within(within).await;
+    assert!(leases.take(CAMPAIGN, NOON).is_some());
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ impl Api {
     ) -> Result<Told<T>, ProviderError> {
         self.breaker
             .admit(now)
-            .map_err(|Open { retry_after }| ProviderError::Unavailable { retry_after })?;
+            .map_err(|Open { retry_after }| ProviderError::NotCalled { retry_after })?;
         let began = Stopwatch::now();
         let told = match self.https.ask(question, LIMIT_BYTES, now).await {
             Ok(answer) => self.told(answer, read),
@@ -129,7 +129,7 @@ impl Refusal {
     pub(super) fn of_ours(&self, provider: Provider) -> ProviderError {
         let status = self.status.as_u16();
         tracing::error!(%provider, status, "a provider does not take our questions");
-        ProviderError::UNAVAILABLE
+        ProviderError::NOT_CALLED
     }
 
     /// What a refusal of a caller's token means to the caller. Only 400, 401 and 403 are about the

@@ -29,6 +29,13 @@ pub enum ProviderError {
         /// When asking again may help.
         retry_after: Duration,
     },
+    /// The provider was not called, for a reason of ours: its secret cannot be read or is unusable, it
+    /// does not accept our credentials, or calls pause after failures.
+    #[error("the provider cannot be called now")]
+    NotCalled {
+        /// When asking again may help.
+        retry_after: Duration,
+    },
 }
 
 /// What is wrong with a token.
@@ -54,6 +61,11 @@ pub enum TokenFault {
 impl ProviderError {
     /// The provider failed just now.
     pub(super) const UNAVAILABLE: Self = Self::Unavailable {
+        retry_after: RETRY_AFTER,
+    };
+
+    /// The provider cannot be called with what we have.
+    pub(super) const NOT_CALLED: Self = Self::NotCalled {
         retry_after: RETRY_AFTER,
     };
 
@@ -88,7 +100,7 @@ impl From<SecretError> for ProviderError {
     fn from(error: SecretError) -> Self {
         let error = kit::problem::Chain(&error);
         tracing::error!(%error, "a provider cannot be asked without its secret");
-        Self::UNAVAILABLE
+        Self::NOT_CALLED
     }
 }
 
@@ -103,7 +115,8 @@ impl From<ProviderError> for Problem {
                 Self::new(Code::ValidationFailed).errors(vec![fault])
             }
             ProviderError::Token(fault) => Self::new(fault.code()).detail(told),
-            ProviderError::Unavailable { retry_after } => {
+            ProviderError::Unavailable { retry_after }
+            | ProviderError::NotCalled { retry_after } => {
                 let seconds = retry_after.as_millis().div_ceil(1_000);
                 Self::new(Code::Unavailable)
                     .detail(told)
@@ -146,6 +159,7 @@ mod tests {
             (TokenFault::Issuer.into(), Code::TokenIssuer),
             (TokenFault::Nonce.into(), Code::TokenNonce),
             (ProviderError::UNAVAILABLE, Code::Unavailable),
+            (ProviderError::NOT_CALLED, Code::Unavailable),
         ] {
             assert_eq!(Problem::from(error).code, code, "{error}");
         }

@@ -277,10 +277,10 @@ impl Credentials {
     /// Without a value of the secret anybody could sign.
     fn mac(&self) -> Result<Hmac<Sha256>, ProviderError> {
         if self.app_secret.is_empty() {
-            return Err(ProviderError::UNAVAILABLE);
+            return Err(ProviderError::NOT_CALLED);
         }
         let mac = Hmac::<Sha256>::new_from_slice(self.app_secret.as_bytes());
-        mac.map_err(|_| ProviderError::UNAVAILABLE)
+        mac.map_err(|_| ProviderError::NOT_CALLED)
     }
 }
 

@@ -175,7 +175,7 @@ impl Kakao {
         let admin_key = admin_key.ok_or(ProviderError::Disabled(Provider::Kakao))?;
         let admin_key = admin_key.get(now).await?;
         if admin_key.is_empty() {
-            return Err(ProviderError::UNAVAILABLE);
+            return Err(ProviderError::NOT_CALLED);
         }
         let expected = format!("KakaoAK {admin_key}");
         if !bool::from(authorization.as_bytes().ct_eq(expected.as_bytes())) {

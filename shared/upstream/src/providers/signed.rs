@@ -145,7 +145,7 @@ impl SecretTokens {
         });
         let keys = KeySet::parse(key.to_string().as_bytes()).map_err(|error| {
             tracing::error!(provider = %self.provider, %error, "client secret is no key");
-            ProviderError::UNAVAILABLE
+            ProviderError::NOT_CALLED
         })?;
         let expected = Expected {
             issuers: &self.issuers,

@@ -188,5 +188,8 @@ pub(crate) fn token_fault(fault: TokenFault) -> Result<Identity, ProviderError> 
 }
 
 pub(crate) fn is_unavailable<T>(told: &Result<T, ProviderError>) -> bool {
-    matches!(told, Err(ProviderError::Unavailable { .. }))
+    matches!(
+        told,
+        Err(ProviderError::Unavailable { .. } | ProviderError::NotCalled { .. })
+    )
 }

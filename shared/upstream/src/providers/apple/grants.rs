@@ -164,7 +164,7 @@ impl Signer {
         };
         key.0.sign(&self.key_id, &ourselves).map_err(|error| {
             tracing::error!(%error, "Apple's client secret cannot be signed");
-            ProviderError::UNAVAILABLE
+            ProviderError::NOT_CALLED
         })
     }
 }
