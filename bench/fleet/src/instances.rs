@@ -57,12 +57,13 @@ const FIRST: u32 = 32;
 /// Leases of campaigns that had none, and of those that had one lately: at once, and a second.
 const NEW: (f64, f64) = (8.0, 1.0);
 const FURTHER: (f64, f64) = (64.0, 4.0);
-const ATTEMPTS: (f64, f64) = (64.0, 8.0);
+const NEW_ATTEMPTS: (f64, f64) = (64.0, 8.0);
+const FURTHER_ATTEMPTS: (f64, f64) = (128.0, 16.0);
 const REMEMBERED_FOR: Duration = Duration::from_secs(120);
 const PAST: Duration = Duration::from_secs(180);
 const COOL_DOWN: Duration = Duration::from_secs(5);
 const SPENT_COOL_DOWN: Duration = Duration::from_secs(30);
-const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
+const LONGEST_COOL_DOWN: Duration = Duration::from_secs(120);
 
 /// One instance.
 #[derive(Debug)]
@@ -78,7 +79,8 @@ pub(crate) struct Instance {
     leases: BTreeMap<u16, Holding>,
     new: Taps,
     further: Taps,
-    attempts: Taps,
+    new_attempts: Taps,
+    further_attempts: Taps,
 }
 
 /// How many leases were taken lately: a level that sinks as time goes by.
@@ -262,7 +264,8 @@ impl Instances {
             leases: BTreeMap::new(),
             new: Taps::default(),
             further: Taps::default(),
-            attempts: Taps::default(),
+            new_attempts: Taps::default(),
+            further_attempts: Taps::default(),
         }));
         self.started += 1;
         id
@@ -328,17 +331,19 @@ impl Instance {
         if units > ahead / LOW || now < holding.quiet_until || holding.landing.is_some() {
             return;
         }
-        if !self.attempts.is_free(ATTEMPTS, now) {
-            return;
-        }
-        let (taps, bound) = match now.since(holding.leased_at) < REMEMBERED_FOR {
+        let is_known = now.since(holding.leased_at) < REMEMBERED_FOR;
+        let (attempts, of_attempts) = match is_known {
+            true => (&mut self.further_attempts, FURTHER_ATTEMPTS),
+            false => (&mut self.new_attempts, NEW_ATTEMPTS),
+        };
+        let (taps, bound) = match is_known {
             true => (&mut self.further, FURTHER),
             false => (&mut self.new, NEW),
         };
-        if !taps.take(bound, now) {
+        if !attempts.is_free(of_attempts, now) || !taps.take(bound, now) {
             return;
         }
-        self.attempts.take(ATTEMPTS, now);
+        attempts.take(of_attempts, now);
         let quiet_for = match budgets.take(campaign, terms, ahead, now, meter) {
             Ok(lease) => {
                 holding.landing = Some(lease);

@@ -482,7 +482,7 @@ mod tests {
         let now = Instant::from_seconds(1_000_000);
         let paced = |seconds| Refusal::Paced(now + Duration::from_secs(seconds)).cool_down(now);
         assert_eq!(paced(2), COOL_DOWN);
-        assert_eq!(paced(170), Duration::from_secs(170));
+        assert_eq!(paced(110), Duration::from_secs(110));
         assert_eq!(paced(86_400), LONGEST_COOL_DOWN);
         assert_eq!(Refusal::Spent.cool_down(now), Duration::from_secs(30));
 

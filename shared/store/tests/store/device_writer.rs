@@ -26,7 +26,7 @@ async fn a_put_after_a_purge_has_erased_the_members_items_stores_nothing() {
     let devices = Devices::new(dynamo.table());
     let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let key = DeviceKey::of(&phone);
     let mut put = async |number, mode| {
         let (profile, stamp) = (profile("a"), stamps.next());
@@ -70,7 +70,7 @@ async fn a_first_put_whose_answer_was_lost_is_stored_once_and_the_next_is_a_sing
     let table = table_at(&proxy.endpoint, aws::Pace::NORMAL);
     let writer = DeviceWriter::new(Devices::new(table.clone()), Members::new(table));
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let transactions = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&transactions);
     proxy.set(move |_, request| {
@@ -97,7 +97,7 @@ async fn segments_name_no_member_whose_purge_has_begun() {
     let dynamo = Dynamo::start().await;
     let writer = writer(&dynamo).await;
     let mut stamps = Stamps::new();
-    let phone: DeviceId = "4F:9a".parse().unwrap();
+    let phone: DeviceId = "4F:9a:00:17:2c:55".parse().unwrap();
     let server: DeviceSegments =
         serde_json::from_value(json!({"segments": ["gold"], "server_attributes": {}})).unwrap();
     let with_segments: Profile = serde_json::from_value(json!({"segments": ["vip"]})).unwrap();
