@@ -252,7 +252,7 @@ impl State {
             .unlink_ended(member, identity, stamp, now, with);
         match (unlinking.await?, reaction) {
             (Unlinking::Unlinked { .. } | Unlinking::NotThere, _) => Ok(()),
-            // A banned member's identity is not freed by itself, because it could sign in without the ban.
+            // A banned member's identity is not unlinked alone, because it could sign in without the ban.
             // A withdrawal deletes all of them, and the ban stays under their hashes.
             (Unlinking::LastIdentity | Unlinking::Banned(_), Reaction::Withdraw) => {
                 let withdrawing = self.members.withdraw(member, self.grace, stamp, now, with);

@@ -125,7 +125,7 @@ impl Notices {
         self.notices.get(*self.places.get(id)?)
     }
 
-    /// Whether a notice is in flight, whoever it is for.
+    /// Whether a notice is in flight, for any audience.
     pub fn is_in_flight(&self, id: &Id, now: Instant) -> bool {
         self.find(id).is_some_and(|notice| {
             notice.starts_at <= now && notice.ends_at.is_none_or(|ends_at| now < ends_at)

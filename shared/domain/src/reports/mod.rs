@@ -178,23 +178,20 @@ pub fn rows(group: Group, (from, to): (Day, Day), facts: &Facts) -> Vec<Row> {
     let keys: Vec<Key> = match group {
         Group::Campaign => facts.terms.keys().map(Key::of_id).collect(),
         Group::Day => days.map(Key::of_day).collect(),
+        // A flat price is not split between creatives or placements.
         Group::Creative | Group::Placement => Vec::new(),
     };
     for key in keys {
-        if key.flat_spend(span(key.day), &facts.terms) > 0 {
-            sums.entry(key).or_default();
+        let flat_micros = key.flat_spend(span(key.day), &facts.terms);
+        if flat_micros > 0 {
+            sums.entry(key).or_default().flat_micros = flat_micros;
         }
     }
     let sums = sums.into_iter();
     sums.map(|(key, sums)| {
         let span = span(key.day);
         let plan_ratio = sums.plan_ratio(group, span, &facts.terms);
-        let flat = match group {
-            Group::Campaign | Group::Day => key.flat_spend(span, &facts.terms),
-            // Nobody can say which creative or placement it was that cost it.
-            Group::Creative | Group::Placement => 0,
-        };
-        sums.row(key, plan_ratio, flat)
+        sums.row(key, plan_ratio)
     })
     .collect()
 }
@@ -204,6 +201,8 @@ pub fn rows(group: Group, (from, to): (Day, Day), facts: &Facts) -> Vec<Row> {
 struct Sums<'f> {
     counts: Counts,
     by_campaign: BTreeMap<&'f str, Counts>,
+    /// What the row's `flat` campaigns cost.
+    flat_micros: u64,
     requests: Option<u64>,
     served: Option<u64>,
     capped: Option<u64>,
@@ -229,12 +228,13 @@ impl Sums<'_> {
         (planned > 0.0).then(|| done / planned)
     }
 
-    fn row(self, key: Key, plan_ratio: Option<f64>, flat_micros: u64) -> Row {
+    fn row(self, key: Key, plan_ratio: Option<f64>) -> Row {
         let Self {
             counts,
             requests,
             served,
             capped,
+            flat_micros,
             ..
         } = self;
         Row {

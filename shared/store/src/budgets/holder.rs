@@ -217,18 +217,21 @@ impl Leases {
         }
         let leased_at = campaign.leased_at;
         let is_known = leased_at.is_some_and(|at| now.since(at) < REMEMBERED_FOR);
-        let (attempts, of_attempts) = match is_known {
-            true => (&mut holdings.further_attempts, FURTHER_ATTEMPTS),
-            false => (&mut holdings.new_attempts, NEW_ATTEMPTS),
+        let (attempts, of_attempts, leases, of_leases) = match is_known {
+            true => (
+                &mut holdings.further_attempts,
+                FURTHER_ATTEMPTS,
+                &mut holdings.further,
+                FURTHER,
+            ),
+            false => (
+                &mut holdings.new_attempts,
+                NEW_ATTEMPTS,
+                &mut holdings.new,
+                NEW,
+            ),
         };
-        if !attempts.is_free(of_attempts, now) {
-            return None;
-        }
-        let may_be_taken = match is_known {
-            true => holdings.further.take(FURTHER, now),
-            false => holdings.new.take(NEW, now),
-        };
-        if !may_be_taken {
+        if !attempts.is_free(of_attempts, now) || !leases.take(of_leases, now) {
             return None;
         }
         attempts.take(of_attempts, now);

@@ -179,7 +179,7 @@ impl Kept {
         });
     }
 
-    /// Returns what is left of a member who was purged: both items, without anything personal.
+    /// Returns what remains of a purged member: both items, without anything personal.
     ///
     /// The standing's item stays because the two items are read at different moments. If it were
     /// deleted, a read of the member's item before the purge and of the standing after it would find a

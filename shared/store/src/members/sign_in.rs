@@ -261,7 +261,7 @@ impl Members {
         self.use_challenge_once(transaction, challenge, None)
     }
 
-    /// Adds the same. With a stamp, the write that used the challenge can be told by it.
+    /// Adds the use of the challenge. The stamp, if any, identifies the write that used it.
     fn use_challenge_once<'t>(
         &'t self,
         transaction: Transaction<'t>,
